@@ -1,0 +1,1 @@
+//! Runs a plan: order, lanes, retry, resume, cancel.

@@ -1,0 +1,1 @@
+//! Event types, their fold, and the run journal's format.

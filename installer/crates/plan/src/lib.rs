@@ -1,0 +1,1 @@
+//! Profile, bundle and facts to typed steps.

@@ -1,0 +1,1 @@
+//! The site profile: types, loading, overlays, findings, schema.

@@ -1,0 +1,1 @@
+//! SSH, bastion, sudo, agent session.

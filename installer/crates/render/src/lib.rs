@@ -1,0 +1,1 @@
+//! Values to the files and objects that hosts get.
