@@ -1,1 +1,40 @@
-//! The bundle format: read, verify, write.
+//! The bundle format: what a vendor hands over as one file, and how to trust it.
+//!
+//! A bundle is an OCI image layout in a plain tar. Its `index.json` is signed and leads by digest to every other
+//! byte, members stand in a fixed order, and every tar header is the one that name and size give. So offsets follow
+//! from the document's list of blobs: the reader seeks, never scans, never unpacks, and any byte that is not the
+//! expected one is noticed.
+//!
+//! Member order: `oci-layout`, `index.json`, `index.json.minisig`, then under `blobs/sha256/` the bundle document's
+//! manifest, config and layer, then every blob of [`BundleDocument::blobs`] in its order; two zero blocks end the file.
+//!
+//! This room must not know hosts, profiles, registries or the network, nor where a vendor's files come from.
+//!
+//! In order of use:
+//! - [`TrustedKeys`]: whose signature counts.
+//! - [`Bundle`]: an opened bundle: document, blobs, [`Bundle::verify`].
+//! - [`document::BundleDocument`]: what is in it.
+//! - [`digest`]: the one place that computes content digests.
+//! - [`layout`]: paths in an OCI layout folder (stores and caches).
+//! - [`oci`]: index, manifest and descriptor as this format writes them.
+//! - `write` (feature `write`): packs a bundle; the vendor's side only.
+
+mod bundle;
+mod error;
+mod signature;
+mod source;
+mod verify;
+
+pub mod digest;
+pub mod document;
+pub mod layout;
+pub mod oci;
+#[cfg(feature = "write")]
+pub mod write;
+
+pub use bundle::{BlobReader, Bundle};
+pub use document::{BlobEntry, BundleDocument};
+pub use error::{BundleError, Damage, DamageKind};
+pub use signature::{KeyError, TrustedKeys};
+pub use source::{FileSource, Source};
+pub use verify::VerifyReport;

@@ -1,0 +1,277 @@
+//! The bundle document: what a bundle is, in one JSON artifact reached from the signed index.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Artifact type of the bundle document's manifest.
+pub const DOCUMENT_ARTIFACT_TYPE: &str = "application/vnd.sealift.bundle.v1+json";
+/// Artifact type of a cluster binary's or file's manifest.
+pub const FILE_ARTIFACT_TYPE: &str = "application/vnd.sealift.file.v1";
+/// The format's version, refused when newer.
+pub const API_VERSION: &str = "sealift/v1";
+
+/// The bundle document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BundleDocument {
+    /// Always [`API_VERSION`]; anything else is a newer format.
+    pub api_version: String,
+    /// Always `Bundle`.
+    pub kind: String,
+    /// What the vendor sells.
+    pub product: Product,
+    /// The Kubernetes release that the binaries and images make up.
+    pub kubernetes: KubernetesRelease,
+    /// Platforms packed, e.g. `linux/amd64`.
+    pub platforms: Vec<String>,
+    /// Container images, sorted by name.
+    pub images: Vec<Image>,
+    /// Cluster binaries and other files, sorted by path.
+    pub files: Vec<File>,
+    /// Helm charts, sorted by name.
+    pub charts: Vec<Chart>,
+    /// What gets installed, in this order.
+    pub components: Vec<Component>,
+    /// Folders that hosts need before the product starts (static local volumes).
+    #[serde(default)]
+    pub host_directories: Vec<HostDirectory>,
+    /// Secrets the product needs, made or given before its release.
+    #[serde(default)]
+    pub secrets: Vec<ProductSecret>,
+    /// Settings that a site may answer: name to description and default.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
+    /// Sizing model, read by the sizing room; opaque here.
+    #[serde(default)]
+    pub sizing: serde_json::Value,
+    /// Every other blob of the bundle in member order (the document's own three stand before them).
+    pub blobs: Vec<BlobEntry>,
+}
+
+/// Product name, version and serial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Product {
+    /// Machine name, e.g. `orders`.
+    pub name: String,
+    /// Name for people, e.g. `Orders`.
+    pub title: String,
+    /// Product version.
+    pub version: String,
+    /// Grows with every release, so that a rollback is noticed.
+    pub serial: u64,
+}
+
+/// Versions of the cluster's parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KubernetesRelease {
+    /// `v1.36.3`.
+    pub version: String,
+    /// Image reference of the sandbox, e.g. `registry.k8s.io/pause:3.10.2`.
+    pub pause_image: String,
+    /// Image reference of etcd.
+    pub etcd_image: String,
+    /// Image reference of the load balancer on workers.
+    pub load_balancer_image: String,
+}
+
+/// Which hosts need a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Masters.
+    ControlPlane,
+    /// Workers.
+    Worker,
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Image {
+    /// Full reference with tag, as manifests name it.
+    pub name: String,
+    /// Digest of its manifest or index.
+    pub digest: String,
+    /// Media type of that manifest or index.
+    pub media_type: String,
+    /// Sum of its blobs' sizes, bytes.
+    pub size: u64,
+    /// Hosts that preload it.
+    pub roles: Vec<Role>,
+    /// Every blob of it (manifests, configs, layers).
+    pub blobs: Vec<String>,
+}
+
+/// A file that ends up on hosts: cluster binary or other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct File {
+    /// Short name, e.g. `kubelet`.
+    pub name: String,
+    /// Version for people.
+    pub version: String,
+    /// Where it goes, absolute.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Hosts that get it.
+    pub roles: Vec<Role>,
+    /// Digest of its OCI manifest.
+    pub manifest: String,
+    /// Digest of its blob: a zstd frame.
+    pub digest: String,
+    /// Size of its blob, bytes.
+    pub size: u64,
+    /// Digest of the file itself.
+    pub plain_digest: String,
+    /// Size of the file itself, bytes.
+    pub plain_size: u64,
+}
+
+/// A Helm chart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Chart {
+    /// Chart name.
+    pub name: String,
+    /// Chart version.
+    pub version: String,
+    /// Digest of its OCI manifest.
+    pub manifest: String,
+    /// Digest of the chart archive.
+    pub digest: String,
+    /// Size of the chart archive, bytes.
+    pub size: u64,
+}
+
+/// One Helm release of the product or the platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Component {
+    /// Release name.
+    pub name: String,
+    /// Chart name in [`BundleDocument::charts`].
+    pub chart: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Where in the order: platform components come before the workers' gate, product ones after.
+    pub stage: Stage,
+    /// The vendor's values.
+    #[serde(default)]
+    pub values: serde_json::Value,
+    /// Values taken from the site: dotted path in the values to what to put there.
+    #[serde(default)]
+    pub values_from: BTreeMap<String, SiteValue>,
+    /// Workloads that must be ready before the next component starts.
+    #[serde(default)]
+    pub gates: Vec<Workload>,
+    /// Seconds that hooks and gates may take.
+    pub timeout_seconds: u32,
+    /// Whether `helm test` of this release is the acceptance test.
+    #[serde(default)]
+    pub acceptance: bool,
+}
+
+/// When a component is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// As soon as the first master answers (network, DNS).
+    Platform,
+    /// When all nodes are Ready.
+    Product,
+}
+
+/// Something the site knows, put into a chart's values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteValue {
+    /// Pod network, CIDR text.
+    PodCidr,
+    /// Service network, CIDR text.
+    ServiceCidr,
+    /// Address of the cluster DNS service.
+    ClusterDns,
+    /// The endpoint's host name.
+    EndpointHost,
+    /// The endpoint's port.
+    EndpointPort,
+    /// Number of masters.
+    ControlPlaneCount,
+    /// Number of workers.
+    WorkerCount,
+    /// Node names of all workers (of all masters where there is no worker).
+    WorkerNames,
+    /// Replicas for a stateless service: 1 on one worker node, else 2, 3 from five workers on.
+    ServiceReplicas,
+    /// `nameserver`s that the site gave for names outside the cluster; an empty list where there are none.
+    Nameservers,
+    /// A setting of this name: the site's answer or its default.
+    Setting(String),
+}
+
+/// A folder on every host of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostDirectory {
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Hosts that get it.
+    pub roles: Vec<Role>,
+}
+
+/// A workload of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// `Deployment`, `StatefulSet` or `DaemonSet`.
+    pub kind: String,
+    /// Object name.
+    pub name: String,
+}
+
+/// A Secret that the installer makes before the release of its component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProductSecret {
+    /// Component whose release reads it.
+    pub component: String,
+    /// Name of the Secret in that component's namespace.
+    pub name: String,
+    /// Key to the name under `product.secrets` of the profile.
+    #[serde(default)]
+    pub from_site: BTreeMap<String, String>,
+    /// Keys that get a random value once.
+    #[serde(default)]
+    pub generated: Vec<String>,
+}
+
+/// A question that the product asks the site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Setting {
+    /// For people.
+    pub description: String,
+    /// Taken where the site says nothing; without one the site must answer.
+    #[serde(default)]
+    pub default: Option<serde_json::Value>,
+}
+
+/// A blob and its size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlobEntry {
+    /// `sha256:` and 64 hex digits.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
