@@ -13,6 +13,7 @@ mod check;
 mod load;
 
 pub use load::{RecipeError, load, parse};
+pub(crate) use load::yaml;
 
 /// `kind` of a recipe.
 pub const KIND: &str = "Recipe";
@@ -167,4 +168,74 @@ mod octal {
             serde::de::Error::custom(format_args!("`{text}` is no file mode: write octal digits in quotes, e.g. \"0755\""))
         })
     }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    /// A recipe that is right in itself.
+    pub(crate) const RECIPE: &str = r#"
+apiVersion: sealift/v1
+kind: Recipe
+product:
+  name: orders
+  title: Orders
+  version: 4.2.0
+  serial: 17
+kubernetes:
+  version: v1.36.3
+  pauseImage: registry.k8s.io/pause:3.10.2
+  etcdImage: registry.k8s.io/etcd:3.6.8-0
+  loadBalancerImage: docker.io/library/haproxy:2.6
+platforms: [linux/amd64]
+compression: {level: 3}
+images:
+  - name: registry.k8s.io/pause:3.10.2
+  - name: registry.k8s.io/etcd:3.6.8-0
+    roles: [control-plane]
+  - {name: docker.io/library/haproxy:2.6, roles: [worker]}
+  - {name: registry.k8s.io/kube-apiserver:v1.36.3, roles: [control-plane]}
+  - {name: registry.k8s.io/kube-controller-manager:v1.36.3, roles: [control-plane]}
+  - {name: registry.k8s.io/kube-scheduler:v1.36.3, roles: [control-plane]}
+  - name: registry.k8s.io/kube-proxy:v1.36.3
+charts:
+  - path: charts/flannel
+  - path: charts/orders
+files:
+  - name: kubelet
+    version: v1.36.3
+    path: /usr/local/bin/kubelet
+    mode: "0755"
+    source: {root: payload, path: bin/kubelet}
+components:
+  - name: flannel
+    chart: flannel
+    namespace: kube-flannel
+    stage: platform
+    valuesFrom:
+      podCidr: pod-cidr
+    gates:
+      - {kind: DaemonSet, name: flannel}
+    timeoutSeconds: 300
+  - name: orders
+    chart: orders
+    namespace: orders
+    stage: product
+    values:
+      web: {image: registry.sealift.example/orders/web:4.2.0}
+    valuesFrom:
+      web.replicas: service-replicas
+      web.title: {setting: title}
+    timeoutSeconds: 600
+    acceptance: true
+secrets:
+  - component: orders
+    name: orders-database
+    fromSite: {password: databasePassword}
+    generated: [session]
+settings:
+  title:
+    description: Name on the first page
+    default: Orders
+sizing: {}
+"#;
 }

@@ -1,0 +1,290 @@
+//! The content-addressed cache: an OCI layout's blob folder, and what is known about files on this machine.
+//!
+//! A blob is under its digest only when it was hashed while it was written; whatever is not finished lies in `partial/`
+//! and is taken up again by the next run. One build at a time uses a cache.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sealift_bundle::digest::{self, HashingReader};
+use sealift_bundle::layout;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+const KNOWN_FILES: &str = "known-files.json";
+const FRAMES: &str = "frames.json";
+
+/// What failed in the cache.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// A file of the cache.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// `read`, `write`, `create` or `lock`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A digest from outside that is none.
+    #[error(transparent)]
+    Digest(#[from] digest::InvalidDigest),
+}
+
+impl CacheError {
+    fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::File { action, path: path.to_owned(), source }
+    }
+}
+
+/// Digest and size of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// `sha256:…`.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What a file looked like when it was hashed: if all this is the same, so is its content (as Git's index assumes).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    digest: String,
+}
+
+/// The cache; blobs are read and written by several threads at once.
+#[derive(Debug)]
+pub struct Cache {
+    root: PathBuf,
+    known: Mutex<BTreeMap<PathBuf, Stamp>>,
+    /// `plain digest@level` to the compressed frame.
+    frames: Mutex<BTreeMap<String, Content>>,
+    _lock: File,
+}
+
+impl Cache {
+    /// Opens or creates the cache at `root`; `waiting` is called before it waits for another program that uses it.
+    pub fn open(root: &Path, waiting: impl FnOnce()) -> Result<Self, CacheError> {
+        for folder in [layout::blobs_folder(root), root.join("partial")] {
+            fs::create_dir_all(&folder).map_err(CacheError::at("create", &folder))?;
+        }
+        let path = root.join("lock");
+        let lock = File::create(&path).map_err(CacheError::at("create", &path))?;
+        if lock.try_lock().is_err() {
+            waiting();
+            lock.lock().map_err(CacheError::at("lock", &path))?;
+        }
+        Ok(Self {
+            known: Mutex::new(read_json(&root.join(KNOWN_FILES))),
+            frames: Mutex::new(read_json(&root.join(FRAMES))),
+            root: root.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where the blob `digest` is, or would be.
+    pub fn blob_path(&self, digest: &str) -> Result<PathBuf, CacheError> {
+        Ok(layout::blob_path(&self.root, digest)?)
+    }
+
+    /// Where an unfinished download of `digest` lies.
+    pub fn partial_path(&self, digest: &str) -> Result<PathBuf, CacheError> {
+        Ok(self.root.join("partial").join(digest::hex(digest)?))
+    }
+
+    /// Whether the blob is there in full.
+    pub fn has(&self, digest: &str, size: u64) -> Result<bool, CacheError> {
+        Ok(fs::metadata(self.blob_path(digest)?).is_ok_and(|file| file.is_file() && file.len() == size))
+    }
+
+    /// Reads a small blob and checks it; nothing where it is not there or not what it should be.
+    pub fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        let path = self.blob_path(digest)?;
+        Ok(fs::read(&path).ok().filter(|content| digest::digest_of(content) == digest))
+    }
+
+    /// Makes the finished download of `digest` a blob.
+    pub fn adopt_partial(&self, digest: &str) -> Result<(), CacheError> {
+        let (from, to) = (self.partial_path(digest)?, self.blob_path(digest)?);
+        fs::rename(&from, &to).map_err(CacheError::at("write", &to))
+    }
+
+    /// Takes bytes as a blob.
+    pub fn put(&self, content: &[u8]) -> Result<Content, CacheError> {
+        let found = Content { digest: digest::digest_of(content), size: content.len() as u64 };
+        let mut file = self.temporary()?;
+        file.write_all(content).map_err(CacheError::at("write", &self.root))?;
+        self.adopt(file, &found.digest)?;
+        Ok(found)
+    }
+
+    /// A file to write into, gone when dropped.
+    pub fn temporary(&self) -> Result<NamedTempFile, CacheError> {
+        let folder = self.root.join("partial");
+        NamedTempFile::new_in(&folder).map_err(CacheError::at("create", &folder))
+    }
+
+    /// Makes a written file the blob `digest`; the caller has hashed it.
+    pub fn adopt(&self, file: NamedTempFile, digest: &str) -> Result<(), CacheError> {
+        let path = self.blob_path(digest)?;
+        file.persist(&path).map_err(|error| CacheError::at("write", &path)(error.error))?;
+        Ok(())
+    }
+
+    /// Drops a blob that turned out not to be what its name says.
+    pub fn forget(&self, digest: &str) -> Result<(), CacheError> {
+        let path = self.blob_path(digest)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::at("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The frame of the file `plain` at `level`, where it was made before and is still there.
+    pub fn frame(&self, plain: &str, level: i32) -> Result<Option<Content>, CacheError> {
+        let found = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(&frame_key(plain, level)).cloned();
+        match found {
+            Some(frame) if self.has(&frame.digest, frame.size)? => Ok(Some(frame)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Remembers a frame.
+    pub fn remember_frame(&self, plain: &str, level: i32, frame: Content) -> Result<(), CacheError> {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.insert(frame_key(plain, level), frame);
+        self.write_json(FRAMES, &*frames)
+    }
+
+    /// Digest and size of a file on this machine; one that did not change since the last time is not read again.
+    pub fn digest_of_file(&self, path: &Path) -> Result<Content, CacheError> {
+        let path = fs::canonicalize(path).map_err(CacheError::at("read", path))?;
+        let mut file = File::open(&path).map_err(CacheError::at("read", &path))?;
+        let mut stamp = stamp(&file.metadata().map_err(CacheError::at("read", &path))?);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+        if let Some(known) = known {
+            stamp.digest.clone_from(&known.digest);
+            if known == stamp {
+                return Ok(Content { digest: known.digest, size: known.size });
+            }
+        }
+        let mut reader = HashingReader::new(&mut file);
+        let size = io::copy(&mut reader, &mut io::sink()).map_err(CacheError::at("read", &path))?;
+        (stamp.digest, _, _) = reader.finish();
+        let content = Content { digest: stamp.digest.clone(), size };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(path, stamp);
+        self.write_json(KNOWN_FILES, &*known)?;
+        Ok(content)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), CacheError> {
+        let path = self.root.join(name);
+        let mut file = self.temporary()?;
+        serde_json::to_writer(&mut file, value).map_err(|error| CacheError::at("write", &path)(error.into()))?;
+        file.persist(&path).map_err(|error| CacheError::at("write", &path)(error.error))?;
+        Ok(())
+    }
+}
+
+fn frame_key(plain: &str, level: i32) -> String {
+    format!("{plain}@{level}")
+}
+
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        digest: String::new(),
+    }
+}
+
+/// What an earlier run remembered; losing it costs time only.
+fn read_json<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> T {
+    fs::read(path).ok().and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A cache in a folder of its own.
+    pub(crate) fn cache() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), || panic!("nobody else uses it")).unwrap();
+        (folder, cache)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::cache;
+    use super::*;
+
+    #[test]
+    fn blobs_are_found_by_digest_and_size() {
+        let (_folder, cache) = cache();
+        let blob = cache.put(b"content").unwrap();
+        assert!(cache.has(&blob.digest, 7).unwrap());
+        assert!(!cache.has(&blob.digest, 8).unwrap());
+        assert_eq!(cache.read(&blob.digest).unwrap().as_deref(), Some(&b"content"[..]));
+        fs::write(cache.blob_path(&blob.digest).unwrap(), b"Content").unwrap();
+        assert_eq!(cache.read(&blob.digest).unwrap(), None);
+        cache.forget(&blob.digest).unwrap();
+        cache.forget(&blob.digest).unwrap();
+        assert!(!cache.has(&blob.digest, 7).unwrap());
+        assert!(cache.blob_path("sha256:../../x").is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_hashed_again() {
+        let (folder, cache) = cache();
+        let path = folder.path().join("kubelet");
+        fs::write(&path, "one").unwrap();
+        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"one"));
+        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"one"));
+        // A new file under the same name: same size, another inode.
+        fs::write(folder.path().join("new"), "two").unwrap();
+        fs::rename(folder.path().join("new"), &path).unwrap();
+        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"two"));
+    }
+
+    #[test]
+    fn frames_are_remembered_across_runs() {
+        let (folder, cache) = cache();
+        let frame = cache.put(b"frame").unwrap();
+        cache.remember_frame("sha256:plain", 3, frame.clone()).unwrap();
+        drop(cache);
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert_eq!(cache.frame("sha256:plain", 3).unwrap(), Some(frame.clone()));
+        assert_eq!(cache.frame("sha256:plain", 4).unwrap(), None);
+        cache.forget(&frame.digest).unwrap();
+        assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn a_second_user_waits() {
+        let (folder, cache) = cache();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let root = folder.path();
+            let second = scope.spawn(move || Cache::open(root, || sender.send(()).unwrap()).map(|_| ()));
+            receiver.recv().unwrap();
+            drop(cache);
+            second.join().unwrap().unwrap();
+        });
+    }
+}

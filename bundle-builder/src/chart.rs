@@ -1,0 +1,249 @@
+//! Helm charts: a folder becomes the same archive wherever and whenever it is packed; an archive stays as it is.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use sealift_bundle::digest::digest_of;
+use serde::Deserialize;
+
+/// Media type of a chart's config: its `Chart.yaml` as JSON.
+pub const CONFIG_MEDIA_TYPE: &str = "application/vnd.cncf.helm.config.v1+json";
+/// Media type of a chart's archive.
+pub const ARCHIVE_MEDIA_TYPE: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// Charts are small; what is larger is something else.
+const LIMIT: u64 = 64 << 20;
+
+/// A chart, ready to pack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Name in its `Chart.yaml`.
+    pub name: String,
+    /// Version in its `Chart.yaml`.
+    pub version: String,
+    /// Its `Chart.yaml`.
+    pub metadata: serde_json::Value,
+    /// The `.tgz`.
+    pub archive: Vec<u8>,
+    /// Digest that pins its content: of the tar inside for a folder (so it does not depend on how gzip compresses), of
+    /// the archive for an archive.
+    pub content: String,
+}
+
+/// Why a chart cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// A file of it cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No `Chart.yaml`.
+    #[error("{} is no chart: it has no Chart.yaml", path.display())]
+    NoMetadata {
+        /// The folder or archive.
+        path: PathBuf,
+    },
+    /// `Chart.yaml` is not what Helm wants.
+    #[error("Chart.yaml of {} is not valid", path.display())]
+    Metadata {
+        /// The folder or archive.
+        path: PathBuf,
+        /// Why.
+        source: serde_yaml::Error,
+    },
+    /// Something that is neither a file nor a folder.
+    #[error("{} is neither a file nor a folder; charts hold nothing else", path.display())]
+    Special {
+        /// The culprit.
+        path: PathBuf,
+    },
+    /// Far too large.
+    #[error("{} is larger than {} MiB: that is no chart", path.display(), LIMIT >> 20)]
+    TooLarge {
+        /// The folder or archive.
+        path: PathBuf,
+    },
+}
+
+/// The fields that a bundle names.
+#[derive(Deserialize)]
+struct Identity {
+    name: String,
+    version: String,
+}
+
+impl Chart {
+    /// Reads the chart at `path`, a folder or an archive.
+    pub fn read(path: &Path) -> Result<Self, ChartError> {
+        let kind = fs::metadata(path).map_err(|source| ChartError::Read { path: path.to_owned(), source })?;
+        if kind.is_dir() { Self::from_folder(path) } else { Self::from_archive(path) }
+    }
+
+    fn from_folder(path: &Path) -> Result<Self, ChartError> {
+        let file = path.join("Chart.yaml");
+        if !file.is_file() {
+            return Err(ChartError::NoMetadata { path: path.to_owned() });
+        }
+        let (identity, metadata) = metadata(path, &read(&file)?)?;
+        let tar = tar_of(path, &identity.name)?;
+        // Level and header are fixed: no name, no time, no machine.
+        let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(9));
+        let archive = encoder
+            .write_all(&tar)
+            .and_then(|()| encoder.finish())
+            .map_err(|source| ChartError::Read { path: path.to_owned(), source })?;
+        let content = digest_of(&tar);
+        Ok(Self { name: identity.name, version: identity.version, metadata, archive, content })
+    }
+
+    fn from_archive(path: &Path) -> Result<Self, ChartError> {
+        let archive = read(path)?;
+        let text = metadata_in(&archive)
+            .map_err(|source| ChartError::Read { path: path.to_owned(), source })?
+            .ok_or_else(|| ChartError::NoMetadata { path: path.to_owned() })?;
+        let (identity, metadata) = metadata(path, &text)?;
+        let content = digest_of(&archive);
+        Ok(Self { name: identity.name, version: identity.version, metadata, archive, content })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ChartError> {
+    let mut content = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut content))
+        .map_err(|source| ChartError::Read { path: path.to_owned(), source })?;
+    if content.len() as u64 > LIMIT { Err(ChartError::TooLarge { path: path.to_owned() }) } else { Ok(content) }
+}
+
+fn metadata(path: &Path, text: &[u8]) -> Result<(Identity, serde_json::Value), ChartError> {
+    let invalid = |source| ChartError::Metadata { path: path.to_owned(), source };
+    let value: serde_json::Value = serde_yaml::from_slice(text).map_err(invalid)?;
+    let identity = serde_yaml::from_slice(text).map_err(invalid)?;
+    Ok((identity, value))
+}
+
+/// The `Chart.yaml` of the archive's top folder.
+fn metadata_in(archive: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut tar = tar::Archive::new(flate2::read::MultiGzDecoder::new(archive).take(LIMIT));
+    for entry in tar.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        if path.components().count() == 2 && path.ends_with("Chart.yaml") {
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text)?;
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+/// The folder as a tar: `Chart.yaml` first, as Helm writes it, then all files by name; same owner, mode and time for all.
+fn tar_of(folder: &Path, name: &str) -> Result<Vec<u8>, ChartError> {
+    let mut files = Vec::new();
+    collect(folder, Path::new(""), &mut files)?;
+    files.sort_by_key(|file| (file != Path::new("Chart.yaml"), file.clone()));
+    let mut tar = tar::Builder::new(Vec::new());
+    for file in files {
+        let content = read(&folder.join(&file))?;
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, Path::new(name).join(&file), &*content)
+            .map_err(|source| ChartError::Read { path: folder.join(&file), source })?;
+        if tar.get_ref().len() as u64 > LIMIT {
+            return Err(ChartError::TooLarge { path: folder.to_owned() });
+        }
+    }
+    tar.into_inner().map_err(|source| ChartError::Read { path: folder.to_owned(), source })
+}
+
+/// Adds every file below `root`/`inside`, as paths below `root`.
+fn collect(root: &Path, inside: &Path, files: &mut Vec<PathBuf>) -> Result<(), ChartError> {
+    let folder = root.join(inside);
+    let failed = |source| ChartError::Read { path: folder.clone(), source };
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = inside.join(entry.file_name());
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            collect(root, &path, files)?;
+        } else if kind.is_file() {
+            files.push(path);
+        } else {
+            // A link would pack what is elsewhere, or differ from machine to machine.
+            return Err(ChartError::Special { path: root.join(path) });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chart folder, its files written in the order given.
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        folder
+    }
+
+    const METADATA: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: orders\nversion: 4.2.0\n");
+    const VALUES: (&str, &str) = ("values.yaml", "replicas: 1\n");
+    const TEMPLATE: (&str, &str) = ("templates/web.yaml", "kind: Deployment\n");
+
+    #[test]
+    fn the_same_files_give_the_same_archive() {
+        let one = Chart::read(folder(&[METADATA, VALUES, TEMPLATE]).path()).unwrap();
+        let other = folder(&[TEMPLATE, VALUES, METADATA]);
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(other.path().join("values.yaml"), fs::Permissions::from_mode(0o600)).unwrap();
+        let other = Chart::read(other.path()).unwrap();
+        assert_eq!(one, other);
+        assert_eq!((one.name.as_str(), one.version.as_str()), ("orders", "4.2.0"));
+        assert_eq!(one.metadata["apiVersion"], "v2");
+
+        let changed = Chart::read(folder(&[METADATA, ("values.yaml", "replicas: 2\n"), TEMPLATE]).path()).unwrap();
+        assert_ne!(changed.content, one.content);
+        assert_ne!(changed.archive, one.archive);
+    }
+
+    #[test]
+    fn an_archive_stays_as_it_is() {
+        let packed = Chart::read(folder(&[METADATA, TEMPLATE]).path()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &packed.archive).unwrap();
+        let read = Chart::read(file.path()).unwrap();
+        assert_eq!(read.archive, packed.archive);
+        assert_eq!((read.name, read.version, read.metadata), (packed.name, packed.version, packed.metadata));
+
+        let mut names = Vec::new();
+        for entry in tar::Archive::new(flate2::read::GzDecoder::new(&*packed.archive)).entries().unwrap() {
+            names.push(entry.unwrap().path().unwrap().display().to_string());
+        }
+        assert_eq!(names, ["orders/Chart.yaml", "orders/templates/web.yaml"]);
+    }
+
+    #[test]
+    fn what_is_no_chart_is_refused() {
+        assert!(matches!(Chart::read(folder(&[VALUES]).path()), Err(ChartError::NoMetadata { .. })));
+        let nameless = folder(&[("Chart.yaml", "version: 1.0.0\n")]);
+        assert!(matches!(Chart::read(nameless.path()), Err(ChartError::Metadata { .. })));
+        assert!(matches!(Chart::read(Path::new("/nonexistent")), Err(ChartError::Read { .. })));
+        let linked = folder(&[METADATA]);
+        std::os::unix::fs::symlink("/etc/hostname", linked.path().join("hostname")).unwrap();
+        assert!(matches!(Chart::read(linked.path()), Err(ChartError::Special { .. })));
+    }
+}
