@@ -1,1 +1,183 @@
-//! Event types, their fold, and the run journal's format.
+//! What a run says about itself: event types, their fold into a state, and the run journal's format.
+//!
+//! Two sorts of event, on purpose of different types: [`StepEvent`]s are durable (numbered, written to the journal
+//! with fsync before anybody shows them), [`ProgressEvent`]s may be dropped. Every reader (plain lines, JSON lines,
+//! the journal, later the wizard and the report) sees the same stream.
+//!
+//! This room is pure but for [`journal`], which writes and reads one file. It must not know what a step does, how
+//! hosts are reached or how anything is displayed.
+//!
+//! In order of use: [`StepEvent`], [`Record`], [`Event`], [`journal::Journal`], [`state::RunState`].
+
+pub mod journal;
+pub mod state;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Version of the event format, the first field of every JSON line.
+pub const VERSION: u32 = 1;
+
+/// Something that happened and will be remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "event")]
+pub enum StepEvent {
+    /// First event of a run.
+    RunStarted {
+        /// Run identifier, the name of its folder.
+        run: String,
+        /// `install`, later others.
+        verb: String,
+        /// Site name.
+        site: String,
+        /// Product and version.
+        product: String,
+        /// Digest of the plan's JSON.
+        plan: String,
+        /// Names of the hosts in the profile's order.
+        hosts: Vec<String>,
+        /// Number of steps.
+        steps: u32,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Step identifier.
+        step: String,
+        /// Host name.
+        host: String,
+        /// What it does, for people.
+        title: String,
+        /// Which try this is, from 1.
+        attempt: u32,
+    },
+    /// A step ended well.
+    StepFinished {
+        /// Step identifier.
+        step: String,
+        /// Host name.
+        host: String,
+        /// Whether the host was changed.
+        changed: bool,
+        /// What was done or found, for people.
+        summary: String,
+        /// Bytes moved over a network.
+        bytes: u64,
+        /// Milliseconds it took.
+        millis: u64,
+    },
+    /// A step will be tried again.
+    StepRetried {
+        /// Step identifier.
+        step: String,
+        /// Host name.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// A step failed for good.
+    StepFailed {
+        /// Step identifier.
+        step: String,
+        /// Host name.
+        host: String,
+        /// Why.
+        failure: FailureReport,
+    },
+    /// Something worth knowing that is no step.
+    Note {
+        /// For people.
+        message: String,
+    },
+    /// Last event of a run.
+    RunFinished {
+        /// How it ended.
+        result: RunResult,
+        /// Steps that changed something.
+        changed: u32,
+        /// Steps that found everything in place.
+        unchanged: u32,
+        /// Milliseconds the run took.
+        millis: u64,
+    },
+    /// An event of a newer version; kept so that older readers go on.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunResult {
+    /// Every step done.
+    Done,
+    /// A step failed; the same command resumes.
+    Failed,
+    /// Stopped by the operator; the same command resumes.
+    Cancelled,
+}
+
+/// Why a step failed, as people and machines read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureReport {
+    /// Sort of failure, e.g. `verification`; the front end derives hint and exit code from it.
+    pub kind: String,
+    /// What failed, naming the object.
+    pub message: String,
+    /// Causes, outermost first.
+    pub causes: Vec<String>,
+    /// What to do next, where it is known here.
+    pub hint: Option<String>,
+    /// Last lines of the log of a failed command.
+    pub log: Vec<String>,
+}
+
+/// A step event with its number and time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Format version, [`VERSION`].
+    pub version: u32,
+    /// Counts from 1 without gaps.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Milliseconds since the run started.
+    pub elapsed_millis: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: StepEvent,
+}
+
+/// How far a running step is. Droppable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressEvent {
+    /// Step identifier.
+    pub step: String,
+    /// Host name.
+    pub host: String,
+    /// What it does now.
+    pub message: String,
+    /// Done so far: bytes where `total` is above one, 0 of 0 where it cannot be counted.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+    /// Milliseconds since the run started.
+    pub elapsed_millis: u64,
+}
+
+/// One element of the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Durable.
+    Step(Record),
+    /// Droppable.
+    Progress(ProgressEvent),
+}
+
+/// A reader of the stream. Called from the engine's threads, one event at a time.
+pub trait Sink: Send + Sync {
+    /// Takes one event. Must not block for long.
+    fn take(&self, event: &Event);
+}

@@ -1,0 +1,202 @@
+//! Joining: the CA pairs and the discovery file come from a master through the seat's memory, then `kubeadm join`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealift_plan::operation::JoinSpec;
+use serde_json::json;
+
+use super::init::exists;
+use super::{ADMIN_CONF, KUBELET_CONF, changed, kubectl, unchanged};
+use crate::command::Command;
+use crate::context::Context;
+use crate::file;
+use crate::journal::Change;
+use crate::protocol::{Failure, FailureKind, Outcome, SecretFile, SecretFiles};
+use crate::transient::{self, TransientUnit};
+
+/// Exactly what a joining master needs; more would break its own certificates' names (kubeadm's page on highly
+/// available clusters, "manual certificate distribution").
+const SHARED: [&str; 8] = [
+    "ca.crt",
+    "ca.key",
+    "sa.key",
+    "sa.pub",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "etcd/ca.crt",
+    "etcd/ca.key",
+];
+const PKI: &str = "/etc/kubernetes/pki";
+const DISCOVERY_NAME: &str = "discovery.conf";
+const DISCOVERY_PATH: &str = "/run/sealift/discovery.conf";
+/// How long a join may take to begin.
+const TOKEN_TTL: &str = "20m";
+/// kubeadm's limits for discovery, TLS bootstrap, etcd and the control plane together.
+const LIMIT: Duration = Duration::from_mins(20);
+
+/// The CA pairs of this master.
+pub(super) fn export_pki(ctx: &Context<'_>) -> Result<SecretFiles, Failure> {
+    SHARED.iter().map(|name| read_secret(ctx, name)).collect::<Result<_, _>>().map(SecretFiles)
+}
+
+fn read_secret(ctx: &Context<'_>, name: &str) -> Result<SecretFile, Failure> {
+    let path = ctx.paths().host(&format!("{PKI}/{name}"));
+    let content = file::read_text_if_exists(&path)?
+        .ok_or_else(|| Failure::new(FailureKind::Conflict, format!("{PKI}/{name} is not on this master")))?;
+    Ok(SecretFile { name: name.to_owned(), content })
+}
+
+/// Writes the CA pairs where they are missing.
+pub(super) fn install_pki(ctx: &Context<'_>, secrets: &SecretFiles) -> Result<Outcome, Failure> {
+    if secrets.0.is_empty() {
+        if SHARED.iter().all(|name| exists(ctx, &format!("{PKI}/{name}"))) {
+            return Ok(unchanged("CA pairs in place"));
+        }
+        return Err(needs_secrets("the cluster's CA pairs"));
+    }
+    let mut written = false;
+    for name in SHARED {
+        let secret = secrets.0.iter().find(|secret| secret.name == name);
+        let secret = secret.ok_or_else(|| Failure::other(format!("the CA pairs came without {name}")))?;
+        let mode = if name.rsplit('.').next() == Some("key") { 0o600 } else { 0o644 };
+        written |= ctx.write_file(&format!("{PKI}/{name}"), secret.content.as_bytes(), mode)?;
+    }
+    Ok(Outcome { changed: written, ..unchanged("CA pairs copied") })
+}
+
+/// A token of minutes and the kubeconfig that holds it; `address` is the API server's URL as the joining host asks it.
+pub(super) fn export_discovery(ctx: &Context<'_>, address: &str) -> Result<SecretFiles, Failure> {
+    let create = Command::new("/usr/local/bin/kubeadm").args([
+        "token",
+        "create",
+        "--ttl",
+        TOKEN_TTL,
+        "--kubeconfig",
+        ADMIN_CONF,
+    ]);
+    let token = ctx.run(create)?.text();
+    let ca = read_secret(ctx, "ca.crt")?;
+    let discovery = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "site", "cluster": {
+            "server": address,
+            "certificate-authority-data": STANDARD.encode(ca.content.as_bytes()),
+        }}],
+        "users": [{"name": "joining", "user": {"token": token}}],
+        "contexts": [{"name": "join", "context": {"cluster": "site", "user": "joining"}}],
+        "current-context": "join",
+    });
+    Ok(SecretFiles(vec![SecretFile { name: DISCOVERY_NAME.to_owned(), content: discovery.to_string() }]))
+}
+
+/// Joins this host where it has not joined yet.
+pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<Outcome, Failure> {
+    let unit = unit(ctx, join);
+    let running = transient::is_running(ctx, &unit)?;
+    if !running && has_joined(ctx, join)? {
+        return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
+    }
+    if !running {
+        let Some(discovery) = secrets.0.iter().find(|secret| secret.name == DISCOVERY_NAME) else {
+            return Err(needs_secrets("a token to join with"));
+        };
+        forget_half_joined(ctx, join)?;
+        file::write_atomic(&ctx.paths().host(DISCOVERY_PATH), discovery.content.as_bytes(), 0o600)?;
+        let config = join.config.content.replace("@DISCOVERY@", DISCOVERY_PATH);
+        file::write_atomic(&ctx.paths().host(&join.config.path), config.as_bytes(), join.config.mode)?;
+    }
+    ctx.record(Change::Command { command: unit.message.clone() })?;
+    let result = transient::run(ctx, &unit);
+    if result.is_ok() || !transient::is_running(ctx, &unit)? {
+        for path in [DISCOVERY_PATH, join.config.path.as_str()] {
+            // Both stand on a volatile file system; one that is gone is as good.
+            let _ = std::fs::remove_file(ctx.paths().host(path));
+        }
+    }
+    result?;
+    finish(ctx, join)?;
+    Ok(changed(if join.control_plane { "joined as master" } else { "joined as worker" }))
+}
+
+fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
+    let mut args = vec!["join".to_owned(), format!("--config={}", join.config.path)];
+    let mut ignored = join.ignore_preflight.clone();
+    // Left by a join that a power cut ended; our own checks have refused other clusters' leftovers before.
+    for check in [
+        "FileAvailable--etc-kubernetes-kubelet.conf",
+        "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf",
+        "FileAvailable--etc-kubernetes-pki-ca.crt",
+        "DirAvailable--var-lib-etcd",
+        "DirAvailable--etc-kubernetes-manifests",
+        "Port-10250",
+    ] {
+        if !ignored.iter().any(|one| one == check) {
+            ignored.push(check.to_owned());
+        }
+    }
+    args.push(format!("--ignore-preflight-errors={}", ignored.join(",")));
+    TransientUnit {
+        name: ctx.step_id().to_owned(),
+        command: "/usr/local/bin/kubeadm".to_owned(),
+        args,
+        environment: BTreeMap::new(),
+        timeout: LIMIT,
+        message: "kubeadm join".to_owned(),
+    }
+}
+
+/// A joined host has kubelet's credentials, and the cluster knows it under its name.
+fn has_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    if !exists(ctx, KUBELET_CONF) || !exists(ctx, "/var/lib/kubelet/config.yaml") {
+        return Ok(false);
+    }
+    let kubeconfig = if join.control_plane { ADMIN_CONF } else { KUBELET_CONF };
+    if !exists(ctx, kubeconfig) {
+        return Ok(false);
+    }
+    if join.control_plane && !exists(ctx, "/etc/kubernetes/manifests/kube-apiserver.yaml") {
+        return Ok(false);
+    }
+    let args = ["get", "node", &join.node, "--output=name", "--request-timeout=10s"];
+    let finished =
+        ctx.run_to_end(kubectl::command_with(kubeconfig, &args).timeout(Duration::from_secs(20)))?;
+    Ok(finished.success())
+}
+
+/// A master whose join was cut short may be known as a node already: kubeadm refuses the name of a Ready node.
+fn forget_half_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<(), Failure> {
+    if !join.control_plane || !exists(ctx, ADMIN_CONF) {
+        return Ok(());
+    }
+    let port = join.endpoint.rsplit(':').next().unwrap_or("6443");
+    let server = format!("--server=https://{}:{port}", join.via);
+    let args = ["delete", "node", &join.node, "--ignore-not-found", &server];
+    ctx.run(kubectl::command(&args)).map(drop)
+}
+
+/// A worker's kubelet asks its own load balancer from now on, not the master that it joined through. Gives whether
+/// anything changed.
+fn finish(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    if join.control_plane {
+        return Ok(false);
+    }
+    let server = format!("    server: https://{}", join.endpoint);
+    let conf = file::read_text_if_exists(&ctx.paths().host(KUBELET_CONF))?.unwrap_or_default();
+    let rewritten: String = conf
+        .lines()
+        .map(|line| if line.trim_start().starts_with("server:") { server.as_str() } else { line })
+        .fold(String::with_capacity(conf.len()), |text, line| text + line + "\n");
+    if !ctx.write_file(KUBELET_CONF, rewritten.as_bytes(), 0o600)? {
+        return Ok(false);
+    }
+    ctx.run(Command::new("systemctl").args(["restart", "kubelet"]))?;
+    Ok(true)
+}
+
+fn needs_secrets(what: &str) -> Failure {
+    Failure::new(FailureKind::NeedsSecrets, format!("this step needs {what}"))
+}

@@ -1,0 +1,157 @@
+//! From prepared hosts to a cluster: the first master by phases, the other masters one at a time, workers in parallel.
+
+use super::hosts::private_file;
+use super::{
+    BTreeMap, FileSpec, Gate, Graph, Host, HostRole, InitPhase, JoinSpec, Operation, PlanError, Stage,
+    kubeadm,
+};
+
+/// kubeadm's documents on a host.
+const INIT_CONFIG: &str = "/etc/sealift/kubeadm-init.yaml";
+const JOIN_CONFIG: &str = "/run/sealift/kubeadm-join.yaml";
+/// Longest wait for an API server or an etcd member, seconds: twice kubeadm's own default of four minutes.
+const CONTROL_PLANE_SECONDS: u32 = 480;
+/// Longest wait for nodes and platform workloads, seconds.
+const NODES_SECONDS: u32 = 600;
+
+const PHASES: [(InitPhase, &str, &str); 11] = [
+    (InitPhase::Certs, "init-certs", "certificates"),
+    (InitPhase::Kubeconfig, "init-kubeconfig", "kubeconfig files"),
+    (InitPhase::Etcd, "init-etcd", "etcd's manifest"),
+    (InitPhase::ControlPlane, "init-control-plane", "control-plane manifests"),
+    (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet"),
+    (InitPhase::WaitControlPlane, "init-wait", "wait for the API server"),
+    (InitPhase::UploadConfig, "init-upload-config", "keep the configuration in the cluster"),
+    (InitPhase::MarkControlPlane, "init-mark", "label and taint the master"),
+    (InitPhase::BootstrapToken, "init-bootstrap", "rules for joining nodes"),
+    (InitPhase::KubeletFinalize, "init-finalize", "kubelet's rotating certificate"),
+    (InitPhase::KubeProxy, "init-kube-proxy", "kube-proxy"),
+];
+
+impl Graph<'_> {
+    /// `kubeadm init` by phases, then the platform components, which need no second host to be installed.
+    pub(super) fn start_first_master(&mut self) -> Result<(), PlanError> {
+        let first = self.first;
+        let rendered =
+            kubeadm::init_config(self.input.site, self.input.document, first, self.small_conntrack());
+        let config = private_file(INIT_CONFIG, Self::rendered(first, rendered)?);
+        let mut needs = vec!["images".to_owned(), "kubelet".to_owned()];
+        for (phase, name, title) in PHASES {
+            let operation =
+                Operation::KubeadmInit { phase, node: first.name.clone(), config: config.clone() };
+            self.add(first, name, format!("kubeadm init: {title}"), &strs(&needs), operation);
+            needs = vec![name.to_owned()];
+        }
+        let gate = Gate::ApiReady { address: first.address };
+        self.add(
+            first,
+            "api",
+            "API server answers".into(),
+            &["init-kube-proxy"],
+            wait(gate, CONTROL_PLANE_SECONDS),
+        );
+        let gate = Gate::EtcdVoters { members: vec![first.name.clone()] };
+        self.add(
+            first,
+            "voter",
+            "etcd member is a healthy voter".into(),
+            &["api"],
+            wait(gate, CONTROL_PLANE_SECONDS),
+        );
+        // Charts come with the last group of blobs.
+        self.releases(Stage::Platform, &["api", "store-rest"])?;
+        Ok(())
+    }
+
+    /// One at a time; the next starts when etcd shows a healthy voter for the last.
+    pub(super) fn join_masters(&mut self) -> Result<(), PlanError> {
+        let first = self.first;
+        let mut members = vec![first.name.clone()];
+        for host in self.masters().into_iter().skip(1) {
+            let certificates = format!("{}.init-certs", first.name);
+            let pki = Operation::InstallKubernetesPki { from: first.name.clone() };
+            self.add(host, "pki", "copy the cluster's CA pairs".into(), &["claim", &certificates], pki);
+            let previous = format!("{}.voter", members[members.len() - 1]);
+            let join = self.join(host)?;
+            let needs = ["images", "kubelet", "pki", &previous];
+            self.add(host, "join", "kubeadm join as master".into(), &needs, join);
+            let gate = Gate::ApiReady { address: host.address };
+            self.add(host, "api", "API server answers".into(), &["join"], wait(gate, CONTROL_PLANE_SECONDS));
+            members.push(host.name.clone());
+            let gate = Gate::EtcdVoters { members: members.clone() };
+            let title = format!("{} healthy etcd voters", members.len());
+            self.add(host, "voter", title, &["api"], wait(gate, CONTROL_PLANE_SECONDS));
+        }
+        Ok(())
+    }
+
+    /// In parallel, as soon as the first master answers.
+    pub(super) fn join_workers(&mut self) -> Result<(), PlanError> {
+        let api = format!("{}.voter", self.first.name);
+        for host in self.workers() {
+            let join = self.join(host)?;
+            let needs = ["images", "kubelet", "balancer", &api];
+            self.add(host, "join", "kubeadm join as worker".into(), &needs, join);
+        }
+        Ok(())
+    }
+
+    /// All nodes Ready, platform workloads up, labels set.
+    pub(super) fn gather(&mut self) {
+        let first = self.first;
+        let mut needs: Vec<String> = Vec::new();
+        for host in &self.input.site.hosts {
+            let last = match host.role {
+                HostRole::ControlPlane => "voter",
+                HostRole::Worker => "join",
+            };
+            needs.push(format!("{}.{last}", host.name));
+        }
+        let platform = self.components(Stage::Platform);
+        needs.extend(platform.iter().map(|component| format!("{}.release-{}", first.name, component.name)));
+        let nodes = self.input.site.hosts.iter().map(|host| host.name.clone()).collect();
+        let gate = Gate::NodesReady { nodes };
+        self.add(first, "nodes", "all nodes Ready".into(), &strs(&needs), wait(gate, NODES_SECONDS));
+        for host in &self.input.site.hosts {
+            let mut labels: BTreeMap<String, String> = host.labels.clone();
+            if host.role == HostRole::Worker {
+                labels.insert("node-role.kubernetes.io/worker".into(), String::new());
+            }
+            if labels.is_empty() {
+                continue;
+            }
+            let name = format!("labels-{}", host.name);
+            let operation = Operation::NodeLabels { node: host.name.clone(), labels };
+            self.add(first, &name, format!("labels of {}", host.name), &["nodes"], operation);
+        }
+        for component in platform {
+            for workload in &component.gates {
+                self.gate_workload(component, workload, &["nodes"]);
+            }
+        }
+    }
+
+    fn join(&self, host: &Host) -> Result<Operation, PlanError> {
+        let content = Self::rendered(host, kubeadm::join_config(self.input.site, host))?;
+        let config = FileSpec { path: JOIN_CONFIG.into(), mode: 0o600, content };
+        let cluster = &self.input.site.cluster;
+        let join = JoinSpec {
+            node: host.name.clone(),
+            address: host.address,
+            via: self.first.address,
+            endpoint: format!("{}:{}", cluster.endpoint, cluster.endpoint_port),
+            control_plane: host.role == HostRole::ControlPlane,
+            config,
+            ignore_preflight: kubeadm::ignored_preflight(host, self.settings(host)?),
+        };
+        Ok(Operation::KubeadmJoin { from: self.first.name.clone(), join })
+    }
+}
+
+pub(super) fn wait(gate: Gate, timeout_seconds: u32) -> Operation {
+    Operation::WaitFor { gate, timeout_seconds }
+}
+
+pub(super) fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}

@@ -1,0 +1,97 @@
+//! Chart values: the vendor's, with what the site knows put in at the paths that the bundle names.
+
+use sealift_bundle::document::{BundleDocument, Component, SiteValue};
+use sealift_profile::site::{HostRole, Site};
+use serde_json::{Map, Value, json};
+
+use crate::{RenderError, cluster_dns, hosts_of};
+
+/// The values of a component's release.
+pub fn of_component(
+    site: &Site,
+    document: &BundleDocument,
+    component: &Component,
+) -> Result<Value, RenderError> {
+    let mut values = match &component.values {
+        Value::Null => Value::Object(Map::new()),
+        values => values.clone(),
+    };
+    for (path, source) in &component.values_from {
+        put(&mut values, path, site_value(site, document, source)?)?;
+    }
+    Ok(values)
+}
+
+/// Replicas of a stateless service: 1 on a single worker, 2 on up to four, 3 from five workers on.
+#[must_use]
+pub fn service_replicas(workers: usize) -> usize {
+    match workers {
+        0 | 1 => 1,
+        2..=4 => 2,
+        _ => 3,
+    }
+}
+
+fn site_value(site: &Site, document: &BundleDocument, source: &SiteValue) -> Result<Value, RenderError> {
+    let cluster = &site.cluster;
+    let names = |role| hosts_of(site, role).map(|host| host.name.clone()).collect::<Vec<_>>();
+    let mut workers = names(HostRole::Worker);
+    if workers.is_empty() {
+        workers = names(HostRole::ControlPlane);
+    }
+    Ok(match source {
+        SiteValue::PodCidr => json!(cluster.pod_cidr.to_string()),
+        SiteValue::ServiceCidr => json!(cluster.service_cidr.to_string()),
+        SiteValue::ClusterDns => json!(cluster_dns(cluster.service_cidr)?.to_string()),
+        SiteValue::EndpointHost => json!(cluster.endpoint),
+        SiteValue::EndpointPort => json!(cluster.endpoint_port),
+        SiteValue::ControlPlaneCount => json!(names(HostRole::ControlPlane).len()),
+        SiteValue::WorkerCount => json!(names(HostRole::Worker).len()),
+        SiteValue::ServiceReplicas => json!(service_replicas(workers.len())),
+        SiteValue::WorkerNames => json!(workers),
+        SiteValue::Nameservers => json!(cluster.nameservers),
+        SiteValue::Setting(name) => setting(site, document, name)?,
+    })
+}
+
+fn setting(site: &Site, document: &BundleDocument, name: &str) -> Result<Value, RenderError> {
+    let answer = site.product.settings.get(name);
+    let default = || document.settings.get(name).and_then(|setting| setting.default.as_ref());
+    answer.or_else(default).cloned().ok_or_else(|| RenderError::Setting(name.to_owned()))
+}
+
+fn put(values: &mut Value, path: &str, value: Value) -> Result<(), RenderError> {
+    let mut place = values;
+    for key in path.split('.') {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(map) = place else { return Err(RenderError::ValuesPath(path.to_owned())) };
+        place = map.entry(key).or_insert(Value::Null);
+    }
+    *place = value;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_put_beside_its_siblings() {
+        let mut values = json!({"a": {"b": 1}});
+        put(&mut values, "a.c.d", json!("x")).unwrap();
+        assert_eq!(values, json!({"a": {"b": 1, "c": {"d": "x"}}}));
+    }
+
+    #[test]
+    fn a_path_through_a_number_is_refused() {
+        let mut values = json!({"a": 1});
+        assert_eq!(put(&mut values, "a.b", json!(2)), Err(RenderError::ValuesPath("a.b".into())));
+    }
+
+    #[test]
+    fn replicas_follow_the_number_of_workers() {
+        assert_eq!([0, 1, 2, 4, 5, 9].map(service_replicas), [1, 1, 2, 2, 3, 3]);
+    }
+}
