@@ -1,1 +1,22 @@
-fn main() {}
+//! `cargo xtask`: the lab, the payload, the demo and the tests that use real hosts.
+//!
+//! A front end: it may print. What it shows of the product it learns by running the product's programs.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cache;
+mod cli;
+mod lab;
+mod stage;
+mod system;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::main() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
