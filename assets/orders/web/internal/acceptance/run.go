@@ -74,7 +74,7 @@ func Run(ctx context.Context, options Options, out io.Writer) error {
 		orders:   map[int64]struct{}{},
 	}
 	defer s.takeBack(ctx, out)
-	fmt.Fprintf(out, "TAP version 14\n1..%d\n", len(tests))
+	fmt.Fprintf(out, "1..%d\n", len(tests))
 	waitReady(ctx, s, out)
 	failed := 0
 	for index, each := range tests {
@@ -110,17 +110,20 @@ func waitReady(ctx context.Context, s *session, out io.Writer) {
 	defer cancel()
 	tick := time.NewTicker(retryInterval)
 	defer tick.Stop()
+	cause := errors.New("no answer")
 	for {
 		answer, err := s.client.do(ctx, http.MethodGet, "/readyz", nil)
-		if err == nil && answer.status == http.StatusOK {
+		switch {
+		case err == nil && answer.status == http.StatusOK:
 			return
-		}
-		if err == nil {
-			err = answer.unexpected(http.StatusOK)
+		case err == nil:
+			cause = answer.unexpected(http.StatusOK)
+		case ctx.Err() == nil: // a request cut off by the end of the wait tells nothing
+			cause = err
 		}
 		select {
 		case <-ctx.Done():
-			comment(out, fmt.Sprintf("not ready after %s: %v", s.options.Wait, err))
+			comment(out, fmt.Sprintf("not ready after %s: %v", s.options.Wait, cause))
 			return
 		case <-tick.C:
 		}

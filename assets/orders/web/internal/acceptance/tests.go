@@ -213,13 +213,16 @@ func concurrentOrdersCounted(ctx context.Context, s *session) error {
 			placed, err := place(ctx, s, order.Draft{Customer: customer, Item: fmt.Sprintf("Crate %d", index), Quantity: index + 1})
 			lock.Lock()
 			defer lock.Unlock()
-			failures = append(failures, err)
+			if err != nil {
+				failures = append(failures, err)
+				return
+			}
 			numbers[placed.ID] = true
 		})
 	}
 	wait.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return err
+	if len(failures) > 0 {
+		return fmt.Errorf("%d of %d could not be placed, the first: %w", len(failures), many, failures[0])
 	}
 	if len(numbers) != many {
 		return fmt.Errorf("%d orders got %d numbers", many, len(numbers))

@@ -71,7 +71,7 @@ func WaitReachable(ctx context.Context, pool *pgxpool.Pool, limit time.Duration,
 			return fmt.Errorf("%s refuses user %s: %w", place, target.User, err)
 		}
 		if time.Since(reported) >= reportInterval {
-			say("waiting for %s, %d s of %d s: %v", place, int(time.Since(start).Seconds()), int(limit.Seconds()), err)
+			say("waiting for %s, %d s of %d s: %v", place, int(time.Since(start).Seconds()), int(limit.Seconds()), oneLine(err))
 			reported = time.Now()
 		}
 		select {
@@ -81,6 +81,9 @@ func WaitReachable(ctx context.Context, pool *pgxpool.Pool, limit time.Duration,
 		}
 	}
 }
+
+// oneLine keeps a log readable: pgx lists its attempts over several lines.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func passwordRefused(err error) bool {
 	var refusal *pgconn.PgError
