@@ -1,1 +1,43 @@
-//! The site profile: types, loading, overlays, findings, schema.
+//! The site profile: one YAML file (or several laid over each other) that holds all answers of one site.
+//!
+//! **Purpose.** Read what people wrote, say everything that is wrong with it at once and where, and hand on one
+//! [`Site`] value that no later room has to doubt.
+//!
+//! **Must not know.** Bundles, hosts' facts, checks, plans, SSH, displays. It reads the profile files and, when
+//! asked, the files that secrets are in; it reads nothing else and writes nothing.
+//!
+//! **Main types in order of use.**
+//! 1. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
+//! 2. [`Site`] with its helpers [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
+//! 3. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets.
+//! 4. [`schema()`]: the JSON Schema of the file, generated from the types.
+//!
+//! **How a profile is read.** Three passes, each of which reports all that it finds:
+//! *syntax* ([`ProfileFinding::rule`] `yaml`, `duplicate-key` …): the text becomes a tree whose every node knows its
+//! file, line and column; *shape*: the merged tree is held against the schema (unknown keys, wrong types, literal
+//! secrets); *meaning*: rules over the whole site (addresses, networks, masters, ways to log in). The tree is made
+//! from the events of `saphyr-parser` and not by the YAML serde crate, because that one knows places of its errors
+//! only, and the third pass needs the places of values that are well-formed but wrong. Shape is checked against the
+//! generated schema, so that a field added to [`Site`] needs no second description anywhere.
+
+pub mod access;
+pub mod error;
+mod load;
+mod merge;
+mod names;
+mod node;
+mod rules;
+pub mod schema;
+pub mod secret;
+mod shape;
+pub mod site;
+
+pub use access::HostAccess;
+pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
+pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_with_places, to_yaml};
+pub use names::{is_dns_label, nearest};
+pub use schema::{schema, schema_text};
+pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};
+pub use site::{
+    API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers, Site,
+};

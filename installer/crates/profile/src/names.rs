@@ -1,0 +1,86 @@
+//! Names: what is allowed, and which known one somebody may have meant.
+
+/// Whether a name is a DNS label (RFC 1123): lowercase letters, digits and inner hyphens, at most 63 characters.
+#[must_use]
+pub fn is_dns_label(name: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|&b| letters(b) || b == b'-')
+        && letters(bytes[0])
+        && letters(bytes[bytes.len() - 1])
+}
+
+/// Whether a name is a DNS name: labels with dots between them, at most 253 characters.
+pub(crate) fn is_dns_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns_label)
+}
+
+/// Whether a text can be a Kubernetes label value (also the name part of a key, unless empty).
+pub(crate) fn is_label_value(text: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric();
+    let bytes = text.as_bytes();
+    bytes.is_empty()
+        || (bytes.len() <= 63
+            && bytes.iter().all(|&b| letters(b) || matches!(b, b'-' | b'_' | b'.'))
+            && letters(bytes[0])
+            && letters(bytes[bytes.len() - 1]))
+}
+
+/// Whether a text can be a Kubernetes label key: a name, or a DNS name, a slash and a name.
+pub(crate) fn is_label_key(text: &str) -> bool {
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    !name.is_empty() && is_label_value(name) && prefix.is_none_or(is_dns_name)
+}
+
+/// Whether a text is an OpenSSH fingerprint: `SHA256:` and 43 characters of base64.
+pub(crate) fn is_fingerprint(text: &str) -> bool {
+    text.strip_prefix("SHA256:").is_some_and(|code| {
+        code.len() == 43 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    })
+}
+
+/// The known name that is most like the given one, if any is like it at all.
+///
+/// Case, hyphens and underscores do not count: `host_key` is `hostKey`.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.replace(['-', '_', ' '], "").to_lowercase();
+    let wanted = plain(name);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(&wanted, &plain(candidate)), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels() {
+        for good in ["m1", "a", "site-2", "9lives", &"a".repeat(63)] {
+            assert!(is_dns_label(good), "{good}");
+        }
+        for bad in ["", "M1", "-a", "a-", "a_b", "a.b", &"a".repeat(64)] {
+            assert!(!is_dns_label(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn label_keys_and_values() {
+        assert!(is_label_key("topology.kubernetes.io/zone") && is_label_key("rack"));
+        assert!(!is_label_key("") && !is_label_key("a/b/c") && !is_label_key("/x") && !is_label_key("x/"));
+        assert!(is_label_value("") && is_label_value("Row_3.a") && !is_label_value("row 3"));
+    }
+
+    #[test]
+    fn the_nearest_name() {
+        let known = ["address", "hostKey", "role"];
+        assert_eq!(nearest("adress", known), Some("address"));
+        assert_eq!(nearest("host_key", known), Some("hostKey"));
+        assert_eq!(nearest("zone", known), None);
+    }
+}

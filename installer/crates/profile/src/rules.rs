@@ -1,0 +1,57 @@
+//! Meaning: what a well-formed profile may still have wrong. Every rule looks at the whole site and says all it finds.
+
+mod hosts;
+mod logins;
+mod networks;
+mod risks;
+
+use jiff::civil::Date;
+
+use crate::error::{Places, ProfileFinding};
+use crate::names::is_dns_label;
+use crate::site::Site;
+
+/// All findings, in the order of the rules.
+pub(crate) fn check(site: &Site, places: &Places, today: Date) -> Vec<ProfileFinding> {
+    let mut report = Report { places, findings: Vec::new() };
+    if !is_dns_label(&site.metadata.name) {
+        report.find(
+            "site-name",
+            "metadata.name",
+            format!("`{}` is no name for a site", site.metadata.name),
+            LABEL,
+        );
+    }
+    hosts::check(site, &mut report);
+    networks::check(site, &mut report);
+    logins::check(site, &mut report);
+    risks::check(site, today, &mut report);
+    report.findings
+}
+
+/// What a DNS label looks like, as a remedy.
+const LABEL: &str = "use lowercase letters, digits and hyphens, at most 63, a letter or digit at both ends";
+
+struct Report<'a> {
+    places: &'a Places,
+    findings: Vec<ProfileFinding>,
+}
+
+impl Report<'_> {
+    fn find(
+        &mut self,
+        rule: &'static str,
+        path: impl Into<String>,
+        message: String,
+        remedy: impl Into<String>,
+    ) {
+        let path = path.into();
+        let place = self.places.nearest(&path).cloned();
+        self.findings.push(ProfileFinding { rule, path, place, message, remedy: remedy.into() });
+    }
+
+    /// ` (harbin.yaml:12:14)`, for a message about two places; empty where nothing is known.
+    fn also_at(&self, path: &str) -> String {
+        self.places.exact(path).map_or_else(String::new, |place| format!(" ({place})"))
+    }
+}

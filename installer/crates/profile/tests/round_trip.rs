@@ -1,0 +1,147 @@
+//! Generated sites: written, read again, the same; and no text makes the reader fall over.
+#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use jiff::civil::date;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use sealift_profile::{
+    API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers,
+    SecretRef, Site, load_at, to_yaml,
+};
+
+fn label() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,6})?"
+}
+
+fn fingerprint() -> impl Strategy<Value = String> {
+    "SHA256:[A-Za-z0-9+/]{43}"
+}
+
+fn secret() -> impl Strategy<Value = SecretRef> {
+    prop_oneof![
+        "[ -~]{0,20}[!-~]".prop_map(SecretRef::File),
+        "[A-Z_][A-Z0-9_]{0,10}".prop_map(SecretRef::Env),
+        "[ -~é中文🚢\u{a0}]{0,20}[a-z]".prop_map(SecretRef::Prompt),
+    ]
+}
+
+/// Any JSON, under names that no rule takes for a secret's.
+fn setting() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        (-1e12f64..1e12).prop_map(Into::into),
+        "[ -~é中文🚢\u{a0}\n\t]{0,20}".prop_map(Into::into),
+        prop_oneof!["yes", "1.30", "007", "1e3", "null", "~", "0x10", "- a", "a: b", "#x"]
+            .prop_map(Into::into),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Into::into),
+            btree_map("[a-z]{1,5}", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+prop_compose! {
+    fn host()(
+        role_key in (prop_oneof![Just(HostRole::ControlPlane), Just(HostRole::Worker)], fingerprint()),
+        user in option::of("[a-z]{1,8}"),
+        port in option::of(20000u16..),
+        password in option::of(secret()),
+        sudo_password in option::of(secret()),
+        labels in btree_map("[a-z]{1,6}(/[a-z]{1,6})?", "[a-z0-9]{0,6}", 0..3),
+    ) -> Host {
+        let (role, host_key) = (role_key.0, Some(role_key.1));
+        let (name, address) = (String::new(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Host { name, address, role, host_key, user, port, password, sudo_password, labels }
+    }
+}
+
+prop_compose! {
+    fn access()(
+        user in "[a-z]{1,8}",
+        port in 20000u16..,
+        private_key in secret(),
+        passphrase in option::of(secret()),
+        password in option::of(secret()),
+        sudo_password in option::of(secret()),
+        known_hosts in option::of("[a-z/]{1,10}"),
+        bastion in option::of((label(), fingerprint(), option::of(secret()))),
+    ) -> Access {
+        Access {
+            user, port, private_key: Some(private_key), private_key_passphrase: passphrase, password, sudo_password,
+            known_hosts,
+            bastion: bastion.map(|(address, key, password)| Bastion {
+                address, port: 22, user: "jump".to_owned(), private_key: None, password, host_key: Some(key),
+            }),
+        }
+    }
+}
+
+prop_compose! {
+    fn site()(
+        name in label(),
+        access in access(),
+        masters in prop_oneof![Just(1usize), Just(3), Just(5)],
+        hosts in vec(host(), 5..12),
+        settings in btree_map("[a-z]{1,6}", setting(), 0..4),
+        secrets in btree_map("[a-z]{1,6}", secret(), 0..4),
+        risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
+        nameservers in vec(1u8..200, 0..3),
+    ) -> Site {
+        let mut hosts = hosts;
+        for (i, host) in hosts.iter_mut().enumerate() {
+            host.name = format!("h{i}");
+            host.address = IpAddr::V4(Ipv4Addr::new(172, 20, 0, u8::try_from(i).unwrap() + 1));
+            host.role = if i < masters { HostRole::ControlPlane } else { HostRole::Worker };
+        }
+        let nameservers = nameservers.into_iter().map(|last| IpAddr::V4(Ipv4Addr::new(172, 20, 1, last))).collect();
+        let accepted_risks = risks.into_iter().map(|(check, person, reason)| AcceptedRisk {
+            check, host: Some("h0".to_owned()), person, reason, until: "2027-01-31".to_owned(),
+        }).collect();
+        Site {
+            api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name },
+            cluster: Cluster { nameservers, ..Cluster::default() },
+            access, hosts, product: ProductAnswers { settings, secrets }, accepted_risks,
+        }
+    }
+}
+
+fn load_text(text: &str) -> Result<Site, sealift_profile::ProfileError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    load_at(&[file.path().to_owned()], date(2026, 11, 21))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_written_site_is_read_as_it_was(site in site()) {
+        let text = to_yaml(&site).unwrap();
+        let read = load_text(&text);
+        prop_assert!(read.is_ok(), "{}\n{text}", read.unwrap_err());
+        prop_assert_eq!(read.unwrap(), site);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mangled_profile_gives_findings_with_places(site in site(), at in any::<prop::sample::Index>(), junk in "[-:{}\\[\\]&*!|>'\"%@\t\n a-z]{1,6}") {
+        let mut text = to_yaml(&site).unwrap();
+        let at = at.index(text.chars().count());
+        let at = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
+        text.insert_str(at, &junk);
+        if let Err(error) = load_text(&text) {
+            prop_assert!(!error.findings().is_empty(), "{error}");
+            prop_assert!(error.findings().iter().all(|finding| finding.place.is_some()), "{error}");
+        }
+    }
+}
