@@ -80,7 +80,7 @@ func TestLostDatabaseFailsWithItsCause(t *testing.T) {
 	password := passwordFile(t, "secret")
 	book := &memory.Book{Failure: errors.New("no route to the database")}
 	out, err := run(t, handler(book, password), acceptance.Options{Version: "1.0.0", AdminPasswordFile: password})
-	if !errors.Is(err, acceptance.ErrFailed) || !strings.Contains(out, "no route to the database") || !strings.Contains(out, "ok 2 - ") {
+	if !errors.Is(err, acceptance.ErrFailed) || !strings.Contains(out, "# not ready after") || !strings.Contains(out, "the order book cannot be reached") || !strings.Contains(out, "ok 2 - ") {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 }

@@ -107,7 +107,7 @@ func (s *Store) Ready(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("database: %w", err)
 	}
 	if schema < len(steps) {
-		return schema, fmt.Errorf("the database has schema %d, this program needs %d: migrate has not run yet", schema, len(steps))
+		return schema, fmt.Errorf("the database has schema %d, this program needs %d: %w", schema, len(steps), order.ErrSchema)
 	}
 	return schema, nil
 }

@@ -23,6 +23,9 @@ var ErrNotFound = errors.New("there is no such order")
 // ErrShipped says that the order has left already.
 var ErrShipped = errors.New("the order is shipped already")
 
+// ErrSchema says that the book's database is older than this program.
+var ErrSchema = errors.New("migrate has not run yet")
+
 // Draft is an order as somebody hands it in.
 type Draft struct {
 	Customer string `json:"customer"`

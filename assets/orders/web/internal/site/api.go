@@ -189,8 +189,7 @@ func (s *site) apiFailure(w http.ResponseWriter, err error) {
 	status := statusOf(err)
 	if status == http.StatusServiceUnavailable {
 		s.log.Error("order book", "cause", err.Error())
-		// The cause may name hosts and users: it is for the log, not for callers.
-		writeJSON(w, status, failure{Error: "the order book cannot be reached just now"})
+		writeJSON(w, status, failure{Error: unreachable})
 		return
 	}
 	writeJSON(w, status, failure{Error: err.Error()})

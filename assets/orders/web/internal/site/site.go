@@ -168,11 +168,18 @@ func (s *site) readyz(w http.ResponseWriter, r *http.Request) {
 	schema, err := s.book.Ready(r.Context())
 	if err != nil {
 		s.log.Warn("not ready", "cause", err.Error())
-		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "cause": err.Error(), "schema": schema})
+		cause := unreachable
+		if errors.Is(err, order.ErrSchema) {
+			cause = err.Error()
+		}
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "cause": cause, "schema": schema})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"status": "ready", "schema": schema, "version": s.settings.Version})
 }
+
+// The true cause may name hosts and users: it is for the log, not for callers.
+const unreachable = "the order book cannot be reached just now"
 
 // statusOf maps what the book says to HTTP.
 func statusOf(err error) int {

@@ -202,12 +202,21 @@ func TestAnotherSitesPageCannotSendOrders(t *testing.T) {
 	expectStatus(t, response, http.StatusForbidden)
 }
 
+func TestMissingMigrationIsToldByReadiness(t *testing.T) {
+	server := start(t, &memory.Book{Failure: fmt.Errorf("schema 0 of 2: %w", order.ErrSchema)})
+	response, body := ask(t, http.MethodGet, server.URL+"/readyz", "", nil)
+	expectStatus(t, response, http.StatusServiceUnavailable)
+	if !strings.Contains(body, "migrate has not run yet") {
+		t.Errorf("readiness does not tell why: %s", body)
+	}
+}
+
 func TestLostDatabaseIsToldPlainlyAndWithoutDetails(t *testing.T) {
 	server := start(t, &memory.Book{Failure: errors.New("dial tcp 10.0.0.9:5432: refused")})
 	for path, status := range map[string]int{"/": 503, "/api/orders": 503, "/api/orders/1": 503, "/readyz": 503, "/healthz": 200} {
 		response, body := ask(t, http.MethodGet, server.URL+path, "", nil)
 		expectStatus(t, response, status)
-		if path != "/readyz" && strings.Contains(body, "10.0.0.9") {
+		if strings.Contains(body, "10.0.0.9") {
 			t.Errorf("%s tells callers where the database is", path)
 		}
 	}
