@@ -27,7 +27,8 @@ pub fn check(command: &Command, output: &Output) -> Result<()> {
         return Ok(());
     }
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let lines: Vec<&str> = text.lines().collect();
     bail!(
         "{} {}: {}\n{}",
@@ -44,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command_and_the_end_of_its_output() {
-        let error = output_of(Command::new("sh").args(["-c", "seq 100 >&2; exit 3"])).unwrap_err().to_string();
+        let error =
+            output_of(Command::new("sh").args(["-c", "seq 100 >&2; exit 3"])).unwrap_err().to_string();
         assert!(error.contains("sh -c") && error.contains("exit status: 3"), "{error}");
         assert!(error.ends_with("99\n100") && !error.contains("\n75\n"), "{error}");
     }

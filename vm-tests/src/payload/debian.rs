@@ -17,7 +17,7 @@ use super::{
     command,
     key::with_list,
     layer::{Content, Entry, Layer, LayerWriter},
-    stage::Stages,
+    results::Results,
 };
 use crate::cache::Key;
 
@@ -117,8 +117,8 @@ pub struct LayerFile {
 type Fingerprints = BTreeMap<PathBuf, String>;
 
 /// Makes the base layer.
-pub fn base(stages: Stages) -> Result<LayerFile> {
-    let folder = stages.stage(BASE.name, &key(&BASE, "")?, |folder| {
+pub fn base(results: Results) -> Result<LayerFile> {
+    let folder = results.get(BASE.name, &key(&BASE, "")?, |folder| {
         let mut seen = Fingerprints::new();
         let mut writer = LayerWriter::create(folder)?;
         install(&BASE, &mut |entry| {
@@ -132,8 +132,8 @@ pub fn base(stages: Stages) -> Result<LayerFile> {
 }
 
 /// Makes the layer that turns `base` into the tree of `packages`.
-pub fn above(stages: Stages, base: &LayerFile, packages: &Packages) -> Result<LayerFile> {
-    let folder = stages.stage(packages.name, &key(packages, &base.layer.digest)?, |folder| {
+pub fn above(results: Results, base: &LayerFile, packages: &Packages) -> Result<LayerFile> {
+    let folder = results.get(packages.name, &key(packages, &base.layer.digest)?, |folder| {
         let below: Fingerprints = serde_json::from_slice(&fs::read(base.folder.join(ENTRIES_FILE))?)?;
         let mut difference = Difference { gone: below.clone(), below, writer: LayerWriter::create(folder)? };
         install(packages, &mut |entry| difference.add(entry))?;
@@ -280,8 +280,11 @@ mod tests {
         let layer = difference.finish().unwrap();
         let blob = File::open(layout::blob_path(folder.path(), &layer.digest).unwrap()).unwrap();
         let mut archive = tar::Archive::new(zstd::Decoder::new(blob).unwrap());
-        let names: Vec<String> =
-            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
         assert_eq!(names, ["etc/changed", "etc/new", "etc/.wh.gone", ".wh.old"]);
     }
 

@@ -8,8 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use sealift_bundle::{
-    digest,
-    layout,
+    digest, layout,
     oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME},
 };
 use serde_json::json;
@@ -17,7 +16,7 @@ use serde_json::json;
 use super::{
     debian::{self, LayerFile, Packages},
     layer::{self, Content, Entry, Layer, LayerWriter},
-    stage::{Stages, link},
+    results::{Results, link},
     tool::Sources,
 };
 use crate::cache::Key;
@@ -78,12 +77,12 @@ pub fn references(sources: &Sources, kubernetes: &str) -> Result<Vec<String>> {
 }
 
 /// The Debian trees that images stand on, by stage name.
-pub fn trees(stages: Stages) -> Result<BTreeMap<&'static str, Vec<LayerFile>>> {
-    let base = debian::base(stages)?;
+pub fn trees(results: Results) -> Result<BTreeMap<&'static str, Vec<LayerFile>>> {
+    let base = debian::base(results)?;
     debian::TREES
         .iter()
         .map(|packages: &&Packages| {
-            let above = debian::above(stages, &base, packages)?;
+            let above = debian::above(results, &base, packages)?;
             Ok((packages.name, vec![base.clone(), above]))
         })
         .collect()
@@ -91,7 +90,7 @@ pub fn trees(stages: Stages) -> Result<BTreeMap<&'static str, Vec<LayerFile>>> {
 
 /// Makes all images.
 pub fn all(
-    stages: Stages,
+    results: Results,
     sources: &Sources,
     kubernetes: &str,
     programs: &Programs,
@@ -104,7 +103,7 @@ pub fn all(
                 Some(name) => trees.get(name).with_context(|| format!("no tree {name}"))?.as_slice(),
                 None => &[],
             };
-            definition.make(stages, sources, programs, below)
+            definition.make(results, sources, programs, below)
         })
         .collect()
 }
@@ -216,9 +215,15 @@ impl Definition {
         format!("image-{}", self.repository.rsplit('/').next().unwrap_or_default())
     }
 
-    fn make(&self, stages: Stages, sources: &Sources, programs: &Programs, below: &[LayerFile]) -> Result<Image> {
+    fn make(
+        &self,
+        results: Results,
+        sources: &Sources,
+        programs: &Programs,
+        below: &[LayerFile],
+    ) -> Result<Image> {
         let key = self.key(sources, programs, below)?;
-        let folder = stages.stage(&self.stage_name(), &key, |folder| {
+        let folder = results.get(&self.stage_name(), &key, |folder| {
             let mut layers = Vec::new();
             for file in below {
                 let target = layout::blob_path(folder, &file.layer.digest)?;
@@ -277,7 +282,8 @@ impl Definition {
     }
 
     fn config(&self, layers: &[Layer]) -> serde_json::Value {
-        let environment = if self.environment.is_empty() { vec![SEARCH_PATH] } else { self.environment.clone() };
+        let environment =
+            if self.environment.is_empty() { vec![SEARCH_PATH] } else { self.environment.clone() };
         let mut run = json!({ "Env": environment });
         for (name, list) in [("Entrypoint", &self.entrypoint), ("Cmd", &self.arguments)] {
             if !list.is_empty() {
@@ -298,6 +304,14 @@ impl Definition {
             },
         })
     }
+}
+
+/// The pause image alone: small enough for tests of what comes after.
+#[cfg(test)]
+pub fn pause(results: Results, sources: &Sources, programs: &Programs) -> Result<Image> {
+    let all = platform(sources)?;
+    let definition = all.iter().find(|one| one.repository.ends_with("/pause")).context("no pause image")?;
+    definition.make(results, sources, programs, &[])
 }
 
 fn program<'a>(programs: &'a Programs, name: &str) -> Result<&'a (PathBuf, String)> {
@@ -374,7 +388,7 @@ mod tests {
         );
     }
 
-    fn pause(root: &Path, content: &str, key: &str, user: &'static str) -> Image {
+    fn pause_of(root: &Path, content: &str, key: &str, user: &'static str) -> Image {
         let path = root.join("pause");
         fs::write(&path, content).unwrap();
         let programs = Programs::from([("pause".to_owned(), (path, key.to_owned()))]);
@@ -382,14 +396,14 @@ mod tests {
             user,
             ..platform(&sources()).unwrap().into_iter().find(|one| one.repository.ends_with("pause")).unwrap()
         };
-        definition.make(Stages::new(root, &|_| ()), &sources(), &programs, &[]).unwrap()
+        definition.make(Results::new(root, &|_| ()), &sources(), &programs, &[]).unwrap()
     }
 
     #[test]
     fn an_image_is_a_complete_layout_and_the_same_each_time() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let first = pause(one.path(), "program", "k1", NOBODY);
-        assert_eq!(first.digest, pause(two.path(), "program", "k1", NOBODY).digest);
+        let first = pause_of(one.path(), "program", "k1", NOBODY);
+        assert_eq!(first.digest, pause_of(two.path(), "program", "k1", NOBODY).digest);
         assert_eq!(first.reference, "registry.k8s.io/pause:3.10.2");
         for blob in &first.blobs {
             let content = fs::read(layout::blob_path(&first.folder, &blob.digest).unwrap()).unwrap();
@@ -407,17 +421,17 @@ mod tests {
     #[test]
     fn an_image_is_made_anew_when_its_program_or_settings_change() {
         let root = tempfile::tempdir().unwrap();
-        let base = pause(root.path(), "program", "k1", NOBODY);
-        assert_eq!(base.folder, pause(root.path(), "program", "k1", NOBODY).folder);
-        assert_ne!(base.digest, pause(root.path(), "other program", "k2", NOBODY).digest);
-        assert_ne!(base.digest, pause(root.path(), "program", "k1", "0").digest);
+        let base = pause_of(root.path(), "program", "k1", NOBODY);
+        assert_eq!(base.folder, pause_of(root.path(), "program", "k1", NOBODY).folder);
+        assert_ne!(base.digest, pause_of(root.path(), "other program", "k2", NOBODY).digest);
+        assert_ne!(base.digest, pause_of(root.path(), "program", "k1", "0").digest);
     }
 
     #[test]
     fn a_missing_program_is_named() {
         let root = tempfile::tempdir().unwrap();
         let error = kubernetes_program("kube-proxy", "1.36.3")
-            .make(Stages::new(root.path(), &|_| ()), &sources(), &Programs::new(), &[])
+            .make(Results::new(root.path(), &|_| ()), &sources(), &Programs::new(), &[])
             .unwrap_err();
         assert_eq!(error.to_string(), "the payload has no program kube-proxy");
     }

@@ -23,7 +23,8 @@ pub fn with_tree(mut key: Key, folder: &Path, ignore: &dyn Fn(&Path) -> bool) ->
     key = key.text(&files.len().to_string());
     for relative in files {
         let path = folder.join(&relative);
-        let mode = fs::metadata(&path).with_context(|| format!("read {}", path.display()))?.permissions().mode();
+        let mode =
+            fs::metadata(&path).with_context(|| format!("read {}", path.display()))?.permissions().mode();
         key = key.text(&relative.to_string_lossy()).text(if mode & 0o100 == 0 { "data" } else { "program" });
         key = key.file(&path)?;
     }

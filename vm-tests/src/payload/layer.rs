@@ -81,7 +81,13 @@ impl Entry {
             other => bail!("{} is a {other:?}, which no layer holds", path.display()),
         };
         let header = member.header();
-        Ok(Some(Self { mode: header.mode()? & 0o7777, uid: header.uid()?, gid: header.gid()?, path, content }))
+        Ok(Some(Self {
+            mode: header.mode()? & 0o7777,
+            uid: header.uid()?,
+            gid: header.gid()?,
+            path,
+            content,
+        }))
     }
 
     /// A digest of everything that the layer would keep of this entry.
@@ -129,17 +135,14 @@ pub struct LayerWriter {
 impl LayerWriter {
     /// Starts a layer that will be a blob of the OCI layout folder `root`.
     pub fn create(root: &Path) -> Result<Self> {
-        fs::create_dir_all(layout::blobs_folder(root)).with_context(|| format!("create {}", root.display()))?;
+        fs::create_dir_all(layout::blobs_folder(root))
+            .with_context(|| format!("create {}", root.display()))?;
         let unnamed = layout::blobs_folder(root).join("unnamed");
         let file = File::create(&unnamed).with_context(|| format!("create {}", unnamed.display()))?;
         let mut encoder = zstd::Encoder::new(HashingWriter::new(BufWriter::new(file)), LEVEL)?;
         encoder.multithread(WORKERS)?;
         encoder.include_checksum(true)?;
-        Ok(Self {
-            tar: tar::Builder::new(HashingWriter::new(encoder)),
-            root: root.to_path_buf(),
-            unnamed,
-        })
+        Ok(Self { tar: tar::Builder::new(HashingWriter::new(encoder)), root: root.to_path_buf(), unnamed })
     }
 
     /// Adds one entry.
@@ -221,7 +224,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("one"), folder.path().join("two"));
         // More than one of the compressor's jobs, so that threads have a chance to differ.
-        let content: Vec<u8> = (0..8_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let content: Vec<u8> =
+            (0..8_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         fs::write(&one, &content).unwrap();
         fs::write(&two, &content).unwrap();
         File::open(&two).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();

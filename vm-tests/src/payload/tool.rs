@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     command,
     key::{with_list, with_tree},
-    stage::Stages,
+    results::Results,
 };
 use crate::cache::Key;
 
@@ -70,7 +70,8 @@ impl Sources {
     pub fn version(&self, name: &str, module: &str) -> Result<String> {
         let path = self.payload.join("go").join(name).join("go.mod");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        required_version(&text, module).with_context(|| format!("{} does not require {module}", path.display()))
+        required_version(&text, module)
+            .with_context(|| format!("{} does not require {module}", path.display()))
     }
 
     /// The folder of the Kubernetes release `version` (`1.36.3`); an error that lists what there is, when it is not.
@@ -182,9 +183,9 @@ fn kubernetes_variables(version: &str) -> Result<Vec<(String, String)>> {
 
 impl Tool {
     /// Builds the tool, unless its result is there.
-    pub fn build(&self, stages: Stages, go_version: &str) -> Result<Built> {
+    pub fn build(&self, results: Results, go_version: &str) -> Result<Built> {
         let key = self.key(go_version)?;
-        let folder = stages.stage(&self.name, &key, |folder| self.compile(folder))?;
+        let folder = results.get(&self.name, &key, |folder| self.compile(folder))?;
         Ok(Built { folder, key })
     }
 
@@ -269,7 +270,9 @@ mod tests {
     fn both_kubernetes_minors_are_pinned_and_others_refused() {
         for version in ["1.36.3", "1.35.4"] {
             let tools = all(&sources(), version, "4.2.0").unwrap();
-            assert!(tools[0].link_flags().contains(&format!("component-base/version.gitVersion=v{version} ")));
+            assert!(
+                tools[0].link_flags().contains(&format!("component-base/version.gitVersion=v{version} "))
+            );
         }
         let error = all(&sources(), "1.34.0", "4.2.0").unwrap_err().to_string();
         assert_eq!(error, "Kubernetes 1.34.0 is not pinned here; there is 1.35.4, 1.36.3");

@@ -1,4 +1,4 @@
-//! One stage after the other: each runs only when nothing lies under its key, and tells what it did.
+//! Results of stages: each is made only when nothing lies under its key, and tells what it took.
 
 use std::{
     fs::{self, File},
@@ -7,44 +7,30 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
 
-use crate::cache;
+use crate::{cache, stage::StageRecord};
 
 /// How many results of one name are kept: the current one, and others for switching back and forth.
 const KEPT: usize = 3;
 
-/// What one stage did.
-#[derive(Debug, Clone, Serialize)]
-pub struct Step {
-    /// What was made.
-    pub name: String,
-    /// Size of the result, bytes.
-    pub bytes: u64,
-    /// Time it took, seconds.
-    pub seconds: f64,
-    /// Whether the result was there already.
-    pub skipped: bool,
-}
-
-/// Hears of each step when it is done; from several threads.
-pub type Report<'a> = &'a (dyn Fn(&Step) + Sync);
+/// Hears of each stage when it is done; from several threads.
+pub type Report<'a> = &'a (dyn Fn(&StageRecord) + Sync);
 
 /// The folder of results: `NAME/KEY` below it.
 #[derive(Clone, Copy)]
-pub struct Stages<'a> {
+pub struct Results<'a> {
     folder: &'a Path,
     report: Report<'a>,
 }
 
-impl<'a> Stages<'a> {
+impl<'a> Results<'a> {
     /// Results lie in `folder`.
     pub fn new(folder: &'a Path, report: Report<'a>) -> Self {
         Self { folder, report }
     }
 
     /// The folder with the result of stage `name` under `key`; `make` fills it when it is not there yet.
-    pub fn stage(&self, name: &str, key: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    pub fn get(&self, name: &str, key: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let start = Instant::now();
         let parent = self.folder.join(name);
         let result = cache::folder(&parent, key, make).with_context(|| format!("make {name}"))?;
@@ -54,7 +40,7 @@ impl<'a> Stages<'a> {
             drop_old(&parent)?;
         }
         let (bytes, seconds) = (size_of(&result.path)?, start.elapsed().as_secs_f64());
-        (self.report)(&Step { name: name.to_owned(), bytes, seconds, skipped: result.skipped });
+        (self.report)(&StageRecord { name: name.to_owned(), bytes, seconds, skipped: result.skipped });
         Ok(result.path)
     }
 }
@@ -104,12 +90,12 @@ mod tests {
     fn each_stage_is_reported_with_size_and_whether_it_was_there() {
         let root = tempfile::tempdir().unwrap();
         let steps = Mutex::new(Vec::new());
-        let report = |step: &Step| steps.lock().unwrap().push(step.clone());
-        let stages = Stages::new(root.path(), &report);
-        let first = stages.stage("tool", "a", |folder| Ok(fs::write(folder.join("out"), "12345")?)).unwrap();
-        let again = stages.stage("tool", "a", |_| anyhow::bail!("made twice")).unwrap();
+        let report = |step: &StageRecord| steps.lock().unwrap().push(step.clone());
+        let results = Results::new(root.path(), &report);
+        let first = results.get("tool", "a", |folder| Ok(fs::write(folder.join("out"), "12345")?)).unwrap();
+        let again = results.get("tool", "a", |_| anyhow::bail!("made twice")).unwrap();
         assert_eq!(first, again);
-        let failed = stages.stage("tool", "b", |_| anyhow::bail!("no compiler")).unwrap_err();
+        let failed = results.get("tool", "b", |_| anyhow::bail!("no compiler")).unwrap_err();
         assert_eq!(format!("{failed:#}"), "make tool: no compiler");
         let seen: Vec<_> = steps.lock().unwrap().iter().map(|step| (step.bytes, step.skipped)).collect();
         assert_eq!(seen, [(5, false), (5, true)]);
@@ -118,10 +104,10 @@ mod tests {
     #[test]
     fn only_the_latest_results_of_a_name_stay() {
         let root = tempfile::tempdir().unwrap();
-        let stages = Stages::new(root.path(), &|_| ());
-        let other = stages.stage("other", "a", |_| Ok(())).unwrap();
+        let results = Results::new(root.path(), &|_| ());
+        let other = results.get("other", "a", |_| Ok(())).unwrap();
         let made: Vec<_> =
-            (0..5).map(|number| stages.stage("tool", &format!("k{number}"), |_| Ok(())).unwrap()).collect();
+            (0..5).map(|number| results.get("tool", &format!("k{number}"), |_| Ok(())).unwrap()).collect();
         let there: Vec<bool> = made.iter().map(|path| path.is_dir()).collect();
         assert_eq!(there, [false, false, true, true, true]);
         assert!(other.is_dir());
