@@ -1,0 +1,239 @@
+//! What the agent measured on one host. Plain data: no judgement, no I/O.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Everything that checks, rendering and planning may know about one host.
+///
+/// Sizes are bytes, times are milliseconds since the Unix epoch. A list that could not be read is empty and
+/// named in [`Facts::unreadable`], so that a check can say "error" where it must not say "pass".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// `/proc/sys/kernel/hostname`.
+    pub hostname: String,
+    /// `/etc/machine-id`, empty where there is none.
+    pub machine_id: String,
+    /// DMI product UUID, empty where the host has none (containers).
+    pub product_uuid: String,
+    /// `/proc/sys/kernel/random/boot_id`: changes at every boot.
+    pub boot_id: String,
+    /// From `os-release`.
+    pub os: Os,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`, e.g. `x86_64`.
+    pub architecture: String,
+    /// Logical processors usable by this host.
+    pub cpus: u32,
+    /// `MemTotal`, bytes.
+    pub memory_bytes: u64,
+    /// Active swap areas.
+    pub swap: Vec<Swap>,
+    /// Which cgroup hierarchy is mounted.
+    pub cgroup: CgroupVersion,
+    /// Whether the agent (as root) holds `CAP_SYS_RESOURCE`.
+    pub cap_sys_resource: bool,
+    /// Whether `net.netfilter.nf_conntrack_max` can be written.
+    pub conntrack_writable: bool,
+    /// One entry for each path asked about, on the nearest existing ancestor.
+    pub disks: Vec<PathDisk>,
+    /// Listening TCP and UDP sockets.
+    pub listeners: Vec<Listener>,
+    /// The host's wall clock at the time of the probe, and whether something keeps it in time.
+    pub clock: Clock,
+    /// Network interfaces with their addresses.
+    pub interfaces: Vec<Interface>,
+    /// IPv4 and IPv6 main-table routes.
+    pub routes: Vec<Route>,
+    /// `nameserver` lines of `/etc/resolv.conf`.
+    pub nameservers: Vec<String>,
+    /// The kernel modules asked about.
+    pub modules: Vec<Module>,
+    /// Traces of other clusters.
+    pub leftovers: Vec<Leftover>,
+    /// The claim of an earlier run of ours on this host (`/var/lib/sealift/host.json`).
+    pub claim: Option<Claim>,
+    /// The service manager: `systemctl --version`'s number, 0 where systemd is not running.
+    pub systemd: u32,
+    /// What could not be read: the fact's name in this JSON, a colon, the reason, e.g.
+    /// `listeners: /proc/net/tcp: permission denied`. The checks that need the fact say "error" then.
+    pub unreadable: Vec<String>,
+}
+
+impl Facts {
+    /// Why a fact could not be read; `None` where it was. `fact` is its name in JSON, e.g. `machineId`.
+    #[must_use]
+    pub fn why_unreadable(&self, fact: &str) -> Option<&str> {
+        self.unreadable.iter().find_map(|entry| {
+            let (name, reason) = entry.split_once(':').unwrap_or((entry, ""));
+            // Written by hand in many places: `machine_id`, `machineId` and `machine-id` are one.
+            let plain = |text: &str| text.trim().replace(['_', '-', ' '], "").to_lowercase();
+            (plain(name) == plain(fact)).then(|| reason.trim())
+        })
+    }
+
+    /// The file system behind one of the paths that were asked about.
+    #[must_use]
+    pub fn disk(&self, path: &str) -> Option<&PathDisk> {
+        self.disks.iter().find(|disk| disk.path == path)
+    }
+
+    /// The interface that has this address.
+    #[must_use]
+    pub fn interface_of(&self, address: IpAddr) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.addresses.iter().any(|net| net.addr() == address))
+    }
+}
+
+/// Operating system, from `/etc/os-release`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Os {
+    /// `ID`.
+    pub id: String,
+    /// `VERSION_ID`.
+    pub version: String,
+    /// `PRETTY_NAME`.
+    pub name: String,
+}
+
+/// An active swap area.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Swap {
+    /// Device or file.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// The cgroup hierarchy the kernel offers at `/sys/fs/cgroup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CgroupVersion {
+    /// Legacy or hybrid.
+    V1,
+    /// Unified.
+    V2,
+}
+
+/// The file system behind a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathDisk {
+    /// The path that was asked about.
+    pub path: String,
+    /// Where its file system is mounted.
+    pub mount_point: String,
+    /// The device or source of the mount.
+    pub device: String,
+    /// File system type, e.g. `ext4`.
+    pub file_system: String,
+    /// Size, bytes.
+    pub total_bytes: u64,
+    /// Free for root's use without reserved blocks, bytes.
+    pub available_bytes: u64,
+}
+
+/// A listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// Bound address.
+    pub address: IpAddr,
+    /// Bound port.
+    pub port: u16,
+    /// Name of the process that holds it, empty where unknown.
+    pub process: String,
+    /// Its systemd unit or cgroup path, empty where unknown.
+    pub unit: String,
+}
+
+/// The wall clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clock {
+    /// Host time at the probe minus the seat's time at the same moment, milliseconds; filled in by the seat.
+    pub skew_millis: i64,
+    /// Milliseconds since the epoch, as the host sees it.
+    pub unix_millis: i64,
+    /// Whether the kernel says the clock is synchronised (`adjtimex` without `STA_UNSYNC`).
+    pub synchronised: bool,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interface {
+    /// Kernel name.
+    pub name: String,
+    /// MAC address, lowercase.
+    pub mac: String,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// Addresses with their prefix.
+    pub addresses: Vec<IpNet>,
+}
+
+/// A route of the main table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// Destination network; `0.0.0.0/0` is the default route.
+    pub destination: IpNet,
+    /// Next hop, if any.
+    pub gateway: Option<IpAddr>,
+    /// Outgoing interface.
+    pub interface: String,
+}
+
+/// A kernel module and whether it can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Module {
+    /// Module name, underscores.
+    pub name: String,
+    /// How the kernel has it.
+    pub state: ModuleState,
+}
+
+/// How the kernel has a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ModuleState {
+    /// In `/proc/modules` or `/sys/module`.
+    Loaded,
+    /// Part of the kernel image (`modules.builtin`, or seen at work).
+    BuiltIn,
+    /// A file that `modprobe` could load.
+    Available,
+    /// None of these.
+    Missing,
+}
+
+/// A trace of another cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// File, folder or unit.
+    pub path: String,
+    /// What it is, in words: "Kubernetes configuration", "etcd data".
+    pub what: String,
+}
+
+/// Our own mark on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// `metadata.name` of the site profile that this host belongs to.
+    pub site: String,
+    /// The host's name in that profile.
+    pub host: String,
+}
