@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
+use crate::payload;
 use crate::system;
 
 #[derive(Parser)]
@@ -22,6 +23,8 @@ enum Verb {
     /// Hosts to install on, with no way to the internet
     #[command(subcommand)]
     Lab(LabVerb),
+    /// Build what stands for upstream: programs, images, and a registry with them
+    Payload(payload::Arguments),
 }
 
 /// Which lab.
@@ -122,6 +125,11 @@ enum LabVerb {
 pub fn main() -> Result<ExitCode> {
     match Cli::parse().verb {
         Verb::Lab(verb) => lab_verb(verb),
+        Verb::Payload(arguments) => {
+            system::ensure(&[payload::PACKAGES])?;
+            payload::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -143,8 +151,8 @@ fn lab_verb(verb: LabVerb) -> Result<ExitCode> {
         LabVerb::Ssh { name, host, command } => {
             let lab = Lab::open(&cache, &name.name)?;
             lab.spec().host(&host)?;
-            let words: Vec<_> = command.iter().map(String::as_str).collect();
-            return pass_on(&mut lab.ssh_command(&host, &words));
+            // As ssh itself does it: the words go to the host's shell as they are.
+            return pass_on(lab.ssh_command(&host, &[]).args(command));
         }
         LabVerb::Seat { name, command } => {
             let lab = Lab::open(&cache, &name.name)?;

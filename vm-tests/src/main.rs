@@ -6,6 +6,7 @@
 mod cache;
 mod cli;
 mod lab;
+mod payload;
 mod stage;
 mod system;
 
