@@ -67,6 +67,7 @@ impl Leftovers {
         for folder in nspawn_folders(name) {
             remove_folder(&folder)?;
         }
+        nspawn::remove_stale_locks();
         remove_folder(folder)?;
         let left = Self::find(name, folder)?;
         if !left.is_empty() {

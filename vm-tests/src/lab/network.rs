@@ -50,9 +50,7 @@ pub fn create(lab: &str, spec: &LabSpec) -> Result<()> {
              address add {GATEWAY}/24 dev br0\nlink set br0 up\n"
         ),
     )?;
-    // Frames between hosts stay frames: only what is sent to the gateway's own address is looked at. Some kernels
-    // have no such switches, which is as good.
-    sysctl(&bridge, &["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])?;
+    // Frames between hosts stay frames, and are not looked at. A kernel without these switches does so anyway.
     let _ =
         sysctl(&bridge, &["net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0"]);
     run_with_input(inside(lab, "lab").args(["nft", "-f", "-"]), rules(&spec.own_networks).as_bytes())

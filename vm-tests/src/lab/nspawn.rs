@@ -73,6 +73,18 @@ pub fn become_host(state: &State, folder: &Path, host: &HostSpec, root: &Path) -
     Err(command.exec()).context("cannot start systemd-nspawn")
 }
 
+/// Removes nspawn's lock files that nobody holds: one stays behind for each container that lost its power.
+pub fn remove_stale_locks() {
+    let entries = fs::read_dir("/run/systemd/nspawn/locks").into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let Ok(file) = fs::OpenOptions::new().write(true).open(&path) else { continue };
+        if rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // While the lock is held here: who waits for it looks whether the file is still the same one.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 /// Folders that nspawn leaves behind for each container it has run.
 pub fn leftover_folders(lab: &str, hosts: &[String]) -> Vec<PathBuf> {
     let propagate = Path::new("/run/systemd/nspawn/propagate");
