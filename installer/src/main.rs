@@ -1,1 +1,34 @@
-fn main() {}
+//! `installer`: verifies a bundle, checks the hosts, shows the plan, installs cluster and product, and is the agent
+//! that does the work on each host.
+//!
+//! This crate joins the rooms and is the only one that prints. `cli` has one file per verb; `site` opens what a verb
+//! starts from (profile, bundle, hosts); `executor` lets the engine act through agent sessions; `lines` and `jsonl`
+//! show the event stream; `failure` alone decides kind, hint and exit code.
+
+// A front end prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cli;
+mod executor;
+mod failure;
+mod jsonl;
+mod lines;
+mod output;
+mod sessions;
+mod site;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let output = arguments.output();
+    match cli::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

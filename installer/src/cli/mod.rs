@@ -1,0 +1,61 @@
+//! The command line: one file per verb.
+
+mod agent;
+mod check;
+mod install;
+mod plan;
+mod prepare;
+mod registry;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Installs a product and its Kubernetes cluster from one signed file, without internet.
+#[derive(Debug, Parser)]
+#[command(name = "installer", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// How to speak: lines for people or one JSON object per line.
+    #[arg(long, global = true, value_enum, default_value = "plain")]
+    output: Output,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check every byte of a bundle against its signature.
+    Verify(verify::Arguments),
+    /// Look at the hosts and say what stands in the way; changes nothing.
+    Check(prepare::Arguments),
+    /// Show every step that an install would do; changes nothing.
+    Plan(plan::Arguments),
+    /// Install, or go on where an earlier run stopped.
+    Install(install::Arguments),
+    /// Do the work on a host, asked over standard input. Started by the installer itself.
+    #[command(hide = true)]
+    Agent,
+    /// Serve a store as a read-only image registry. Started by systemd on masters.
+    #[command(hide = true)]
+    Registry(registry::Arguments),
+}
+
+impl Arguments {
+    pub(crate) fn output(&self) -> Output {
+        self.output
+    }
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let output = arguments.output;
+    match arguments.verb {
+        Verb::Verify(arguments) => verify::run(&arguments, output),
+        Verb::Check(arguments) => check::run(&arguments, output),
+        Verb::Plan(arguments) => plan::run(&arguments, output),
+        Verb::Install(arguments) => install::run(&arguments, output),
+        Verb::Agent => agent::run(),
+        Verb::Registry(arguments) => registry::run(arguments),
+    }
+}

@@ -1,0 +1,143 @@
+//! What `check`, `plan` and `install` have in common: verified bundle, loaded profile, probed hosts, findings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use sealift_bundle::Bundle;
+use sealift_checks::facts::Facts;
+use sealift_checks::{CheckInput, Finding, State};
+use sealift_host::protocol::ProbeOptions;
+use sealift_plan::{Plan, PlanInput};
+use serde_json::json;
+
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::sessions::{Sessions, own_program};
+use crate::site::{OpenSite, open_bundle, verify_bundle};
+
+/// Paths whose file systems matter.
+const PATHS: [&str; 5] =
+    ["/var/lib/sealift", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/usr/local/bin"];
+
+/// Bundle and profile.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The bundle.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    /// The site profile; given more than once, later ones lie over earlier ones.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) profile: Vec<PathBuf>,
+    /// A public key of the vendor; may be given more than once. Without it, the keys in ~/.sealift/trusted and
+    /// /etc/sealift/trusted count.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust_key: Vec<PathBuf>,
+}
+
+/// Everything that is known before anything changes.
+pub(crate) struct Prepared {
+    pub(crate) bundle: Bundle,
+    pub(crate) site: OpenSite,
+    pub(crate) sessions: Sessions,
+    pub(crate) facts: BTreeMap<String, Facts>,
+}
+
+impl Prepared {
+    /// Verifies, loads, connects, probes. Changes nothing on any host but a temporary copy of this program.
+    pub(crate) fn new(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
+        let site = OpenSite::load(&arguments.profile, output)?;
+        let bundle = open_bundle(&arguments.bundle, &arguments.trust_key, output)?;
+        verify_bundle(&bundle, output)?;
+        let sessions = Sessions::new(site.targets(), own_program()?);
+        let options = ProbeOptions {
+            paths: PATHS.map(str::to_owned).to_vec(),
+            modules: sealift_render::system::MODULES.map(str::to_owned).to_vec(),
+        };
+        let facts = sessions.probe(&options).inspect_err(|_| sessions.close())?;
+        Ok(Self { bundle, site, sessions, facts })
+    }
+
+    /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
+    pub(crate) fn check(&self, output: Output) -> Result<(), Failure> {
+        let document = self.bundle.document();
+        let input = CheckInput::new(&self.site.site, document, &self.facts);
+        let findings = sealift_checks::run(&input);
+        let blocking = sealift_checks::blocking(&findings, &self.site.site);
+        let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
+        let text = format!(
+            "{} checks on {} hosts: {} failed, {} warnings",
+            sealift_checks::catalogue().len(),
+            self.facts.len(),
+            count(State::Fail) + count(State::Error) + count(State::Blocked),
+            count(State::Warn)
+        );
+        output.line("check", &text, &findings);
+        for finding in findings.iter().filter(|finding| finding.state != State::Pass) {
+            if !blocking.iter().any(|one| std::ptr::eq(*one, finding)) {
+                output.remark(&format!("          {}", short(finding)));
+            }
+        }
+        if blocking.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} findings stand in the way; nothing was changed", blocking.len());
+        let mut failure = Failure::new(Kind::Checks, message);
+        for finding in blocking {
+            failure.causes.push(long(finding));
+        }
+        Err(failure.hint("mend these and run the same command again, or accept a risk by name under `acceptedRisks`"))
+    }
+
+    /// Makes the plan.
+    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
+        let input = PlanInput {
+            site: &self.site.site,
+            document: self.bundle.document(),
+            index: self.bundle.index_json(),
+            signature: self.bundle.signature(),
+            public_key: self.bundle.public_key(),
+            agent_digest: self.sessions.agent_digest(),
+            facts: &self.facts,
+        };
+        Ok(sealift_plan::plan(&input)?)
+    }
+}
+
+fn place(finding: &Finding) -> String {
+    finding.host.as_ref().map_or_else(String::new, |host| format!(" on {host}"))
+}
+
+fn short(finding: &Finding) -> String {
+    format!("{:<8} {}{}: {}", state(finding.state), finding.check, place(finding), finding.measured)
+}
+
+fn long(finding: &Finding) -> String {
+    let mut text = format!("{}{}: {}", finding.check, place(finding), finding.title);
+    for (name, value) in [
+        ("measured", &finding.measured),
+        ("limit", &finding.threshold),
+        ("why", &finding.why),
+        ("what to do", &finding.remedy),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!("\n{name:<11} {value}"));
+        }
+    }
+    text
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Pass => "ok",
+        State::Warn => "warning",
+        State::Fail => "fail",
+        State::Blocked => "blocked",
+        State::NotRun => "not run",
+        State::Error => "broke",
+    }
+}
+
+/// For the closing line of verbs that change nothing.
+pub(crate) fn nothing_changed(output: Output) {
+    output.line("done", "nothing was changed on any host", &json!({}));
+}

@@ -1,0 +1,268 @@
+//! The one place that decides what sort of failure an error is, what to do next, and with which code to exit.
+
+use std::error::Error;
+
+use sealift_bundle::{BundleError, KeyError};
+use sealift_engine::EngineError;
+use sealift_events::FailureReport;
+use sealift_events::journal::JournalError;
+use sealift_host::protocol::{Failure as HostFailure, FailureKind};
+use sealift_plan::PlanError;
+use sealift_profile::{ProfileError, SecretError};
+use sealift_remote::{CallError, RemoteError};
+use serde::Serialize;
+
+/// Sorts of failure, each with its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Kind {
+    /// Something that should not happen.
+    Internal,
+    /// The command line or the profile is wrong.
+    Usage,
+    /// A host, its access or a check stands in the way; nothing was changed.
+    Checks,
+    /// The run stopped half-way; the same command resumes.
+    Run,
+    /// Bundle or blob is not what its signature says.
+    Verification,
+}
+
+/// A failure as people and machines get it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    /// Causes, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// What to do next.
+    pub(crate) hints: Vec<String>,
+    /// Last lines of a failed command's log.
+    pub(crate) log: Vec<String>,
+    /// Whether the same try may go well in a moment (a host that boots, a network that is back).
+    #[serde(skip)]
+    pub(crate) transient: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new(), log: Vec::new(), transient: false }
+    }
+
+    pub(crate) fn of(kind: Kind, error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
+    /// 1 internal, 2 usage or profile, 3 checks failed, 4 run failed and resumable, 5 verification failed.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Internal => 1,
+            Kind::Usage => 2,
+            Kind::Checks => 3,
+            Kind::Run => 4,
+            Kind::Verification => 5,
+        }
+    }
+
+    /// Several failures as one: the worst kind leads, the others follow as causes.
+    pub(crate) fn together(message: String, failures: Vec<Self>) -> Self {
+        let kind = failures.first().map_or(Kind::Internal, |first| first.kind);
+        let mut all = Self::new(kind, message);
+        for failure in failures {
+            let causes = std::iter::once(failure.message).chain(failure.causes);
+            all.causes.push(causes.collect::<Vec<_>>().join(": "));
+            all.hints.extend(failure.hints);
+            all.log.extend(failure.log);
+        }
+        all.hints.dedup();
+        all
+    }
+
+    /// For the journal and the event stream.
+    pub(crate) fn report(&self) -> FailureReport {
+        let kind = match self.kind {
+            Kind::Internal => "internal",
+            Kind::Usage => "usage",
+            Kind::Checks => "checks",
+            Kind::Run => "run",
+            Kind::Verification => "verification",
+        };
+        FailureReport {
+            kind: kind.to_owned(),
+            message: self.message.clone(),
+            causes: self.causes.clone(),
+            hint: (!self.hints.is_empty()).then(|| self.hints.join("; ")),
+            log: self.log.clone(),
+        }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::of(Kind::Usage, &error)
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        Self::of(Kind::Usage, &error)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::of(Kind::Usage, &error).hint("give the vendor's public key with `--trust-key FILE`")
+    }
+}
+
+impl From<BundleError> for Failure {
+    fn from(error: BundleError) -> Self {
+        let (kind, hint) = match &error {
+            BundleError::Open { .. } => (Kind::Usage, "check the path of the bundle"),
+            BundleError::Read { .. } => (Kind::Verification, "the disk cannot be read there: copy the bundle again"),
+            BundleError::WrongKey { .. } => {
+                (Kind::Verification, "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs")
+            }
+            BundleError::Unsigned { .. } => (Kind::Verification, "ask the vendor for the signed bundle"),
+            _ => (Kind::Verification, "copy the bundle again from its source and verify it there first; if it fails there too, ask the vendor"),
+        };
+        Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let kind = match &error {
+            PlanError::NoFacts(_) | PlanError::Render { .. } => Kind::Internal,
+            PlanError::NotInBundle { .. } => Kind::Verification,
+            _ => Kind::Usage,
+        };
+        Self::of(kind, &error)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::of(Kind::Internal, &error)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::of(Kind::Internal, &error).hint("the run folder must be writable and its disk not full")
+    }
+}
+
+impl From<HostFailure> for Failure {
+    fn from(failure: HostFailure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::Verification => Kind::Verification,
+            FailureKind::Locked => Kind::Checks,
+            _ => Kind::Run,
+        };
+        let hint = match failure.kind {
+            FailureKind::Verification => "the bytes on the host are not the bundle's: run again, they are fetched anew; if it happens twice, have the host's disk and memory tested",
+            FailureKind::DiskFull => "free space on the named disk and run the same command again: it goes on where it stopped",
+            FailureKind::Locked => "wait until the other run has ended, or ask its owner",
+            FailureKind::Network => "check cables and firewalls between the named hosts, then run the same command again: it goes on where it stopped",
+            FailureKind::Command | FailureKind::Timeout => "read the lines above; when the cause is mended, run the same command again: it goes on where it stopped",
+            FailureKind::Conflict => "move away what stands in the way, then run the same command again",
+            FailureKind::NeedsSecrets | FailureKind::Other => "run the same command again; if it fails the same way, send the run folder to your vendor",
+        };
+        let hints = failure.hint.into_iter().chain([hint.to_owned()]).collect();
+        Self { kind, message: failure.message, causes: failure.causes, hints, log: failure.log, transient: false }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Failed(failure) => failure.into(),
+            CallError::Lost(error) => error.into(),
+            other @ CallError::Blob { .. } => {
+                Self::of(Kind::Verification, &other).hint("copy the bundle again from its source and run the same command")
+            }
+        }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let kind = match &error {
+            RemoteError::AgentProgram { .. } => Kind::Internal,
+            RemoteError::Lost { .. } => Kind::Run,
+            _ => Kind::Checks,
+        };
+        let transient = matches!(
+            &error,
+            RemoteError::Refused { .. }
+                | RemoteError::Unreachable { .. }
+                | RemoteError::TimedOut { .. }
+                | RemoteError::BehindBastion { .. }
+                | RemoteError::Lost { .. }
+        );
+        let hints = remote_hints(&error);
+        Self { transient, ..Self::of(kind, &error).hints(hints) }
+    }
+}
+
+fn remote_hints(error: &RemoteError) -> Vec<String> {
+    let name = error.peer().name();
+    let hint = match error {
+        RemoteError::Resolve { .. } => format!("write the IP address of {name} into the profile"),
+        RemoteError::Refused { .. } => {
+            format!("is {name} up, and does its SSH server run on this port? look at the host's own console")
+        }
+        RemoteError::Unreachable { .. } | RemoteError::TimedOut { .. } | RemoteError::BehindBastion { .. } => {
+            format!("check that {name} is switched on, that the address is right, and that no firewall stands between")
+        }
+        RemoteError::Handshake { .. } => format!("is the port of {name} that of an SSH server?"),
+        RemoteError::HostKeyUnknown { got, .. } => format!(
+            "compare {} with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the console of {name}; if they are equal, \
+             write it as `hostKey` of {name} into the profile",
+            got.fingerprint
+        ),
+        RemoteError::HostKeyChanged { .. } | RemoteError::HostKeyRevoked { .. } => format!(
+            "someone may be between you and {name}, or it was installed anew: compare with \
+             `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on its own console before you trust the new key"
+        ),
+        RemoteError::PassphraseNeeded { .. } | RemoteError::PassphraseWrong { .. } => {
+            "give the right passphrase with `access.privateKeyPassphrase`".to_owned()
+        }
+        RemoteError::KeyUnreadable { .. } => "the private key must be in PEM or OpenSSH format".to_owned(),
+        RemoteError::KeyRejected { user, .. } => {
+            format!("put the public key into ~{user}/.ssh/authorized_keys on {name}, or name the right key in the profile")
+        }
+        RemoteError::PasswordRejected { user, .. } => format!(
+            "check the password of {user}, and ask the owner of {name} whether password login is allowed"
+        ),
+        RemoteError::PasswordExpired { user, .. } => format!("log in to {name} as {user} once and change it"),
+        RemoteError::NoLoginMethod { .. } => "give a key or a password that the host accepts".to_owned(),
+        RemoteError::NoShell { user, .. } => format!("give {user} an ordinary shell on {name}"),
+        RemoteError::NoSudo { user, .. } => {
+            format!("let {user} use sudo on {name}, or name another user for it in the profile")
+        }
+        RemoteError::SudoPasswordNeeded { .. } | RemoteError::SudoPasswordWrong { .. } => {
+            format!("give the right password as `sudoPassword` for {name}")
+        }
+        RemoteError::NoExecFolder { .. } => {
+            format!("one of these folders on {name} must allow programs to run (mounted without noexec) and have 30 MB free")
+        }
+        RemoteError::AgentStart { .. } => format!("{name} must be a 64-bit Intel or AMD Linux host"),
+        RemoteError::Lost { .. } => "run the same command again: it goes on where it stopped".to_owned(),
+        _ => return Vec::new(),
+    };
+    vec![hint]
+}

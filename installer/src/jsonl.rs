@@ -1,0 +1,20 @@
+//! JSON lines: the event stream for machines, each line with the format's version.
+
+use sealift_events::{Event, Sink};
+use serde_json::json;
+
+use crate::output::Output;
+
+/// Shows the stream as JSON lines.
+pub(crate) struct JsonLines;
+
+impl Sink for JsonLines {
+    fn take(&self, event: &Event) {
+        match event {
+            Event::Step(record) => Output::Json.json(record),
+            Event::Progress(progress) => {
+                Output::Json.json(&json!({"version": sealift_events::VERSION, "event": "progress", "progress": progress}));
+            }
+        }
+    }
+}

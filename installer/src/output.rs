@@ -1,0 +1,115 @@
+//! Where words go: data and progress to standard output, failures to standard error; JSON lines on request.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// How a verb speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Lines for people.
+    Plain,
+    /// One JSON object per line for machines.
+    Json,
+}
+
+impl Output {
+    /// One line: a topic and what there is to say.
+    pub(crate) fn line(self, topic: &str, text: &str, data: &impl Serialize) {
+        match self {
+            Self::Plain => say(&format!("{topic:<9} {text}")),
+            Self::Json => self.json(&json!({"version": 1, "topic": topic, "text": text, "data": data})),
+        }
+    }
+
+    /// A line that only people need.
+    pub(crate) fn remark(self, text: &str) {
+        if self == Self::Plain {
+            say(text);
+        }
+    }
+
+    pub(crate) fn json(self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(line) => say(&line),
+            Err(error) => say(&format!("{{\"version\":1,\"topic\":\"error\",\"text\":\"{error}\"}}")),
+        }
+    }
+
+    pub(crate) fn failure(self, failure: &Failure) {
+        match self {
+            Self::Plain => eprint!("{}", plain(failure)),
+            Self::Json => {
+                self.json(&json!({
+                    "version": 1, "topic": "error", "text": failure.message, "data": failure,
+                    "exitCode": failure.exit_code(),
+                }));
+            }
+        }
+    }
+}
+
+/// Writes one line. A reader that has gone (`| head`) ends nothing: the work goes on, the journal has it all.
+pub(crate) fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+fn plain(failure: &Failure) -> String {
+    let mut text = format!("error: {}\n", failure.message);
+    for cause in &failure.causes {
+        for (index, line) in cause.lines().enumerate() {
+            text.push_str(if index == 0 { "  " } else { "    " });
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    for line in &failure.log {
+        text.push_str("  | ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    for (index, hint) in failure.hints.iter().enumerate() {
+        text.push_str(if index == 0 { "  next: " } else { "        " });
+        text.push_str(hint);
+        text.push('\n');
+    }
+    text
+}
+
+/// Bytes for people: decimal units, as disks and links are sold.
+pub(crate) fn bytes(count: u64) -> String {
+    let value = count as f64;
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
+        _ => format!("{:.1} GB", value / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+
+    #[test]
+    fn a_failure_reads_cause_first_then_what_to_do() {
+        let mut failure = Failure::new(Kind::Checks, "w1 (10.0.0.21) cannot be reached").hint("switch it on");
+        failure.causes.push("No route to host".into());
+        let expected = "error: w1 (10.0.0.21) cannot be reached\n  No route to host\n  next: switch it on\n";
+        assert_eq!(plain(&failure), expected);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(612_400_000), "612 MB");
+        assert_eq!(bytes(1_310_000_000), "1.3 GB");
+    }
+}

@@ -1,0 +1,221 @@
+//! Agent sessions to the site's hosts: opened on demand, kept, handed out to one user at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sealift_bundle::Bundle;
+use sealift_checks::facts::Facts;
+use sealift_host::protocol::{ProbeOptions, Progress, Request, Response};
+use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, Target, Timeouts};
+
+use crate::failure::{Failure, Kind};
+
+/// All sessions of a run.
+pub(crate) struct Sessions {
+    targets: BTreeMap<String, Target>,
+    program: AgentProgram,
+    idle: Mutex<BTreeMap<String, Vec<AgentSession>>>,
+    /// Owner and run, asked for on every new session once set.
+    lock: Mutex<Option<(String, String)>>,
+}
+
+/// The agent is this very program.
+pub(crate) fn own_program() -> Result<AgentProgram, Failure> {
+    let read = || -> std::io::Result<(PathBuf, String)> {
+        let path = std::env::current_exe()?;
+        let mut file = std::fs::File::open(&path)?;
+        let mut hasher = sealift_bundle::digest::Hasher::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        loop {
+            match std::io::Read::read(&mut file, &mut buffer)? {
+                0 => return Ok((path, hasher.finish())),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    };
+    let (path, digest) = read().map_err(|error| {
+        let failure = Failure::new(Kind::Internal, "this program cannot read itself to bring it to the hosts");
+        Failure { causes: vec![error.to_string()], ..failure }
+    })?;
+    Ok(AgentProgram::new(path, digest))
+}
+
+impl Sessions {
+    pub(crate) fn new(targets: BTreeMap<String, Target>, program: AgentProgram) -> Self {
+        Self { targets, program, idle: Mutex::default(), lock: Mutex::default() }
+    }
+
+    pub(crate) fn agent_digest(&self) -> &str {
+        &self.program.digest
+    }
+
+    /// Connects to every host at once and probes it. All that goes wrong is told together.
+    pub(crate) fn probe(&self, options: &ProbeOptions) -> Result<BTreeMap<String, Facts>, Failure> {
+        let results = self.everywhere(|name| self.probe_one(name, options));
+        let mut facts = BTreeMap::new();
+        let mut failures = Vec::new();
+        for (name, result) in results {
+            match result {
+                Ok(one) => {
+                    facts.insert(name, one);
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        match failures.len() {
+            0 => Ok(facts),
+            1 => Err(failures.remove(0)),
+            count => {
+                let message = format!("{count} of {} hosts cannot be worked on", self.targets.len());
+                Err(Failure::together(message, failures))
+            }
+        }
+    }
+
+    fn probe_one(&self, name: &str, options: &ProbeOptions) -> Result<Facts, Failure> {
+        let mut session = self.take(name)?;
+        let before = unix_millis();
+        let response = session.call(&Request::Probe(options.clone()), &mut |_| {}, &mut NoBlobs);
+        let after = unix_millis();
+        let response = response.map_err(|error| before_any_change(error.into()))?;
+        self.give_back(name, session);
+        match response {
+            Response::Facts(mut facts) => {
+                // The host answered somewhere between the two: half the round trip is the best guess.
+                facts.clock.skew_millis = facts.clock.unix_millis - i64::midpoint(before, after);
+                Ok(*facts)
+            }
+            _ => Err(Failure::new(Kind::Internal, format!("the agent on {name} did not answer the probe with facts"))),
+        }
+    }
+
+    /// Takes all hosts for a run; sessions opened later ask for the same.
+    pub(crate) fn lock(&self, owner: &str, run: &str) -> Result<(), Failure> {
+        *guard(&self.lock) = Some((owner.to_owned(), run.to_owned()));
+        let results = self.everywhere(|name| {
+            let mut session = self.take(name)?;
+            self.ask_for_lock(&mut session)?;
+            self.give_back(name, session);
+            Ok(())
+        });
+        results.into_values().collect::<Result<(), Failure>>()
+    }
+
+    /// A session to the host, a kept one or a new one.
+    pub(crate) fn take(&self, name: &str) -> Result<AgentSession, Failure> {
+        let kept = guard(&self.idle).get_mut(name).and_then(Vec::pop);
+        if let Some(session) = kept {
+            return Ok(session);
+        }
+        let target = self
+            .targets
+            .get(name)
+            .ok_or_else(|| Failure::new(Kind::Internal, format!("the plan names a host {name} that is not in the profile")))?;
+        let mut session =
+            AgentSession::connect(target, &self.program, Timeouts::default()).map_err(Failure::from)?;
+        self.ask_for_lock(&mut session)?;
+        Ok(session)
+    }
+
+    fn ask_for_lock(&self, session: &mut AgentSession) -> Result<(), Failure> {
+        let Some((owner, run)) = guard(&self.lock).clone() else { return Ok(()) };
+        match session.call(&Request::Lock { owner, run }, &mut |_| {}, &mut NoBlobs) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(before_any_change(error.into())),
+        }
+    }
+
+    /// Keeps a session that is still good.
+    pub(crate) fn give_back(&self, name: &str, session: AgentSession) {
+        guard(&self.idle).entry(name.to_owned()).or_default().push(session);
+    }
+
+    /// Ends all sessions and takes away the uploaded agents.
+    pub(crate) fn close(&self) {
+        let idle = std::mem::take(&mut *guard(&self.idle));
+        std::thread::scope(|scope| {
+            for mut session in idle.into_values().flatten() {
+                // A host that is gone by now keeps a small file in /var/tmp; nothing else can be done.
+                scope.spawn(move || drop(session.cleanup()));
+            }
+        });
+    }
+
+    fn everywhere<T: Send>(
+        &self,
+        work: impl Fn(&str) -> Result<T, Failure> + Sync,
+    ) -> BTreeMap<String, Result<T, Failure>> {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                self.targets.keys().map(|name| (name.clone(), scope.spawn(|| work(name)))).collect();
+            let joined = workers.into_iter().map(|(name, worker)| {
+                let crashed = || Failure::new(Kind::Internal, format!("the work on {name} crashed"));
+                let result = worker.join().unwrap_or_else(|_| Err(crashed()));
+                (name, result)
+            });
+            joined.collect()
+        })
+    }
+}
+
+/// Before the run nothing was changed: a lost connection is then a failed check, not a run to resume.
+fn before_any_change(failure: Failure) -> Failure {
+    match failure.kind {
+        Kind::Run => Failure { kind: Kind::Checks, ..failure },
+        _ => failure,
+    }
+}
+
+/// For requests that need none.
+pub(crate) struct NoBlobs;
+
+impl BlobSource for NoBlobs {
+    fn open(&mut self, digest: &str, _offset: u64) -> std::io::Result<Box<dyn std::io::Read + '_>> {
+        Err(std::io::Error::other(format!("the agent asked for {digest}, which nobody offered")))
+    }
+}
+
+/// Blobs of the bundle.
+pub(crate) struct BundleBlobs<'a>(pub(crate) &'a Bundle);
+
+impl BlobSource for BundleBlobs<'_> {
+    fn open(&mut self, digest: &str, offset: u64) -> std::io::Result<Box<dyn std::io::Read + '_>> {
+        let reader = self.0.blob_reader(digest, offset).map_err(std::io::Error::other)?;
+        Ok(Box::new(reader))
+    }
+}
+
+/// A request without blobs on a session; the session is kept where it is still good.
+pub(crate) fn ask(
+    sessions: &Sessions,
+    host: &str,
+    request: &Request,
+    progress: &mut dyn FnMut(Progress),
+    blobs: &mut dyn BlobSource,
+) -> Result<Response, CallOrConnect> {
+    let mut session = sessions.take(host).map_err(CallOrConnect::Connect)?;
+    let result = session.call(request, progress, blobs);
+    if !matches!(result, Err(CallError::Lost(_) | CallError::Blob { .. })) {
+        sessions.give_back(host, session);
+    }
+    result.map_err(CallOrConnect::Call)
+}
+
+/// Why a request gave nothing.
+pub(crate) enum CallOrConnect {
+    /// No session.
+    Connect(Failure),
+    /// The request failed.
+    Call(CallError),
+}
+
+fn unix_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
