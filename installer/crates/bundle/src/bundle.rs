@@ -1,30 +1,236 @@
-//! stub
+//! An opened bundle.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use crate::{BlobEntry, BundleDocument, BundleError, Source, TrustedKeys, VerifyReport};
-/// An opened bundle.
-pub struct Bundle {}
-/// Reads one blob.
-pub struct BlobReader {}
-impl Read for BlobReader {
-    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> { unimplemented!() }
+
+use crate::digest::digest_of;
+use crate::document::{BlobEntry, BundleDocument};
+use crate::error::BundleError;
+use crate::member::{Member, MemberList};
+use crate::open::{self, DOCUMENT_LIMIT};
+use crate::signature::{SignatureText, TrustedKey, TrustedKeys};
+use crate::source::{FileSource, Source};
+use crate::verify::{self, VerifyReport};
+
+/// A bundle whose signature, index and document are checked. Its other blobs are read, and checked, on demand.
+pub struct Bundle {
+    path: PathBuf,
+    source: Arc<dyn Source>,
+    index_json: String,
+    signature: SignatureText,
+    key: TrustedKey,
+    document: BundleDocument,
+    members: MemberList,
+    blobs: Vec<BlobEntry>,
+    /// Digest to place among the members.
+    places: BTreeMap<String, usize>,
 }
-#[allow(missing_docs, clippy::must_use_candidate, clippy::unused_self)]
+
 impl Bundle {
-    pub fn open(_path: &Path, _keys: &TrustedKeys) -> Result<Self, BundleError> { unimplemented!() }
-    pub fn from_source(_path: &Path, _source: Arc<dyn Source>, _keys: &TrustedKeys) -> Result<Self, BundleError> { unimplemented!() }
-    pub fn document(&self) -> &BundleDocument { unimplemented!() }
-    pub fn index_json(&self) -> &str { unimplemented!() }
-    pub fn signature(&self) -> &str { unimplemented!() }
-    pub fn public_key(&self) -> &str { unimplemented!() }
-    pub fn key_id(&self) -> &str { unimplemented!() }
-    pub fn key_comment(&self) -> &str { unimplemented!() }
-    pub fn trusted_comment(&self) -> &str { unimplemented!() }
-    pub fn size(&self) -> u64 { unimplemented!() }
-    pub fn blobs(&self) -> &[BlobEntry] { unimplemented!() }
-    pub fn blob_reader(&self, _digest: &str, _offset: u64) -> Result<BlobReader, BundleError> { unimplemented!() }
-    pub fn read_blob(&self, _digest: &str) -> Result<Vec<u8>, BundleError> { unimplemented!() }
-    /// Ok only when every byte is the expected one; all damaged places are listed in the error.
-    pub fn verify(&self, _threads: usize, _progress: &(dyn Fn(u64, u64) + Sync)) -> Result<VerifyReport, BundleError> { unimplemented!() }
+    /// Opens a bundle file: checks the signature over its index, reads the document, and compares the file's size with
+    /// what the document says. Content is checked by [`Bundle::verify`].
+    ///
+    /// # Errors
+    /// Every refusal that shows without reading the blobs.
+    pub fn open(path: &Path, keys: &TrustedKeys) -> Result<Self, BundleError> {
+        let cannot = |source| BundleError::Open { path: path.to_owned(), source };
+        // Asked before opening: opening a pipe would wait for a writer.
+        if !fs::metadata(path).map_err(cannot)?.is_file() {
+            return Err(BundleError::NotABundle {
+                path: path.to_owned(),
+                reason: "it is not a regular file".to_owned(),
+            });
+        }
+        let source = fs::File::open(path).and_then(FileSource::new).map_err(cannot)?;
+        Self::from_source(path, Arc::new(source), keys)
+    }
+
+    /// Opens a bundle whose bytes come from anywhere; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`].
+    pub fn from_source(
+        path: &Path,
+        source: Arc<dyn Source>,
+        keys: &TrustedKeys,
+    ) -> Result<Self, BundleError> {
+        let opened = open::open(path, source.as_ref(), keys)?;
+        let members = opened.members;
+        let entry = |member: &Member| BlobEntry { digest: member.digest.clone(), size: member.size };
+        let blobs: Vec<BlobEntry> = open::blobs(members.as_slice()).iter().map(entry).collect();
+        let front = members.as_slice().len() - blobs.len();
+        let places = blobs.iter().enumerate().map(|(i, blob)| (blob.digest.clone(), front + i)).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            source,
+            index_json: opened.index_json,
+            signature: opened.signature,
+            key: opened.key,
+            document: opened.document,
+            members,
+            blobs,
+            places,
+        })
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn document(&self) -> &BundleDocument {
+        &self.document
+    }
+
+    /// The signed text of `index.json`.
+    #[must_use]
+    pub fn index_json(&self) -> &str {
+        &self.index_json
+    }
+
+    /// The text of `index.json.minisig`.
+    #[must_use]
+    pub fn signature(&self) -> &str {
+        &self.signature.text
+    }
+
+    /// The base64 line of the public key that verified it.
+    #[must_use]
+    pub fn public_key(&self) -> &str {
+        &self.key.base64
+    }
+
+    /// Id of that key, 16 hexadecimal digits as `minisign` prints them.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key.id
+    }
+
+    /// Comment in that key's file on this side; empty where there is none.
+    #[must_use]
+    pub fn key_comment(&self) -> &str {
+        &self.key.comment
+    }
+
+    /// What the signer wrote under the signature: product, version, serial.
+    #[must_use]
+    pub fn trusted_comment(&self) -> &str {
+        &self.signature.trusted_comment
+    }
+
+    /// Bytes of the whole file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.members.total()
+    }
+
+    /// All blobs in member order, the document's own three first.
+    #[must_use]
+    pub fn blobs(&self) -> &[BlobEntry] {
+        &self.blobs
+    }
+
+    /// Reads a blob's content from byte `offset` of the blob on. What comes is not compared with the digest: whoever
+    /// takes all of it must do that, see [`crate::digest::HashingReader`].
+    ///
+    /// # Errors
+    /// When there is no such blob, or it is shorter.
+    pub fn blob_reader(&self, digest: &str, offset: u64) -> Result<BlobReader, BundleError> {
+        let member = self.member(digest)?;
+        if offset > member.size {
+            return Err(BundleError::BehindBlob {
+                path: self.path.clone(),
+                digest: digest.to_owned(),
+                size: member.size,
+                offset,
+            });
+        }
+        let position = member.content() + offset;
+        Ok(BlobReader { source: Arc::clone(&self.source), position, end: member.padding() })
+    }
+
+    /// Reads a small blob (up to 64 MiB) and checks its digest.
+    ///
+    /// # Errors
+    /// When there is no such blob, it is too large, cannot be read, or is damaged.
+    pub fn read_blob(&self, digest: &str) -> Result<Vec<u8>, BundleError> {
+        let member = self.member(digest)?;
+        let (path, offset, size) = (self.path.clone(), member.content(), member.size);
+        if size > DOCUMENT_LIMIT {
+            let what = format!("blob {digest}, to be read into memory,");
+            return Err(BundleError::TooLarge { path, what, size, limit: DOCUMENT_LIMIT });
+        }
+        let mut content = Vec::new();
+        if let Err(source) = self.blob_reader(digest, 0)?.read_to_end(&mut content) {
+            return Err(BundleError::Read { path, offset, source });
+        }
+        if digest_of(&content) == member.digest {
+            return Ok(content);
+        }
+        Err(BundleError::DigestMismatch { path, digest: digest.to_owned(), offset })
+    }
+
+    /// Reads the whole file on `threads` threads and compares every byte with what index and format make it: blobs by
+    /// digest, headers, padding and end literally. `progress` gets bytes done and bytes in all; it is called from all
+    /// threads, calls may overtake each other.
+    ///
+    /// # Errors
+    /// When anything differs; [`BundleError::Damaged`] lists every damaged place with its offset. `Ok` means that
+    /// every byte is the expected one.
+    pub fn verify(
+        &self,
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<VerifyReport, BundleError> {
+        verify::verify(&self.path, self.source.as_ref(), &self.members, threads, progress)
+    }
+
+    fn member(&self, digest: &str) -> Result<&Member, BundleError> {
+        self.places
+            .get(digest)
+            .and_then(|place| self.members.as_slice().get(*place))
+            .ok_or_else(|| BundleError::NoSuchBlob { path: self.path.clone(), digest: digest.to_owned() })
+    }
+}
+
+impl fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle")
+            .field("path", &self.path)
+            .field("product", &self.document.product)
+            .field("key_id", &self.key.id)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads one blob's content, and nothing else of the bundle.
+pub struct BlobReader {
+    source: Arc<dyn Source>,
+    position: u64,
+    end: u64,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let length = left.min(buffer.len());
+        if length == 0 {
+            return Ok(0);
+        }
+        let count = self.source.read_at(&mut buffer[..length], self.position)?;
+        if count == 0 {
+            let message = format!("the bundle ends at byte {}, inside a blob", self.position);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
 }

@@ -62,7 +62,7 @@ pub enum BundleError {
     },
     /// The right key, but not for this content.
     #[error(
-        "{}: the signature of key {key_id} does not match index.json: the index or the signature was changed after signing",
+        "{}: the signature of key {key_id} does not match index.json: one of them was changed after signing",
         .path.display()
     )]
     BadSignature {
@@ -82,7 +82,7 @@ pub enum BundleError {
         got: u64,
     },
     /// Bytes behind the end.
-    #[error("{}: {got} bytes, but the bundle ends at {expected}: something was appended", .path.display())]
+    #[error("{}: {got} bytes, but the bundle has {expected}: bytes were added", .path.display())]
     TrailingData {
         /// The bundle.
         path: PathBuf,
@@ -141,7 +141,7 @@ pub enum BundleError {
     },
     /// A tar header with other fields than ours.
     #[error(
-        "{}: the tar header of {member} at byte {offset} has another size, owner, mode, time or type than the format gives it: the archive was repacked",
+        "{}: the tar header of {member} at byte {offset} has another size, owner, mode, time or type than it must have: the archive was repacked",
         .path.display()
     )]
     MemberHeader {
@@ -287,11 +287,10 @@ impl fmt::Display for Damage {
 const LISTED: usize = 5;
 
 fn list(damage: &[Damage]) -> String {
-    let mut text = damage.iter().take(LISTED).map(Damage::to_string).collect::<Vec<_>>().join("; ");
-    if damage.len() > LISTED {
-        text.push_str(&format!("; and {} more", damage.len() - LISTED));
-    }
-    text
+    let listed = damage.iter().take(LISTED).map(Damage::to_string);
+    let more =
+        damage.len().checked_sub(LISTED).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+    listed.chain(more).collect::<Vec<_>>().join("; ")
 }
 
 fn places(count: usize) -> &'static str {

@@ -18,17 +18,25 @@
 //! - [`layout`]: paths in an OCI layout folder (stores and caches).
 //! - [`oci`]: index, manifest and descriptor as this format writes them.
 //! - `write` (feature `write`): packs a bundle; the vendor's side only.
+//! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
+mod check;
 mod error;
+mod inspect;
+mod member;
+mod open;
 mod signature;
 mod source;
 mod verify;
+mod workers;
 
 pub mod digest;
 pub mod document;
 pub mod layout;
 pub mod oci;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "write")]
 pub mod write;
 

@@ -1,7 +1,27 @@
-//! stub
+//! Packs a bundle: the vendor's half of the format.
+//!
+//! The same document, entries and blobs give the same bytes, whatever order they are added in.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use crate::{BlobEntry, BundleDocument};
-use crate::oci::Descriptor;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::check;
+use crate::digest::{Hasher, InvalidDigest, digest_of};
+use crate::document::{BlobEntry, BundleDocument, DOCUMENT_ARTIFACT_TYPE, Product};
+use crate::error::BundleError;
+use crate::layout;
+use crate::member::{MAX_SIZE, Member, MemberList};
+use crate::oci::{Descriptor, EMPTY_CONTENT, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME};
+use crate::open::{DOCUMENT_LIMIT, INDEX_LIMIT};
+use crate::signature::SignatureText;
+use crate::source::{Source as _, read_full};
+use crate::workers;
+
 /// Which group of members a blob belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlobGroup {
@@ -10,6 +30,7 @@ pub enum BlobGroup {
     /// Layers, files, archives.
     Data,
 }
+
 /// Where a blob's bytes come from.
 #[derive(Debug, Clone)]
 pub enum BlobContent {
@@ -18,36 +39,418 @@ pub enum BlobContent {
     /// In memory.
     Bytes(Vec<u8>),
 }
-/// Why packing failed; nothing is left behind.
+
+/// Why packing failed. Nothing is left behind then, and an older file of the target's name is untouched.
 #[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct WriteError;
+pub enum WriteError {
+    /// A blob's name is no digest.
+    #[error(transparent)]
+    InvalidDigest(#[from] InvalidDigest),
+    /// One digest, two sizes.
+    #[error("blob {digest} was added with {first} bytes and with {second} bytes")]
+    SizeConflict {
+        /// Which blob.
+        digest: String,
+        /// Bytes, the first time.
+        first: u64,
+        /// Bytes, another time.
+        second: u64,
+    },
+    /// A blob's source is not what its digest says.
+    #[error("{from}: not blob {digest}: its content has digest {found}")]
+    Content {
+        /// Which blob it should be.
+        digest: String,
+        /// Where it was read.
+        from: String,
+        /// What it is.
+        found: String,
+    },
+    /// A blob's source has another length.
+    #[error("{from}: not blob {digest}: it has {found} bytes, not {expected}")]
+    Size {
+        /// Which blob it should be.
+        digest: String,
+        /// Where it was read.
+        from: String,
+        /// Bytes it should have.
+        expected: u64,
+        /// Bytes it has.
+        found: u64,
+    },
+    /// A blob's source cannot be read.
+    #[error("{}: cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The target cannot be written.
+    #[error("{}: cannot be written", .path.display())]
+    Write {
+        /// The target.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The signer failed.
+    #[error("index.json cannot be signed")]
+    Sign {
+        /// What the signer said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The signer's text is no signature.
+    #[error("the signer's text is not a minisign signature: {reason}")]
+    Signature {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The document or index cannot be written as JSON.
+    #[error("{what} cannot be written as JSON")]
+    Json {
+        /// Which part.
+        what: &'static str,
+        /// What the serializer said.
+        source: serde_json::Error,
+    },
+    /// A reader would refuse it.
+    #[error("no installer would accept this bundle")]
+    Refused {
+        /// As what it would be refused.
+        source: Box<BundleError>,
+    },
+}
+
 /// What was written.
 #[derive(Debug, Clone)]
 pub struct Packed {
-    /// Bytes.
+    /// Bytes of the file.
     pub size: u64,
     /// The signed index.
     pub index_json: String,
-    /// The document, with its blobs.
+    /// The document as packed, its list of blobs filled in.
     pub document: BundleDocument,
-    /// All blobs, in member order.
+    /// All blobs in member order, the document's own three first.
     pub blobs: Vec<BlobEntry>,
 }
-/// Collects and packs.
-pub struct BundleWriter {}
-#[allow(missing_docs)]
+
+/// The trusted comment that signers put under a bundle's signature.
+#[must_use]
+pub fn trusted_comment(product: &Product) -> String {
+    format!("product:{}\tversion:{}\tserial:{}", product.name, product.version, product.serial)
+}
+
+/// Collects what goes into a bundle, then packs it.
+#[derive(Debug)]
+pub struct BundleWriter {
+    document: BundleDocument,
+    entries: Vec<Descriptor>,
+    blobs: BTreeMap<String, Blob>,
+}
+
+#[derive(Debug)]
+struct Blob {
+    size: u64,
+    group: BlobGroup,
+    content: BlobContent,
+}
+
 impl BundleWriter {
-    /// `document.blobs` is filled in here.
+    /// Starts with the document; its list of blobs is filled in when packing.
     #[must_use]
-    pub fn new(_document: BundleDocument) -> Self { unimplemented!() }
-    /// An entry of `index.json` (image, chart or file manifest); order does not matter.
-    pub fn add_entry(&mut self, _descriptor: Descriptor) { unimplemented!() }
-    /// A blob; adding the same digest again is fine.
-    pub fn add_blob(&mut self, _digest: &str, _size: u64, _group: BlobGroup, _content: BlobContent) -> Result<(), WriteError> { unimplemented!() }
-    /// Adds bytes, returns their digest.
-    pub fn add_bytes(&mut self, _group: BlobGroup, _content: Vec<u8>) -> Result<String, WriteError> { unimplemented!() }
-    /// Writes `target`: temporary name beside it, fsync, rename.
-    pub fn pack<E>(self, _target: &Path, _threads: usize, _progress: &(dyn Fn(u64, u64) + Sync), _sign: impl FnOnce(&[u8]) -> Result<String, E>) -> Result<Packed, WriteError>
-    where E: Into<Box<dyn std::error::Error + Send + Sync>> { unimplemented!() }
+    pub fn new(document: BundleDocument) -> Self {
+        Self { document, entries: Vec::new(), blobs: BTreeMap::new() }
+    }
+
+    /// Adds an entry of `index.json`: the manifest of an image (annotated with [`REF_NAME`]), chart or file. The
+    /// document's own entry is added by itself.
+    pub fn add_entry(&mut self, descriptor: Descriptor) {
+        self.entries.push(descriptor);
+    }
+
+    /// Adds a blob of `size` bytes. Adding one again is fine, since images share layers.
+    ///
+    /// # Errors
+    /// When `digest` is not a digest, or the blob was added before with another size.
+    pub fn add_blob(
+        &mut self,
+        digest: &str,
+        size: u64,
+        group: BlobGroup,
+        content: BlobContent,
+    ) -> Result<(), WriteError> {
+        crate::digest::hex(digest)?;
+        let blob = self.blobs.entry(digest.to_owned()).or_insert(Blob { size, group, content });
+        if blob.size != size {
+            return Err(WriteError::SizeConflict {
+                digest: digest.to_owned(),
+                first: blob.size,
+                second: size,
+            });
+        }
+        // The order of adding must not show.
+        blob.group = blob.group.min(group);
+        Ok(())
+    }
+
+    /// Adds bytes, and says their digest.
+    ///
+    /// # Errors
+    /// As [`BundleWriter::add_blob`].
+    pub fn add_bytes(&mut self, group: BlobGroup, content: Vec<u8>) -> Result<String, WriteError> {
+        let digest = digest_of(&content);
+        self.add_blob(&digest, content.len() as u64, group, BlobContent::Bytes(content))?;
+        Ok(digest)
+    }
+
+    /// Writes the bundle to `target`: into a temporary file beside it, synced, then renamed. Up to `threads` blobs are
+    /// copied and hashed at once; `progress` gets bytes done and bytes in all, from any thread. `sign` gets the bytes of
+    /// `index.json` and gives the text of a minisign signature file; for identical bundles it must be deterministic.
+    ///
+    /// # Errors
+    /// When a blob's source is not what its digest says, parts contradict each other, signing or writing fails.
+    pub fn pack<E>(
+        self,
+        target: &Path,
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        sign: impl FnOnce(&[u8]) -> Result<String, E>,
+    ) -> Result<Packed, WriteError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let assembled = self.assemble(target)?;
+        let signature = sign(assembled.index_json.as_bytes())
+            .map_err(|error| WriteError::Sign { source: error.into() })
+            .and_then(|text| {
+                SignatureText::rewrite(&text).map_err(|reason| WriteError::Signature { reason })
+            })?;
+        let (members, contents) = assembled.members(target, &signature.text)?;
+        write_file(target, &members, &contents, threads, progress)?;
+        let blobs = crate::open::blobs(members.as_slice())
+            .iter()
+            .map(|member| BlobEntry { digest: member.digest.clone(), size: member.size })
+            .collect();
+        Ok(Packed {
+            size: members.total(),
+            index_json: assembled.index_json,
+            document: assembled.document,
+            blobs,
+        })
+    }
+
+    /// Puts the members in order and writes document and index.
+    fn assemble(mut self, target: &Path) -> Result<Assembled, WriteError> {
+        // The document's config; artifacts without a config share it.
+        self.blobs.remove(&digest_of(EMPTY_CONTENT));
+        let mut order: Vec<(BlobGroup, String)> =
+            self.blobs.iter().map(|(digest, blob)| (blob.group, digest.clone())).collect();
+        order.sort();
+        let sizes = |digest: &String| self.blobs.get(digest).map_or(0, |blob| blob.size);
+        self.document.blobs =
+            order.into_iter().map(|(_, digest)| BlobEntry { size: sizes(&digest), digest }).collect();
+        let document = json(&self.document, "the bundle document")?;
+        let layer = Descriptor::of(DOCUMENT_ARTIFACT_TYPE, &document);
+        let manifest = Manifest::artifact(DOCUMENT_ARTIFACT_TYPE, vec![layer]);
+        let manifest = json(&manifest, "the document's manifest")?;
+        let mut entry = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest);
+        entry.artifact_type = Some(DOCUMENT_ARTIFACT_TYPE.to_owned());
+        let key = |entry: &Descriptor| (entry.annotations.get(REF_NAME).cloned(), entry.digest.clone());
+        self.entries.sort_by_key(key);
+        self.entries.dedup();
+        self.entries.insert(0, entry);
+        let index = Index::new(self.entries);
+        let index_json = json(&index, "index.json")?;
+        limit(target, "index.json", index_json.len() as u64, INDEX_LIMIT)?;
+        limit(target, "the bundle document", document.len() as u64, DOCUMENT_LIMIT)?;
+        Ok(Assembled {
+            index,
+            index_json: String::from_utf8_lossy(&index_json).into_owned(),
+            own: [manifest, EMPTY_CONTENT.to_vec(), document],
+            document: self.document,
+            blobs: self.blobs,
+        })
+    }
+}
+
+/// Everything but the signature.
+struct Assembled {
+    index: Index,
+    index_json: String,
+    /// The document's manifest, config and layer.
+    own: [Vec<u8>; 3],
+    document: BundleDocument,
+    blobs: BTreeMap<String, Blob>,
+}
+
+impl Assembled {
+    /// The members and the content of each.
+    fn members(&self, target: &Path, signature: &str) -> Result<(MemberList, Vec<BlobContent>), WriteError> {
+        let mut members = MemberList::default();
+        let mut contents = Vec::new();
+        let mut push = |name: String, digest: String, size: u64, content: BlobContent| {
+            contents.push(content);
+            // With this member the bundle as a whole is too large, whatever its own size.
+            members.push(name, digest, size).map_err(|size| {
+                too_large(target, "the bundle", size.saturating_add(members.total()), MAX_SIZE)
+            })
+        };
+        let texts = [
+            (layout::LAYOUT_FILE, layout::LAYOUT_CONTENT),
+            (layout::INDEX_FILE, &self.index_json),
+            (layout::SIGNATURE_FILE, signature),
+        ];
+        for (name, text) in texts {
+            let content = text.as_bytes().to_vec();
+            push(name.to_owned(), digest_of(&content), content.len() as u64, BlobContent::Bytes(content))?;
+        }
+        for own in &self.own {
+            let digest = digest_of(own);
+            push(layout::blob_name(&digest)?, digest, own.len() as u64, BlobContent::Bytes(own.clone()))?;
+        }
+        for entry in &self.document.blobs {
+            if let Some(blob) = self.blobs.get(&entry.digest) {
+                push(
+                    layout::blob_name(&entry.digest)?,
+                    entry.digest.clone(),
+                    blob.size,
+                    blob.content.clone(),
+                )?;
+            }
+        }
+        check::contents(target, &self.document, &self.index, members.as_slice()).map_err(refused)?;
+        Ok((members, contents))
+    }
+}
+
+/// Writes all members at their places.
+fn write_file(
+    target: &Path,
+    members: &MemberList,
+    contents: &[BlobContent],
+    threads: usize,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(), WriteError> {
+    let cannot = |source| WriteError::Write { path: target.to_owned(), source };
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(".bundle-")
+        .suffix(".partial")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(cannot)?;
+    // Padding and the archive's end are what is never written: zeros.
+    temporary.as_file().set_len(members.total()).map_err(cannot)?;
+    let copy =
+        Copy { file: temporary.as_file(), target, done: AtomicU64::new(0), total: members.total(), progress };
+    let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
+    let failed = AtomicBool::new(false);
+    let results = workers::for_each(threads, &items, |(member, content), buffer| {
+        if failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let result = copy.member(member, content, buffer);
+        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    });
+    results.into_iter().collect::<Result<(), _>>()?;
+    copy.advance(members.total() - copy.done.load(Ordering::Relaxed));
+    temporary.as_file().sync_all().map_err(cannot)?;
+    temporary.persist(target).map_err(|error| cannot(error.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)
+}
+
+/// Copies members into the file.
+struct Copy<'a> {
+    file: &'a File,
+    target: &'a Path,
+    done: AtomicU64,
+    total: u64,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Copy<'_> {
+    fn member(&self, member: &Member, content: &BlobContent, buffer: &mut [u8]) -> Result<(), WriteError> {
+        self.write(&member.header(), member.offset)?;
+        match content {
+            BlobContent::Bytes(bytes) => self.bytes(member, bytes),
+            BlobContent::File(path) => self.file(member, path, buffer),
+        }
+    }
+
+    fn bytes(&self, member: &Member, bytes: &[u8]) -> Result<(), WriteError> {
+        let from = "bytes in memory";
+        same_size(member, from, bytes.len() as u64)?;
+        same_digest(member, from, digest_of(bytes))?;
+        self.write(bytes, member.content())
+    }
+
+    fn file(&self, member: &Member, path: &Path, buffer: &mut [u8]) -> Result<(), WriteError> {
+        let cannot = |source| WriteError::Read { path: path.to_owned(), source };
+        let from = path.display().to_string();
+        let not_a_file = || io::Error::other("not a regular file");
+        if !fs::metadata(path).map_err(cannot)?.is_file() {
+            return Err(cannot(not_a_file()));
+        }
+        let source = File::open(path).and_then(crate::source::FileSource::new).map_err(cannot)?;
+        same_size(member, &from, source.size())?;
+        let mut hasher = Hasher::new();
+        let mut position = 0;
+        while position < member.size {
+            let length = usize::try_from(member.size - position).unwrap_or(usize::MAX).min(buffer.len());
+            let piece = &mut buffer[..length];
+            if read_full(&source, piece, position).map_err(cannot)? < length {
+                return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
+            }
+            hasher.update(piece);
+            self.write(piece, member.content() + position)?;
+            position += length as u64;
+        }
+        same_digest(member, &from, hasher.finish())
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|source| WriteError::Write { path: self.target.to_owned(), source })?;
+        self.advance(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn advance(&self, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        (self.progress)(done, self.total);
+    }
+}
+
+fn same_size(member: &Member, from: &str, found: u64) -> Result<(), WriteError> {
+    if found == member.size {
+        return Ok(());
+    }
+    let (digest, expected) = (member.digest.clone(), member.size);
+    Err(WriteError::Size { digest, from: from.to_owned(), expected, found })
+}
+
+fn same_digest(member: &Member, from: &str, found: String) -> Result<(), WriteError> {
+    if found == member.digest {
+        return Ok(());
+    }
+    Err(WriteError::Content { digest: member.digest.clone(), from: from.to_owned(), found })
+}
+
+fn json(value: &impl serde::Serialize, what: &'static str) -> Result<Vec<u8>, WriteError> {
+    serde_json::to_vec(value).map_err(|source| WriteError::Json { what, source })
+}
+
+fn limit(target: &Path, what: &str, size: u64, limit: u64) -> Result<(), WriteError> {
+    if size <= limit { Ok(()) } else { Err(too_large(target, what, size, limit)) }
+}
+
+fn too_large(target: &Path, what: &str, size: u64, limit: u64) -> WriteError {
+    refused(BundleError::TooLarge { path: target.to_owned(), what: what.to_owned(), size, limit })
+}
+
+fn refused(error: BundleError) -> WriteError {
+    WriteError::Refused { source: Box::new(error) }
 }

@@ -1,0 +1,346 @@
+//! A complete small bundle for the tests of all rooms: real format, real signature, made-up content.
+//!
+//! Functions here panic where a test would. Document and blobs are the same each time, key and signature are not.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::digest::digest_of;
+use crate::document::{
+    API_VERSION, BundleDocument, Chart, Component, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
+    KubernetesRelease, Product, ProductSecret, Role, Setting, SiteValue, Stage, Workload,
+};
+use crate::oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
+use crate::write::{BlobGroup, BundleWriter, trusted_comment};
+
+/// File name of [`sample_bundle`].
+pub const SAMPLE_NAME: &str = "orders-4.2.0.bundle";
+
+const KUBERNETES: &str = "v1.36.3";
+const PAUSE: &str = "registry.k8s.io/pause:3.10.2";
+const ETCD: &str = "registry.k8s.io/etcd:3.6.8-0";
+const HAPROXY: &str = "docker.io/library/haproxy:2.6";
+const MASTERS: &[Role] = &[Role::ControlPlane];
+const WORKERS: &[Role] = &[Role::Worker];
+const ALL: &[Role] = &[Role::ControlPlane, Role::Worker];
+const IMAGES: &[(&str, &[Role])] = &[
+    (HAPROXY, WORKERS),
+    ("docker.io/library/postgres:15", WORKERS),
+    ("ghcr.io/flannel-io/flannel:v0.28.4", ALL),
+    ("registry.k8s.io/coredns/coredns:v1.14.2", ALL),
+    (ETCD, MASTERS),
+    ("registry.k8s.io/kube-apiserver:v1.36.3", MASTERS),
+    ("registry.k8s.io/kube-controller-manager:v1.36.3", MASTERS),
+    ("registry.k8s.io/kube-proxy:v1.36.3", ALL),
+    ("registry.k8s.io/kube-scheduler:v1.36.3", MASTERS),
+    (PAUSE, ALL),
+    ("registry.sealift.example/orders/web:4.2.0", WORKERS),
+];
+const BINARIES: &[(&str, &str, &[Role])] = &[
+    ("kubeadm", KUBERNETES, ALL),
+    ("kubelet", KUBERNETES, ALL),
+    ("kubectl", KUBERNETES, MASTERS),
+    ("helm", "v4.0.0", MASTERS),
+    ("etcdctl", "v3.6.8", MASTERS),
+    ("ctr", "v2.2.0", ALL),
+    ("containerd", "v2.2.0", ALL),
+    ("containerd-shim-runc-v2", "v2.2.0", ALL),
+    ("runc", "v1.4.0", ALL),
+];
+const NETWORK_PLUGINS: &[&str] = &["bridge", "host-local", "loopback", "portmap", "bandwidth", "flannel"];
+const CHARTS: &[(&str, &str)] =
+    &[("coredns", "1.0.0"), ("flannel", "0.28.4"), ("local-volumes", "1.0.0"), ("orders", "4.2.0")];
+
+/// A key that signs samples.
+pub struct SampleKey {
+    pair: minisign::KeyPair,
+}
+
+impl SampleKey {
+    /// A new key without a password.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self { pair: minisign::KeyPair::generate_unencrypted_keypair().expect("randomness") }
+    }
+
+    /// The text of a signature file over `content`; another one each time.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    #[must_use]
+    pub fn sign(&self, content: &[u8], trusted_comment: &str) -> String {
+        minisign::sign(Some(&self.pair.pk), &self.pair.sk, content, Some(trusted_comment), None)
+            .expect("a fresh key")
+            .into_string()
+    }
+
+    /// The text of the public key's file.
+    ///
+    /// # Panics
+    /// Never: the key is a fresh one.
+    #[must_use]
+    pub fn public_key_text(&self) -> String {
+        self.pair.pk.to_box().expect("a fresh key").into_string()
+    }
+}
+
+/// The document of the sample bundle, complete with digests, sizes and blobs.
+///
+/// # Panics
+/// When the sample contradicts itself.
+#[must_use]
+pub fn sample_document() -> BundleDocument {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    pack(&folder.path().join(SAMPLE_NAME), &SampleKey::generate())
+}
+
+/// Writes the sample bundle into the folder `dir`; gives its path and the text of the public key.
+///
+/// # Panics
+/// When the folder cannot be written.
+#[must_use]
+pub fn sample_bundle(dir: &Path) -> (PathBuf, String) {
+    let path = dir.join(SAMPLE_NAME);
+    let key = SampleKey::generate();
+    pack(&path, &key);
+    (path, key.public_key_text())
+}
+
+fn pack(path: &Path, key: &SampleKey) -> BundleDocument {
+    let comment = trusted_comment(&product());
+    let sign = |index: &[u8]| Ok::<_, Infallible>(key.sign(index, &comment));
+    let packed = sample_writer().pack(path, 2, &|_, _| {}, sign);
+    packed.expect("a consistent sample in a writable folder").document
+}
+
+/// The sample, ready to be changed and packed.
+///
+/// # Panics
+/// When the sample contradicts itself.
+#[must_use]
+pub fn sample_writer() -> BundleWriter {
+    let mut parts = Parts::default();
+    let images = IMAGES.iter().map(|(name, roles)| parts.image(name, roles)).collect();
+    let binaries = BINARIES.iter().map(|(name, version, roles)| (*name, *version, "/usr/local/bin", *roles));
+    let plugins = NETWORK_PLUGINS.iter().map(|name| (*name, "v1.8.0", "/opt/cni/bin", ALL));
+    let mut files: Vec<File> = binaries
+        .chain(plugins)
+        .map(|(name, version, folder, roles)| parts.file(name, version, folder, roles))
+        .collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let charts = CHARTS.iter().map(|(name, version)| parts.chart(name, version)).collect();
+    let mut writer = BundleWriter::new(document(images, files, charts));
+    for entry in parts.entries {
+        writer.add_entry(entry);
+    }
+    for (group, content) in parts.blobs {
+        writer.add_bytes(group, content).expect("a digest just computed");
+    }
+    writer
+}
+
+/// Blobs and index entries as they come up.
+#[derive(Default)]
+struct Parts {
+    entries: Vec<Descriptor>,
+    blobs: Vec<(BlobGroup, Vec<u8>)>,
+}
+
+impl Parts {
+    fn add(&mut self, group: BlobGroup, media_type: &str, content: Vec<u8>) -> Descriptor {
+        let descriptor = Descriptor::of(media_type, &content);
+        self.blobs.push((group, content));
+        descriptor
+    }
+
+    fn manifest(&mut self, manifest: &Manifest) -> Descriptor {
+        let content = serde_json::to_vec(manifest).expect("plain JSON");
+        let mut descriptor = self.add(BlobGroup::Metadata, MANIFEST_MEDIA_TYPE, content);
+        descriptor.artifact_type.clone_from(&manifest.artifact_type);
+        descriptor
+    }
+
+    /// An image of one layer with one file; the sandbox image comes as an index, as many do.
+    fn image(&mut self, name: &str, roles: &[Role]) -> Image {
+        let layer = archive("name", name.as_bytes());
+        let layer = self.add(BlobGroup::Data, "application/vnd.oci.image.layer.v1.tar", layer);
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/name"]},
+            "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+        });
+        let config = self.add(BlobGroup::Metadata, "application/vnd.oci.image.config.v1+json", text(&config));
+        let mut manifest = Manifest::artifact("", vec![layer.clone()]);
+        manifest.artifact_type = None;
+        manifest.config = config.clone();
+        let mut top = self.manifest(&manifest);
+        let mut blobs = vec![top.clone(), config, layer];
+        if name == PAUSE {
+            let index = serde_json::to_value(Index::new(vec![top])).expect("plain JSON");
+            top = self.add(BlobGroup::Metadata, crate::oci::INDEX_MEDIA_TYPE, with_platform(index));
+            blobs.insert(0, top.clone());
+        }
+        self.entries.push(top.clone().annotated(REF_NAME, name));
+        Image {
+            name: name.to_owned(),
+            digest: top.digest,
+            media_type: top.media_type,
+            size: blobs.iter().map(|blob| blob.size).sum(),
+            roles: roles.to_vec(),
+            blobs: blobs.into_iter().map(|blob| blob.digest).collect(),
+        }
+    }
+
+    fn file(&mut self, name: &str, version: &str, folder: &str, roles: &[Role]) -> File {
+        let plain = format!("#!/bin/sh\necho {name} {version}\n");
+        let frame = zstd::encode_all(plain.as_bytes(), 3).expect("memory");
+        let layer = self
+            .add(BlobGroup::Data, "application/zstd", frame)
+            .annotated("dev.sealift.plain.digest", &digest_of(plain.as_bytes()))
+            .annotated("dev.sealift.plain.size", &plain.len().to_string());
+        let manifest = self.manifest(&Manifest::artifact(FILE_ARTIFACT_TYPE, vec![layer.clone()]));
+        self.entries.push(manifest.clone().annotated(TITLE, name).annotated(VERSION, version));
+        File {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            path: format!("{folder}/{name}"),
+            mode: 0o755,
+            roles: roles.to_vec(),
+            manifest: manifest.digest,
+            digest: layer.digest,
+            size: layer.size,
+            plain_digest: digest_of(plain.as_bytes()),
+            plain_size: plain.len() as u64,
+        }
+    }
+
+    fn chart(&mut self, name: &str, version: &str) -> Chart {
+        let text = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+        let content = archive(&format!("{name}/Chart.yaml"), text.as_bytes());
+        let layer = self.add(BlobGroup::Data, "application/vnd.cncf.helm.chart.content.v1.tar+gzip", content);
+        let config = json!({"name": name, "version": version, "apiVersion": "v2"});
+        let mut manifest = Manifest::artifact("", vec![layer.clone()]);
+        manifest.artifact_type = None;
+        manifest.config =
+            self.add(BlobGroup::Metadata, "application/vnd.cncf.helm.config.v1+json", self::text(&config));
+        let manifest = self.manifest(&manifest);
+        self.entries.push(manifest.clone().annotated(TITLE, name).annotated(VERSION, version));
+        Chart {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            manifest: manifest.digest,
+            digest: layer.digest,
+            size: layer.size,
+        }
+    }
+}
+
+fn product() -> Product {
+    Product { name: "orders".into(), title: "Orders".into(), version: "4.2.0".into(), serial: 17 }
+}
+
+fn document(images: Vec<Image>, files: Vec<File>, charts: Vec<Chart>) -> BundleDocument {
+    let setting = |description: &str, default| Setting { description: description.into(), default };
+    BundleDocument {
+        api_version: API_VERSION.into(),
+        kind: "Bundle".into(),
+        product: product(),
+        kubernetes: KubernetesRelease {
+            version: KUBERNETES.into(),
+            pause_image: PAUSE.into(),
+            etcd_image: ETCD.into(),
+            load_balancer_image: HAPROXY.into(),
+        },
+        platforms: vec!["linux/amd64".into()],
+        images,
+        files,
+        charts,
+        components: components(),
+        host_directories: vec![HostDirectory {
+            path: "/var/lib/orders/database".into(),
+            mode: 0o700,
+            uid: 999,
+            gid: 999,
+            roles: WORKERS.to_vec(),
+        }],
+        secrets: vec![ProductSecret {
+            component: "orders".into(),
+            name: "orders-database".into(),
+            from_site: [("admin-password".to_owned(), "adminPassword".to_owned())].into(),
+            generated: vec!["database-password".into()],
+        }],
+        settings: [
+            ("companyName".to_owned(), setting("Name on the page", Some(json!("Example")))),
+            ("domain".to_owned(), setting("Host name of the page", None)),
+        ]
+        .into(),
+        sizing: json!({}),
+        blobs: Vec::new(),
+    }
+}
+
+fn components() -> Vec<Component> {
+    let component = |name: &str,
+                     namespace: &str,
+                     stage,
+                     gate: (&str, &str),
+                     values_from: &[(&str, SiteValue)]| Component {
+        name: name.into(),
+        chart: name.into(),
+        namespace: namespace.into(),
+        stage,
+        values: json!({}),
+        values_from: values_from.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect(),
+        gates: vec![Workload { kind: gate.0.into(), name: gate.1.into() }],
+        timeout_seconds: 300,
+        acceptance: name == "orders",
+    };
+    let company = SiteValue::Setting("companyName".into());
+    vec![
+        component(
+            "flannel",
+            "kube-flannel",
+            Stage::Platform,
+            ("DaemonSet", "flannel"),
+            &[("podCidr", SiteValue::PodCidr)],
+        ),
+        component(
+            "coredns",
+            "kube-system",
+            Stage::Platform,
+            ("Deployment", "coredns"),
+            &[("dns.address", SiteValue::ClusterDns)],
+        ),
+        component("local-volumes", "local-volumes", Stage::Product, ("DaemonSet", "local-volumes"), &[]),
+        component(
+            "orders",
+            "orders",
+            Stage::Product,
+            ("Deployment", "orders-web"),
+            &[("replicas", SiteValue::ServiceReplicas), ("company", company)],
+        ),
+    ]
+}
+
+/// A tar archive of one file.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(content.len() as u64);
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_data(&mut header, name, content).expect("memory");
+    builder.into_inner().expect("memory")
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+fn with_platform(mut index: Value) -> Vec<u8> {
+    index["manifests"][0]["platform"] = json!({"architecture": "amd64", "os": "linux"});
+    text(&index)
+}

@@ -1,0 +1,53 @@
+//! Work on many blobs at once with bounded memory.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Bytes that each thread reads at once.
+const BUFFER: usize = 1 << 20;
+/// More threads than this only compete for the disk.
+const MOST_THREADS: usize = 64;
+
+/// Does `work` for every item on up to `threads` threads, items taken in order; results come as they end.
+///
+/// Memory is one buffer per thread, whatever the items are. A thread that the system refuses only makes it slower.
+pub(crate) fn for_each<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T, &mut [u8]) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let work_queue = || {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = work(item, &mut buffer);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()).min(MOST_THREADS) {
+            if thread::Builder::new().spawn_scoped(scope, work_queue).is_err() {
+                break;
+            }
+        }
+        work_queue();
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once_with_any_number_of_threads() {
+        let items: Vec<u32> = (0..100).collect();
+        for threads in [0, 1, 2, 7, 1000] {
+            let mut results = for_each(threads, &items, |item, _| *item);
+            results.sort_unstable();
+            assert_eq!(results, items);
+        }
+    }
+}
