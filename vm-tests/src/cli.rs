@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
-use crate::payload;
-use crate::system;
+use crate::{demo, payload, system};
+use crate::stage::Show;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The lab, the payload, the demo and the tests that use real hosts")]
@@ -20,11 +20,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// The main job: payload, bundle, five hosts, install, proof; leaves the cluster up
+    Demo(DemoVerb),
     /// Hosts to install on, with no way to the internet
     #[command(subcommand)]
     Lab(LabVerb),
     /// Build what stands for upstream: programs, images, and a registry with them
     Payload(payload::Arguments),
+}
+
+/// What the demo is asked for.
+#[derive(Args)]
+struct DemoVerb {
+    /// Take the demo down instead
+    #[arg(long)]
+    down: bool,
+    /// Name of the demo's lab
+    #[arg(long, default_value = "demo")]
+    name: String,
+    /// How many of the two workers are virtual machines
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+    vm_workers: u8,
+    /// Lines for people, or JSON for machines
+    #[arg(long, value_enum, default_value = "lines")]
+    output: Show,
 }
 
 /// Which lab.
@@ -124,6 +143,11 @@ enum LabVerb {
 /// Reads the command line and does what it says.
 pub fn main() -> Result<ExitCode> {
     match Cli::parse().verb {
+        Verb::Demo(verb) if verb.down => demo::down(&verb.name),
+        Verb::Demo(DemoVerb { name, vm_workers, output, .. }) => {
+            let kubernetes = payload::KUBERNETES.to_owned();
+            demo::run(&demo::Options { name, vm_workers, kubernetes, show: output })
+        }
         Verb::Lab(verb) => lab_verb(verb),
         Verb::Payload(arguments) => {
             system::ensure(&[payload::PACKAGES])?;

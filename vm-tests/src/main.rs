@@ -3,6 +3,10 @@
 //! A front end: it may print. What it shows of the product it learns by running the product's programs.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bundle;
+mod cluster;
+mod demo;
+mod programs;
 mod cache;
 mod cli;
 mod lab;

@@ -28,7 +28,7 @@ pub struct Done {
 }
 
 /// How stages are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Show {
     /// One line per stage.
     Lines,

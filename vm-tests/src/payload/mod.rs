@@ -41,6 +41,7 @@ use crate::{
 
 pub use self::{
     image::Image,
+    key::with_tree,
     registry::{Pushed, Registry},
     results::Report,
 };

@@ -1,0 +1,75 @@
+//! The product's own programs, built as a customer and a vendor get them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::Key;
+
+/// The target that makes the installer one static file.
+const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// Where the programs are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The customer's program, static.
+    pub installer: PathBuf,
+    /// The vendor's program.
+    pub bundle_builder: PathBuf,
+    /// Sizes of both together, bytes.
+    pub bytes: u64,
+}
+
+/// Builds both in release mode; cargo itself skips what is unchanged.
+pub fn build() -> Result<Programs> {
+    let root = checkout();
+    cargo(&root, &["--package", "installer", "--target", STATIC_TARGET])?;
+    cargo(&root, &["--package", "bundle-builder"])?;
+    let target = target_folder(&root)?;
+    let installer = target.join(STATIC_TARGET).join("release/installer");
+    let bundle_builder = target.join("release/bundle-builder");
+    let mut bytes = 0;
+    for program in [&installer, &bundle_builder] {
+        bytes += program.metadata().with_context(|| format!("cargo did not make {}", program.display()))?.len();
+    }
+    Ok(Programs { installer, bundle_builder, bytes })
+}
+
+impl Programs {
+    /// A digest of one of them.
+    pub fn key_of(program: &Path) -> Result<String> {
+        Ok(Key::new("program 1").file(program)?.finish())
+    }
+}
+
+/// The folder of this checkout.
+pub fn checkout() -> PathBuf {
+    // The manifest's folder is one below the top.
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--locked", "--release"]).args(arguments).current_dir(root);
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo build {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn target_folder(root: &Path) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root)
+        .output()
+        .context("cannot start cargo")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+    let folder = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+    Ok(PathBuf::from(folder))
+}
