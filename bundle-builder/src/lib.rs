@@ -4,6 +4,38 @@
 //! nothing is missing, packing and signing. It must not know hosts, sites or SSH; what a bundle looks like inside is the
 //! business of `sealift_bundle`.
 //!
-//! Main types in order of use: [`recipe::Recipe`] (what the vendor writes).
+//! Main types in order of use:
+//! - [`recipe::Recipe`]: what the vendor writes.
+//! - [`source::Roots`]: where its paths lead on this machine.
+//! - [`cache::Cache`]: blobs by digest; one build at a time.
+//! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried. The only network, the only async.
+//! - [`lock::Lock`]: what every name stood for.
+//! - [`gate`]: charts render, and every image they name is there ([`closure`], [`helm`]).
+//! - [`pull`], [`compress`], [`pack`]: the bytes.
+//! - [`key::SigningKey`]: signs, the same each time.
+//! - [`build::build`]: all of it in order.
+//! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
+//!
+//! Nothing but [`cli`] prints.
 
+pub mod atomic;
+pub mod build;
+pub mod cache;
+pub mod chart;
+pub mod cli;
+pub mod closure;
+pub mod compress;
+pub mod failure;
+pub mod gate;
+pub mod helm;
+pub mod image;
+pub mod key;
+pub mod lock;
+pub mod manifest;
+pub mod pack;
+pub mod parallel;
+pub mod progress;
+pub mod pull;
 pub mod recipe;
+pub mod registry;
+pub mod source;

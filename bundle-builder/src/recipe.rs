@@ -47,6 +47,9 @@ pub struct Recipe {
     /// Helm releases, in the order of their installation.
     #[serde(default)]
     pub components: Vec<Component>,
+    /// Folders that hosts need before the product starts.
+    #[serde(default)]
+    pub host_directories: Vec<DirectoryEntry>,
     /// Secrets made or given before a release.
     #[serde(default)]
     pub secrets: Vec<ProductSecret>,
@@ -120,6 +123,26 @@ pub struct FileEntry {
     pub roles: Vec<Role>,
     /// Where the builder finds it.
     pub source: Source,
+}
+
+/// A folder on every host of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DirectoryEntry {
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits: octal digits in quotes, e.g. `"0700"`.
+    #[serde(default = "default_mode", with = "octal")]
+    pub mode: u32,
+    /// Numeric owner; root where absent.
+    #[serde(default)]
+    pub uid: u32,
+    /// Numeric group; root where absent.
+    #[serde(default)]
+    pub gid: u32,
+    /// Hosts that get it; all where absent.
+    #[serde(default = "all_roles")]
+    pub roles: Vec<Role>,
 }
 
 /// A place on the vendor's machine.

@@ -15,6 +15,7 @@ pub(super) fn findings(recipe: &Recipe) -> Vec<String> {
     findings.images(recipe);
     findings.cluster_images(recipe);
     findings.files(recipe);
+    findings.directories(recipe);
     findings.components(recipe);
     findings.secrets(recipe);
     findings.settings(recipe);
@@ -110,20 +111,26 @@ impl Findings {
 
     fn files(&mut self, recipe: &Recipe) {
         for (index, file) in recipe.files.iter().enumerate() {
-            let path = Path::new(&file.path);
-            let plain = path.is_absolute()
-                && path.components().all(|part| matches!(part, PathPart::RootDir | PathPart::Normal(_)))
-                && !file.path.ends_with('/')
-                && file.path.len() > 1;
-            self.unless(
-                plain,
-                format!("files[{index}].path"),
-                format!("`{}` must be an absolute path of a file, without `..`", file.path),
-            );
+            self.host_path(&format!("files[{index}].path"), &file.path);
             self.unless(!file.roles.is_empty(), format!("files[{index}].roles"), "no host would get it");
         }
         self.unique("files", recipe.files.iter().map(|file| file.name.as_str()));
         self.unique("files (path)", recipe.files.iter().map(|file| file.path.as_str()));
+    }
+
+    fn directories(&mut self, recipe: &Recipe) {
+        for (index, directory) in recipe.host_directories.iter().enumerate() {
+            self.host_path(&format!("hostDirectories[{index}].path"), &directory.path);
+        }
+        self.unique("hostDirectories", recipe.host_directories.iter().map(|entry| entry.path.as_str()));
+    }
+
+    fn host_path(&mut self, place: &str, text: &str) {
+        let path = Path::new(text);
+        let plain = path.is_absolute()
+            && path.components().all(|part| matches!(part, PathPart::RootDir | PathPart::Normal(_)))
+            && !text.ends_with('/');
+        self.unless(plain, place, format!("`{text}` must be an absolute path without `..` and without `/` at its end"));
     }
 
     fn components(&mut self, recipe: &Recipe) {

@@ -1,0 +1,21 @@
+//! Files that are there whole or not at all.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Writes `content` to `path`: a temporary name in the same folder, flushed to disk, then renamed.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // Temporary files are private; what replaces a user's file is as readable as a file usually is.
+    let mut file = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

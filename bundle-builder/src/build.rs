@@ -1,0 +1,199 @@
+//! The whole way from recipe and lock to a verified bundle.
+
+use std::path::{Path, PathBuf};
+
+use sealift_bundle::write::WriteError;
+use sealift_bundle::{Bundle, BundleError, TrustedKeys};
+
+use crate::cache::{Cache, CacheError, Content};
+use crate::compress::{self, CompressError};
+use crate::gate::{self, GateError};
+use crate::helm::Helm;
+use crate::key::SigningKey;
+use crate::lock::{Lock, LockError, Sources};
+use crate::pack::{self, Contents, PackError};
+use crate::parallel;
+use crate::progress::{Progress, bytes, count};
+use crate::pull::{self, PullError};
+use crate::recipe::Recipe;
+use crate::registry::Registries;
+use crate::source::Roots;
+
+/// What to build, from what, and where to.
+pub struct Order<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its lock.
+    pub lock: &'a Lock,
+    /// Where its paths lead.
+    pub roots: &'a Roots,
+    /// Signs the bundle.
+    pub key: &'a SigningKey,
+    /// A Helm that the caller insists on.
+    pub helm: Option<&'a Path>,
+    /// Transfers at a time.
+    pub jobs: usize,
+    /// Where the bundle goes; replaced only by a verified one.
+    pub target: &'a Path,
+}
+
+/// A bundle that was built and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Bytes.
+    pub size: u64,
+    /// Blobs inside, the document's own three included.
+    pub blobs: usize,
+    /// Id of the key that signed.
+    pub key_id: String,
+}
+
+/// Why there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The lock does not fit.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It would not work on a site.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// Images cannot be had.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// A file cannot be compressed.
+    #[error(transparent)]
+    Compress(#[from] CompressError),
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Packing failed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A blob in the cache was not what its name says; it is gone now.
+    #[error("blob {digest} in the cache was damaged, and has been removed")]
+    DamagedCache {
+        /// Which blob.
+        digest: String,
+    },
+    /// What was written is not what was meant.
+    #[error("the bundle that was written does not verify")]
+    Verify {
+        /// Why.
+        source: BundleError,
+    },
+    /// The finished bundle cannot get its name.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The bundle.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Builds the bundle of `order`.
+pub fn build(
+    order: &Order<'_>,
+    registries: &Registries,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Built, BuildError> {
+    let (recipe, lock) = (order.recipe, order.lock);
+    lock.fits(recipe)?;
+    let sources = Sources::read(recipe, order.roots, cache)?;
+    sources.fit(recipe, lock)?;
+    gate::charts(recipe, &sources.charts)?;
+    if !recipe.components.is_empty() {
+        let helm = Helm::find(order.helm, packed_helm(recipe, &sources)).map_err(GateError::from)?;
+        gate::closure(recipe, &sources.charts, lock, &helm, progress)?;
+    }
+    let images = pull::pull(lock, registries, cache, order.jobs, progress)?;
+    let files = compress_all(recipe, &sources, cache, progress)?;
+    let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
+    finish(order, &contents, cache, progress)
+}
+
+/// The Helm that the site will get, which this machine can often run, too.
+fn packed_helm<'a>(recipe: &Recipe, sources: &'a Sources) -> Option<&'a Path> {
+    let index = recipe.files.iter().position(|file| file.name == "helm")?;
+    sources.files.get(index).map(|(path, _)| path.as_path())
+}
+
+/// Compresses the files, several at once, the largest first.
+fn compress_all(
+    recipe: &Recipe,
+    sources: &Sources,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Vec<(Content, Content)>, BuildError> {
+    let total: u64 = sources.files.iter().map(|(_, content)| content.size).sum();
+    progress.note(&format!("compress  {}, {}", count(sources.files.len(), "file"), bytes(total)));
+    let mut queue: Vec<(usize, &(PathBuf, Content))> = sources.files.iter().enumerate().collect();
+    queue.sort_by_key(|(_, (_, content))| std::cmp::Reverse(content.size));
+    let done = std::sync::atomic::AtomicU64::new(0);
+    let mut frames = parallel::map(parallel::cores(), queue, |(index, (path, content))| {
+        let frame = compress::frame(cache, path, content, recipe.compression.level)?;
+        let before = done.fetch_add(content.size, std::sync::atomic::Ordering::Relaxed);
+        progress.advance("compress", before + content.size, total);
+        Ok::<_, BuildError>((index, (content.clone(), frame)))
+    })?;
+    frames.sort_by_key(|(index, _)| *index);
+    Ok(frames.into_iter().map(|(_, pair)| pair).collect())
+}
+
+/// Packs under another name, verifies as a site would, and only then gives the bundle its name.
+fn finish(
+    order: &Order<'_>,
+    contents: &Contents<'_>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Built, BuildError> {
+    let written = |source| BuildError::Write { path: order.target.to_owned(), source };
+    let unverified = Unverified::beside(order.target);
+    let packed = match pack::pack(contents, cache, order.key, &unverified.0, progress) {
+        Ok(packed) => packed,
+        Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
+            cache.forget(&digest)?;
+            return Err(BuildError::DamagedCache { digest });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
+    let report = verify(&unverified.0, order.key, progress).map_err(|source| BuildError::Verify { source })?;
+    std::fs::rename(&unverified.0, order.target).map_err(written)?;
+    Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
+}
+
+fn verify(
+    path: &Path,
+    key: &SigningKey,
+    progress: &dyn Progress,
+) -> Result<sealift_bundle::VerifyReport, BundleError> {
+    let keys = TrustedKeys::from_public_key_text(key.public_key()).map_err(|error| BundleError::Inconsistent {
+        path: path.to_owned(),
+        what: error.to_string(),
+    })?;
+    let bundle = Bundle::open(path, &keys)?;
+    let report = bundle.verify(parallel::cores(), &|done, total| progress.advance("verify", done, total))?;
+    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
+    Ok(report)
+}
+
+/// The bundle before it has proved itself; gone when dropped.
+struct Unverified(PathBuf);
+
+impl Unverified {
+    fn beside(target: &Path) -> Self {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(target.file_name().unwrap_or_default());
+        name.push(".unverified");
+        Self(target.with_file_name(name))
+    }
+}
+
+impl Drop for Unverified {
+    fn drop(&mut self) {
+        // After success it has its own name already, and there is nothing to remove.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,70 @@
+//! `bundle-builder build`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::password::{self, Password};
+use super::{Inputs, Lines};
+use crate::build::{self, Order};
+use crate::failure::Failure;
+use crate::key::SigningKey;
+use crate::lock::Lock;
+use crate::progress::{bytes, count};
+
+/// Build the bundle of a locked recipe, sign and verify it
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Secret key that signs
+    #[arg(long, value_name = "KEY")]
+    key: PathBuf,
+    #[command(flatten)]
+    password: Password,
+    /// Where the bundle goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Helm that renders the charts [default: the recipe's own file named helm, else the one in PATH]
+    #[arg(long, value_name = "PATH")]
+    helm: Option<PathBuf>,
+    /// Transfers at a time
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+}
+
+pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
+    let began = Instant::now();
+    // The password is asked for before the work, not after it.
+    let given = arguments.password.given()?;
+    let prompt = format!("Password of {}: ", arguments.key.display());
+    let key = SigningKey::open(&arguments.key, || Ok(given.or_else(|| password::ask(&prompt))))?;
+    if arguments.out.is_dir() {
+        return Err(Failure::usage(
+            format!("{} is a folder", arguments.out.display()),
+            "name the bundle's file, e.g. `--out orders-4.2.0.bundle`",
+        ));
+    }
+    let inputs = arguments.inputs.open(lines)?;
+    let lock = Lock::load(&inputs.lock_path)?;
+    let order = Order {
+        recipe: &inputs.recipe,
+        lock: &lock,
+        roots: &inputs.roots,
+        key: &key,
+        helm: arguments.helm.as_deref(),
+        jobs: usize::from(arguments.jobs),
+        target: &arguments.out,
+    };
+    let built = build::build(&order, &inputs.registries, &inputs.cache, lines)?;
+    println!(
+        "built     {}: {}, {}, signed by key {}, in {:.1} s",
+        arguments.out.display(),
+        bytes(built.size),
+        count(built.blobs, "blob"),
+        built.key_id,
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! A registry that misbehaves on demand, and a vendor's folder to build from.
+#![allow(dead_code)] // each test program uses a part
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use bundle_builder::cache::Content;
+use bundle_builder::progress::Progress;
+use sealift_bundle::digest::digest_of;
+
+/// What to do with the next request for a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Answer with this status.
+    Status(u16),
+    /// Announce everything, close after this many bytes.
+    Truncate(usize),
+    /// Flip a bit of the first byte.
+    Corrupt,
+    /// Answer a range with everything.
+    IgnoreRange,
+    /// Send this many bytes more than there are.
+    Longer(usize),
+}
+
+/// One request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub path: String,
+    /// First byte asked for.
+    pub from: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Path to media type and content.
+    content: BTreeMap<String, (String, Vec<u8>)>,
+    faults: BTreeMap<String, Vec<Fault>>,
+    seen: Vec<Seen>,
+}
+
+/// A registry in this process, on loopback, over plain HTTP.
+pub struct FakeRegistry {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeRegistry {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || serve(&stream, &state));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Writes a mirrors file that leads all of `registries` here.
+    pub fn mirrors(&self, folder: &Path, registries: &[&str]) -> PathBuf {
+        let path = folder.join("mirrors.yaml");
+        let mut text = "mirrors:\n".to_owned();
+        for registry in registries {
+            text.push_str(&format!("  {registry}: http://{}/{registry}\n", self.address));
+        }
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn put(&self, path: String, media_type: &str, content: &[u8]) {
+        self.state.lock().unwrap().content.insert(path, (media_type.to_owned(), content.to_vec()));
+    }
+
+    /// A blob in the repository of `image` (registry/repository, without tag).
+    pub fn push_blob(&self, repository: &str, content: &[u8]) -> Content {
+        let digest = digest_of(content);
+        self.put(format!("/v2/{repository}/blobs/{digest}"), "application/octet-stream", content);
+        Content { digest, size: content.len() as u64 }
+    }
+
+    /// A manifest under its tag and digest.
+    pub fn push_manifest(&self, repository: &str, tag: &str, media_type: &str, content: &[u8]) -> String {
+        let digest = digest_of(content);
+        for name in [tag, &digest] {
+            self.put(format!("/v2/{repository}/manifests/{name}"), media_type, content);
+        }
+        digest
+    }
+
+    /// An image for one platform with these layers; its manifest's content.
+    pub fn push_image(&self, name: &str, architecture: &str, layers: &[&[u8]]) -> String {
+        let (repository, tag) = name.rsplit_once(':').unwrap();
+        let config = format!(r#"{{"os":"linux","architecture":"{architecture}","made for":"{name}"}}"#);
+        let config = self.push_blob(repository, config.as_bytes());
+        let layers: Vec<String> = layers
+            .iter()
+            .map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &self.push_blob(repository, layer)))
+            .collect();
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{},"layers":[{}]}}"#,
+            descriptor("application/vnd.oci.image.config.v1+json", &config),
+            layers.join(",")
+        );
+        self.push_manifest(repository, tag, MANIFEST, manifest.as_bytes());
+        manifest
+    }
+
+    /// An index over images for several platforms; each has one layer of its own.
+    pub fn push_index(&self, name: &str, architectures: &[&str]) -> String {
+        let (repository, tag) = name.rsplit_once(':').unwrap();
+        let manifests: Vec<String> = architectures
+            .iter()
+            .map(|architecture| {
+                let layer = format!("layer of {name} for {architecture}");
+                let manifest =
+                    self.push_image(&format!("{repository}:{architecture}"), architecture, &[layer.as_bytes()]);
+                let content = Content { digest: digest_of(manifest.as_bytes()), size: manifest.len() as u64 };
+                let plain = descriptor(MANIFEST, &content);
+                format!(
+                    r#"{},"platform":{{"os":"linux","architecture":"{architecture}"}}}}"#,
+                    plain.trim_end_matches('}')
+                )
+            })
+            .collect();
+        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, manifests.join(","));
+        self.push_manifest(repository, tag, INDEX, index.as_bytes());
+        index
+    }
+
+    /// The next requests for the blob fail like this, in this order.
+    pub fn fail_blob(&self, repository: &str, digest: &str, faults: &[Fault]) {
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        self.state.lock().unwrap().faults.insert(path, faults.to_vec());
+    }
+
+    /// The next requests for the manifest fail like this, in this order.
+    pub fn fail_manifest(&self, repository: &str, name: &str, faults: &[Fault]) {
+        let path = format!("/v2/{repository}/manifests/{name}");
+        self.state.lock().unwrap().faults.insert(path, faults.to_vec());
+    }
+
+    /// Requests for blobs so far.
+    pub fn blob_requests(&self) -> Vec<Seen> {
+        let state = self.state.lock().unwrap();
+        state.seen.iter().filter(|seen| seen.path.contains("/blobs/")).cloned().collect()
+    }
+}
+
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+fn descriptor(media_type: &str, content: &Content) -> String {
+    format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":{}}}"#, content.digest, content.size)
+}
+
+/// Answers requests until the client closes the connection.
+fn serve(stream: &TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream);
+    while let Some((path, from)) = request(&mut reader) {
+        let (content, fault) = {
+            let mut state = state.lock().unwrap();
+            state.seen.push(Seen { path: path.clone(), from: from.unwrap_or(0) });
+            let fault = state.faults.get_mut(&path).filter(|faults| !faults.is_empty()).map(|faults| faults.remove(0));
+            (state.content.get(&path).cloned(), fault)
+        };
+        if !answer(stream, content, from, fault) {
+            return;
+        }
+    }
+}
+
+/// Path and first byte asked for.
+fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, Option<usize>)> {
+    let mut line = String::new();
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut from = None;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            return Some((path, from));
+        }
+        if let Some(range) = header.to_ascii_lowercase().strip_prefix("range: bytes=") {
+            from = range.trim().trim_end_matches('-').parse().ok();
+        }
+    }
+}
+
+/// Whether the connection can go on.
+fn answer(
+    mut stream: &TcpStream,
+    content: Option<(String, Vec<u8>)>,
+    from: Option<usize>,
+    fault: Option<Fault>,
+) -> bool {
+    let mut send = |status: &str, media_type: &str, length: usize, body: &[u8]| {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok() && length == body.len()
+    };
+    if let Some(Fault::Status(status)) = fault {
+        return send(&format!("{status} Fault"), "text/plain", 5, b"fault");
+    }
+    let Some((media_type, mut body)) = content else {
+        let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not here"}]}"#;
+        return send("404 Not Found", "application/json", body.len(), body);
+    };
+    let mut status = "200 OK";
+    if let Some(from) = from.filter(|_| fault != Some(Fault::IgnoreRange)) {
+        body.drain(..from.min(body.len()));
+        status = "206 Partial Content";
+    }
+    match fault {
+        Some(Fault::Truncate(count)) => {
+            send(status, &media_type, body.len(), &body[..count]);
+            return false;
+        }
+        Some(Fault::Corrupt) => body[0] ^= 1,
+        Some(Fault::Longer(count)) => body.extend(vec![0; count]),
+        _ => {}
+    }
+    send(status, &media_type, body.len(), &body)
+}
+
+/// Remembers what was said.
+#[derive(Debug, Default)]
+pub struct Notes(pub Mutex<Vec<String>>);
+
+impl Notes {
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Progress for Notes {
+    fn note(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+
+    fn advance(&self, _: &str, _: u64, _: u64) {}
+}
+
+/// Bytes that do not compress and differ by `seed`.
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(count).collect()
+}
