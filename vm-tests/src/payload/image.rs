@@ -49,6 +49,8 @@ struct Definition {
     /// Debian tree below the files; none means that the image starts empty.
     tree: Option<&'static str>,
     files: Vec<(Source, &'static str)>,
+    /// Empty folders whose parents are in the tree, with mode and owner.
+    folders: Vec<(&'static str, u32, u64)>,
     entrypoint: Vec<&'static str>,
     arguments: Vec<&'static str>,
     user: &'static str,
@@ -184,6 +186,8 @@ fn services() -> Vec<Definition> {
             tag: "15".to_owned(),
             tree: Some(debian::POSTGRES.name),
             files: vec![(Source::Asset("postgres/entrypoint.sh"), "usr/local/bin")],
+            // The socket's folder, and a data folder for those who mount no volume.
+            folders: vec![("run/postgresql", 0o3777, 999), ("var/lib/postgresql/data", 0o1777, 999)],
             entrypoint: vec!["/usr/local/bin/entrypoint.sh"],
             arguments: vec!["postgres"],
             environment: vec![
@@ -231,7 +235,7 @@ impl Definition {
                 link(&layout::blob_path(&file.folder, &file.layer.digest)?, &target)?;
                 layers.push(file.layer.clone());
             }
-            if !self.files.is_empty() {
+            if !(self.files.is_empty() && self.folders.is_empty()) {
                 layers.push(self.own_layer(folder, sources, programs)?);
             }
             write_layout(folder, &self.reference(), &self.config(&layers), &layers)
@@ -269,6 +273,10 @@ impl Definition {
         if self.tree.is_none() {
             // Programs expect it; nothing else makes it in an empty image.
             writer.append(&Entry::new("tmp", 0o1777, Content::Folder))?;
+        }
+        for (path, mode, owner) in &self.folders {
+            let entry = Entry::new(path, *mode, Content::Folder);
+            writer.append(&Entry { uid: *owner, gid: *owner, ..entry })?;
         }
         for (source, folder) in &self.files {
             let path = match source {
