@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
-use crate::{demo, payload, system};
+use crate::{demo, payload, system, test};
 use crate::stage::Show;
 
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Verb {
     Lab(LabVerb),
     /// Build what stands for upstream: programs, images, and a registry with them
     Payload(payload::Arguments),
+    /// Everything that CI runs: format, lints, unit tests, dependencies, and the scenarios on real hosts
+    Test(test::Options),
 }
 
 /// What the demo is asked for.
@@ -154,6 +156,7 @@ pub fn main() -> Result<ExitCode> {
             payload::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Test(options) => test::run(&options),
     }
 }
 

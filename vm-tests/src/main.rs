@@ -11,8 +11,10 @@ mod cache;
 mod cli;
 mod lab;
 mod payload;
+mod scenarios;
 mod stage;
 mod system;
+mod test;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,6 @@
+//! To come.
+
+use super::Test;
+
+/// In order.
+pub const TESTS: &[Test] = &[];

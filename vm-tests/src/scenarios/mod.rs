@@ -1,0 +1,109 @@
+//! The promises, each tried on real hosts: one file per promise, one function per test.
+//!
+//! A scenario knows the product as its user does: programs, files, exit codes, words, and what the hosts and the
+//! cluster themselves say. It must not know the installer's code.
+
+mod hosts;
+mod install;
+mod kills;
+mod machine;
+mod masters;
+mod refusals;
+mod secrets;
+
+use anyhow::Result;
+
+use crate::lab::LabSpec;
+use crate::test::{Context, Options};
+
+/// What a test finds when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Hosts that nobody has installed anything on. Such tests come first and leave the hosts as they were.
+    FreshHosts,
+    /// A lab, whatever is on it.
+    Lab,
+    /// A cluster that was installed undisturbed; tests leave it well.
+    Cluster,
+}
+
+/// One test.
+#[derive(Clone, Copy)]
+pub struct Test {
+    /// Name, `file::what_holds`.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// The test itself; an error is a failure.
+    pub work: fn(&Context<'_>) -> Result<()>,
+}
+
+impl Test {
+    /// A test on fresh hosts.
+    pub const fn fresh(name: &'static str, work: fn(&Context<'_>) -> Result<()>) -> Self {
+        Self { name, needs: Needs::FreshHosts, work }
+    }
+
+    /// A test that needs the lab only.
+    pub const fn lab(name: &'static str, work: fn(&Context<'_>) -> Result<()>) -> Self {
+        Self { name, needs: Needs::Lab, work }
+    }
+
+    /// A test on an installed cluster.
+    pub const fn cluster(name: &'static str, work: fn(&Context<'_>) -> Result<()>) -> Self {
+        Self { name, needs: Needs::Cluster, work }
+    }
+}
+
+/// Tests that share a lab, in the order in which they run. Hosts and installs are dear.
+pub struct Group {
+    /// Name of the lab.
+    pub lab: &'static str,
+    /// The line that says whether the lab came up.
+    pub lab_test: &'static str,
+    /// The lab.
+    pub spec: fn() -> LabSpec,
+    /// The tests.
+    pub tests: Vec<Test>,
+}
+
+impl Group {
+    /// The group with the wanted tests; none where no test is wanted.
+    pub fn only(mut self, options: &Options) -> Option<Self> {
+        self.tests.retain(|test| options.wants(test.name));
+        (!self.tests.is_empty()).then_some(self)
+    }
+}
+
+/// All scenarios. One lab at a time: the machine is small.
+pub fn groups() -> Vec<Group> {
+    vec![
+        Group {
+            lab: "test-a",
+            lab_test: "lab::masters_and_machine",
+            // The second worker is a machine with a kernel and a clock of its own.
+            spec: || LabSpec::standard(1),
+            tests: [
+                hosts::TESTS,
+                refusals::TESTS,
+                install::TESTS,
+                secrets::TESTS,
+                machine::TESTS,
+                masters::TESTS,
+            ]
+            .concat(),
+        },
+        Group {
+            lab: "test-c",
+            lab_test: "lab::one_master",
+            spec: || LabSpec::new(1, 0, 0),
+            tests: refusals::ON_THE_WAY.to_vec(),
+        },
+        Group {
+            lab: "test-b",
+            lab_test: "lab::containers",
+            spec: || LabSpec::standard(0),
+            tests: kills::TESTS.to_vec(),
+        },
+    ]
+}

@@ -1,0 +1,113 @@
+//! What a scenario works with: a lab, a seat, and the product.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::{Ended, InstallerRun, Sampler};
+use crate::bundle::Made;
+use crate::cluster::Cluster;
+use crate::demo::seat::Seat;
+use crate::lab::Lab;
+use crate::payload::Payload;
+use crate::programs::Programs;
+
+/// How long an install may take before something must be wrong.
+pub const INSTALL_WITHIN: Duration = Duration::from_secs(25 * 60);
+
+/// What every test of a group gets.
+pub struct Context<'a> {
+    /// Root of the cache.
+    pub cache: &'a Path,
+    /// The lab of this group.
+    pub lab: &'a Lab,
+    /// Its seat: installer, bundle, vendor's key and profiles are in place.
+    pub seat: Seat<'a>,
+    /// The product's programs.
+    pub programs: &'a Programs,
+    /// What stands for upstream.
+    pub payload: &'a Payload,
+    /// The bundle.
+    pub made: &'a Made,
+    installed: OnceLock<Result<Installed, String>>,
+}
+
+/// The undisturbed install of a group's lab.
+pub struct Installed {
+    /// The installer's end and words (JSON lines).
+    pub ended: Ended,
+    /// Command lines and environments of all processes of the machine while it ran.
+    pub processes: BTreeSet<Vec<u8>>,
+    /// Bytes that the seat sent.
+    pub sent: u64,
+}
+
+impl<'a> Context<'a> {
+    /// Prepares the seat.
+    pub fn new(
+        cache: &'a Path,
+        lab: &'a Lab,
+        programs: &'a Programs,
+        payload: &'a Payload,
+        made: &'a Made,
+    ) -> Result<Self> {
+        let seat = Seat::prepare(lab, programs, made)?;
+        Ok(Self { cache, lab, seat, programs, payload, made, installed: OnceLock::new() })
+    }
+
+    /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has
+    /// its cluster already; then this is a second run.
+    pub fn installed(&self) -> Result<&Installed> {
+        let result = self.installed.get_or_init(|| self.install_once().map_err(|error| format!("{error:#}")));
+        result.as_ref().map_err(|reason| anyhow!("the install before this test failed: {reason}"))
+    }
+
+    fn install_once(&self) -> Result<Installed> {
+        let sampler = Sampler::start();
+        let before = self.lab.seat_tx_bytes()?;
+        let ended = self.install(&[])?;
+        let sent = self.lab.seat_tx_bytes()? - before;
+        let processes = sampler.stop();
+        ended.expect_code(0)?;
+        Ok(Installed { ended, processes, sent })
+    }
+
+    /// Starts `installer install` of the demo's profile and bundle as JSON lines, with more arguments behind.
+    pub fn start_install(&self, extra: &[&str]) -> Result<InstallerRun> {
+        let mut arguments = Seat::install_arguments(&["--output=json"]);
+        arguments.extend(extra);
+        InstallerRun::start(&mut self.seat.installer(&arguments))
+    }
+
+    /// As [`Context::start_install`], to its end, whatever that is.
+    pub fn install(&self, extra: &[&str]) -> Result<Ended> {
+        self.start_install(extra)?.finish(INSTALL_WITHIN)
+    }
+
+    /// `installer` with any arguments, in plain lines, to its end.
+    pub fn installer(&self, arguments: &[&str]) -> Result<Ended> {
+        InstallerRun::start(&mut self.seat.installer(arguments))?.finish(INSTALL_WITHIN)
+    }
+
+    /// Writes an overlay profile at the seat and gives its path for `--profile`. A profile needs only what differs.
+    pub fn overlay(&self, name: &str, yaml: &str) -> Result<String> {
+        let path = format!("profiles/{name}.yaml");
+        fs::write(self.lab.seat_home().join(&path), yaml)
+            .with_context(|| format!("cannot write the overlay {name}"))?;
+        Ok(path)
+    }
+
+    /// The cluster through the first master.
+    pub fn cluster(&self) -> Cluster<'_> {
+        Cluster::through(self.lab, "m1")
+    }
+
+    /// Names of all hosts.
+    pub fn hosts(&self) -> Vec<&str> {
+        self.lab.spec().hosts.iter().map(|host| host.name.as_str()).collect()
+    }
+}
