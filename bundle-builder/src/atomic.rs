@@ -11,9 +11,8 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     // Temporary files are private; what replaces a user's file is as readable as a file usually is.
-    let mut file = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(0o644))
-        .tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o644)).tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

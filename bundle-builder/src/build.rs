@@ -149,8 +149,8 @@ fn finish(
     progress: &dyn Progress,
 ) -> Result<Built, BuildError> {
     let written = |source| BuildError::Write { path: order.target.to_owned(), source };
-    let unverified = Unverified::beside(order.target);
-    let packed = match pack::pack(contents, cache, order.key, &unverified.0, progress) {
+    let workplace = Workplace::beside(order.target).map_err(written)?;
+    let packed = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
         Ok(packed) => packed,
         Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
             cache.forget(&digest)?;
@@ -159,8 +159,9 @@ fn finish(
         Err(error) => return Err(error.into()),
     };
     progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
-    let report = verify(&unverified.0, order.key, progress).map_err(|source| BuildError::Verify { source })?;
-    std::fs::rename(&unverified.0, order.target).map_err(written)?;
+    let report =
+        verify(&workplace.bundle, order.key, progress).map_err(|source| BuildError::Verify { source })?;
+    std::fs::rename(&workplace.bundle, order.target).map_err(written)?;
     Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
 }
 
@@ -169,31 +170,39 @@ fn verify(
     key: &SigningKey,
     progress: &dyn Progress,
 ) -> Result<sealift_bundle::VerifyReport, BundleError> {
-    let keys = TrustedKeys::from_public_key_text(key.public_key()).map_err(|error| BundleError::Inconsistent {
-        path: path.to_owned(),
-        what: error.to_string(),
-    })?;
+    let keys = TrustedKeys::from_public_key_text(key.public_key())
+        .map_err(|error| BundleError::Inconsistent { path: path.to_owned(), what: error.to_string() })?;
     let bundle = Bundle::open(path, &keys)?;
     let report = bundle.verify(parallel::cores(), &|done, total| progress.advance("verify", done, total))?;
     progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
     Ok(report)
 }
 
-/// The bundle before it has proved itself; gone when dropped.
-struct Unverified(PathBuf);
+/// A folder for the bundle until it has proved itself; gone when dropped, and what a killed build left in it, too.
+struct Workplace {
+    folder: PathBuf,
+    bundle: PathBuf,
+}
 
-impl Unverified {
-    fn beside(target: &Path) -> Self {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(target.file_name().unwrap_or_default());
-        name.push(".unverified");
-        Self(target.with_file_name(name))
+impl Workplace {
+    /// In the target's own folder: the bundle moves to its place by a rename.
+    fn beside(target: &Path) -> std::io::Result<Self> {
+        let name = target.file_name().unwrap_or_default();
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(".building");
+        let folder = target.with_file_name(hidden);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::create_dir(&folder)?,
+        }
+        Ok(Self { bundle: folder.join(name), folder })
     }
 }
 
-impl Drop for Unverified {
+impl Drop for Workplace {
     fn drop(&mut self) {
-        // After success it has its own name already, and there is nothing to remove.
-        let _ = std::fs::remove_file(&self.0);
+        // What cannot be removed now is removed by the next build.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -17,6 +17,8 @@ use tempfile::NamedTempFile;
 
 const KNOWN_FILES: &str = "known-files.json";
 const FRAMES: &str = "frames.json";
+/// How names of files begin that only one run can use.
+const TEMPORARY: &str = ".new-";
 
 /// What failed in the cache.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,7 @@ impl Cache {
             waiting();
             lock.lock().map_err(CacheError::at("lock", &path))?;
         }
+        clear_temporaries(&root.join("partial")).map_err(CacheError::at("clear", root))?;
         Ok(Self {
             known: Mutex::new(read_json(&root.join(KNOWN_FILES))),
             frames: Mutex::new(read_json(&root.join(FRAMES))),
@@ -131,7 +134,8 @@ impl Cache {
     /// A file to write into, gone when dropped.
     pub fn temporary(&self) -> Result<NamedTempFile, CacheError> {
         let folder = self.root.join("partial");
-        NamedTempFile::new_in(&folder).map_err(CacheError::at("create", &folder))
+        let builder = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder);
+        builder.map_err(CacheError::at("create", &folder))
     }
 
     /// Makes a written file the blob `digest`; the caller has hashed it.
@@ -145,14 +149,17 @@ impl Cache {
     pub fn forget(&self, digest: &str) -> Result<(), CacheError> {
         let path = self.blob_path(digest)?;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::at("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CacheError::at("remove", &path)(error))
+            }
             _ => Ok(()),
         }
     }
 
     /// The frame of the file `plain` at `level`, where it was made before and is still there.
     pub fn frame(&self, plain: &str, level: i32) -> Result<Option<Content>, CacheError> {
-        let found = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(&frame_key(plain, level)).cloned();
+        let found =
+            self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(&frame_key(plain, level)).cloned();
         match found {
             Some(frame) if self.has(&frame.digest, frame.size)? => Ok(Some(frame)),
             _ => Ok(None),
@@ -191,10 +198,22 @@ impl Cache {
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), CacheError> {
         let path = self.root.join(name);
         let mut file = self.temporary()?;
-        serde_json::to_writer(&mut file, value).map_err(|error| CacheError::at("write", &path)(error.into()))?;
+        serde_json::to_writer(&mut file, value)
+            .map_err(|error| CacheError::at("write", &path)(error.into()))?;
         file.persist(&path).map_err(|error| CacheError::at("write", &path)(error.error))?;
         Ok(())
     }
+}
+
+/// Removes what a killed run left and no other can take up; downloads stay.
+fn clear_temporaries(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn frame_key(plain: &str, level: i32) -> String {
@@ -273,6 +292,17 @@ mod tests {
         assert_eq!(cache.frame("sha256:plain", 4).unwrap(), None);
         cache.forget(&frame.digest).unwrap();
         assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_run_go_but_downloads_stay() {
+        let (folder, cache) = cache();
+        let (_, leftover) = cache.temporary().unwrap().keep().unwrap();
+        let download = cache.partial_path(&digest::digest_of(b"x")).unwrap();
+        fs::write(&download, "x").unwrap();
+        drop(cache);
+        let _cache = Cache::open(folder.path(), || ()).unwrap();
+        assert!(!leftover.exists() && download.exists());
     }
 
     #[test]

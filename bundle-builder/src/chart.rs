@@ -92,7 +92,8 @@ impl Chart {
         let (identity, metadata) = metadata(path, &read(&file)?)?;
         let tar = tar_of(path, &identity.name)?;
         // Level and header are fixed: no name, no time, no machine.
-        let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(9));
+        let mut encoder =
+            GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(9));
         let archive = encoder
             .write_all(&tar)
             .and_then(|()| encoder.finish())
@@ -117,7 +118,11 @@ fn read(path: &Path) -> Result<Vec<u8>, ChartError> {
     fs::File::open(path)
         .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut content))
         .map_err(|source| ChartError::Read { path: path.to_owned(), source })?;
-    if content.len() as u64 > LIMIT { Err(ChartError::TooLarge { path: path.to_owned() }) } else { Ok(content) }
+    if content.len() as u64 > LIMIT {
+        Err(ChartError::TooLarge { path: path.to_owned() })
+    } else {
+        Ok(content)
+    }
 }
 
 fn metadata(path: &Path, text: &[u8]) -> Result<(Identity, serde_json::Value), ChartError> {
@@ -188,6 +193,7 @@ fn collect(root: &Path, inside: &Path, files: &mut Vec<PathBuf>) -> Result<(), C
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     /// A chart folder, its files written in the order given.
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -208,14 +214,14 @@ mod tests {
     fn the_same_files_give_the_same_archive() {
         let one = Chart::read(folder(&[METADATA, VALUES, TEMPLATE]).path()).unwrap();
         let other = folder(&[TEMPLATE, VALUES, METADATA]);
-        use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(other.path().join("values.yaml"), fs::Permissions::from_mode(0o600)).unwrap();
         let other = Chart::read(other.path()).unwrap();
         assert_eq!(one, other);
         assert_eq!((one.name.as_str(), one.version.as_str()), ("orders", "4.2.0"));
         assert_eq!(one.metadata["apiVersion"], "v2");
 
-        let changed = Chart::read(folder(&[METADATA, ("values.yaml", "replicas: 2\n"), TEMPLATE]).path()).unwrap();
+        let changed =
+            Chart::read(folder(&[METADATA, ("values.yaml", "replicas: 2\n"), TEMPLATE]).path()).unwrap();
         assert_ne!(changed.content, one.content);
         assert_ne!(changed.archive, one.archive);
     }

@@ -215,7 +215,13 @@ data: {image: 'not.an/image:1'}
         let names: Vec<&str> = found.keys().map(String::as_str).collect();
         assert_eq!(
             names,
-            ["busybox", "docker.io/library/postgres:15", "ghcr.io/a/model:2", "ghcr.io/a/wait:1", "postgres:15"]
+            [
+                "busybox",
+                "docker.io/library/postgres:15",
+                "ghcr.io/a/model:2",
+                "ghcr.io/a/wait:1",
+                "postgres:15"
+            ]
         );
         let place = found["ghcr.io/a/wait:1"].first().unwrap().to_string();
         assert_eq!(place, "component orders, Deployment/web, init container wait");
@@ -240,7 +246,8 @@ data: {image: 'not.an/image:1'}
 
     #[test]
     fn digests_decide() {
-        let rendered = format!("kind: Pod\nspec: {{containers: [{{name: a, image: 'ghcr.io/a/b@{DIGEST}'}}]}}");
+        let rendered =
+            format!("kind: Pod\nspec: {{containers: [{{name: a, image: 'ghcr.io/a/b@{DIGEST}'}}]}}");
         let packed = |name: &str, digest: &str| [(name.to_owned(), digest.to_owned())].into();
         let found = references(&rendered);
         assert_eq!(found.missing(&packed("ghcr.io/a/b:1", DIGEST)), []);

@@ -72,7 +72,9 @@ mod tests {
     use sealift_bundle::digest::digest_of;
 
     fn sample() -> Vec<u8> {
-        (0..3_000_000_u32).flat_map(|n| (n / 7).wrapping_mul(2_654_435_761).to_le_bytes()[..2].to_vec()).collect()
+        (0..3_000_000_u32)
+            .flat_map(|n| (n / 7).wrapping_mul(2_654_435_761).to_le_bytes()[..2].to_vec())
+            .collect()
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use sealift_bundle::BundleError;
+use sealift_bundle::write::WriteError;
 
 use crate::build::BuildError;
 use crate::cache::CacheError;
@@ -75,10 +76,16 @@ impl Failure {
 
     fn new(error: &dyn Error, (kind, next): Advice) -> Self {
         let mut message = error.to_string();
+        let mut said = message.clone();
         let mut cause = error.source();
         while let Some(error) = cause {
-            message.push_str("\n  because: ");
-            message.push_str(&error.to_string());
+            let text = error.to_string();
+            // Some libraries repeat their cause.
+            if !said.contains(&text) {
+                message.push_str("\n  because: ");
+                message.push_str(&text);
+            }
+            said = text;
             cause = error.source();
         }
         Self { kind, message, next }
@@ -122,7 +129,9 @@ fn of_recipe(error: &RecipeError) -> Advice {
 fn of_source(error: &SourceError) -> Advice {
     match error {
         SourceError::UnknownRoot { root, .. } => usage(format!("give it: `--root {root}=FOLDER`")),
-        SourceError::Outside { .. } => usage("paths below a named root hold no `..` and do not start with `/`"),
+        SourceError::Outside { .. } => {
+            usage("paths below a named root hold no `..` and do not start with `/`")
+        }
         SourceError::Read { .. } => usage("put the file there, or correct the recipe"),
     }
 }
@@ -154,8 +163,12 @@ fn of_cache(error: &CacheError) -> Advice {
 
 fn of_disk(error: &std::io::Error) -> Advice {
     match error.kind() {
-        std::io::ErrorKind::StorageFull => usage("make room, or choose another disk with `--cache` or `--out`; what was fetched is kept"),
-        std::io::ErrorKind::PermissionDenied => usage("choose a folder that you may write to, e.g. with `--cache`"),
+        std::io::ErrorKind::StorageFull => {
+            usage("make room, or choose another disk with `--cache` or `--out`; what was fetched is kept")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            usage("choose a folder that you may write to, e.g. with `--cache`")
+        }
         _ => (Kind::Usage, None),
     }
 }
@@ -163,13 +176,16 @@ fn of_disk(error: &std::io::Error) -> Advice {
 fn of_registry(error: &RegistryError) -> Advice {
     match error {
         RegistryError::NotFound { .. } => usage("check the name and tag in the recipe, and `--mirrors`"),
-        RegistryError::Denied { .. } => usage("registries must give it without a login; or name a mirror that does with `--mirrors`"),
-        RegistryError::Failed { .. } => {
-            usage("check the network and `--mirrors`, then run the same command again: it goes on where it stopped")
+        RegistryError::Denied { .. } => {
+            usage("registries must give it without a login; or name a mirror that does with `--mirrors`")
         }
-        RegistryError::WrongContent { .. } => {
-            (Kind::Verification, Some("the registry or something before it changes content: do not use it".to_owned()))
-        }
+        RegistryError::Failed { .. } => usage(
+            "check the network and `--mirrors`, then run the same command again: it goes on where it stopped",
+        ),
+        RegistryError::WrongContent { .. } => (
+            Kind::Verification,
+            Some("the registry or something before it changes content: do not use it".to_owned()),
+        ),
         RegistryError::Client { .. } => (Kind::Internal, None),
         RegistryError::Cache(error) => of_cache(error),
         RegistryError::Write { source, .. } => of_disk(source),
@@ -178,12 +194,18 @@ fn of_registry(error: &RegistryError) -> Advice {
 
 fn of_lock(error: &LockError) -> Advice {
     match error {
-        LockError::Missing { .. } => usage("make it with `bundle-builder lock`, and commit it beside the recipe"),
+        LockError::Missing { .. } => {
+            usage("make it with `bundle-builder lock`, and commit it beside the recipe")
+        }
         LockError::OtherRecipe { .. } | LockError::OtherContent { .. } => usage(
             "if that is meant, renew it with `bundle-builder lock` and look at what changed; a build never does that by itself",
         ),
-        LockError::Version { .. } => usage("use the bundle-builder that made the lock, or make it anew with `bundle-builder lock`"),
-        LockError::Platform { .. } => usage("drop the platform from `platforms`, or take an image that is made for it"),
+        LockError::Version { .. } => {
+            usage("use the bundle-builder that made the lock, or make it anew with `bundle-builder lock`")
+        }
+        LockError::Platform { .. } => {
+            usage("drop the platform from `platforms`, or take an image that is made for it")
+        }
         LockError::Manifest { .. } | LockError::ImageName(_) => (Kind::Usage, None),
         LockError::File { source, .. } => of_disk(source),
         LockError::Syntax(error) => of_recipe(error),
@@ -196,18 +218,22 @@ fn of_lock(error: &LockError) -> Advice {
 
 fn of_chart(error: &ChartError) -> Advice {
     match error {
-        ChartError::NoMetadata { .. } => usage("name the folder that holds Chart.yaml, or a chart archive (.tgz)"),
+        ChartError::NoMetadata { .. } => {
+            usage("name the folder that holds Chart.yaml, or a chart archive (.tgz)")
+        }
         ChartError::Special { .. } => usage("replace it by a copy of what it leads to"),
-        ChartError::Read { .. } | ChartError::Metadata { .. } | ChartError::TooLarge { .. } => (Kind::Usage, None),
+        ChartError::Read { .. } | ChartError::Metadata { .. } | ChartError::TooLarge { .. } => {
+            (Kind::Usage, None)
+        }
     }
 }
 
 fn of_gate(error: &GateError) -> Advice {
     match error {
         GateError::Charts(_) | GateError::NotYaml(_) => (Kind::Usage, None),
-        GateError::Helm(HelmError::Run { .. }) => {
-            usage("install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need")
-        }
+        GateError::Helm(HelmError::Run { .. }) => usage(
+            "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
+        ),
         GateError::Helm(HelmError::Render { .. }) => usage("correct the chart, or the component's values"),
         GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
         GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
@@ -223,19 +249,25 @@ fn of_build(error: &BuildError) -> Advice {
         | BuildError::Compress(CompressError::Cache(error))
         | BuildError::Pack(PackError::Cache(error))
         | BuildError::Cache(error) => of_cache(error),
-        BuildError::Pull(PullError::Manifest { .. } | PullError::NotAManifest { .. } | PullError::ImageName(_)) => {
-            usage("renew the lock with `bundle-builder lock`")
+        BuildError::Pull(
+            PullError::Manifest { .. } | PullError::NotAManifest { .. } | PullError::ImageName(_),
+        ) => usage("renew the lock with `bundle-builder lock`"),
+        BuildError::Compress(CompressError::Io { source, .. })
+        | BuildError::Write { source, .. }
+        | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
+        BuildError::Compress(CompressError::Changed { .. }) => {
+            usage("run it again when nobody changes the file")
         }
-        BuildError::Compress(CompressError::Io { source, .. }) | BuildError::Write { source, .. } => of_disk(source),
-        BuildError::Compress(CompressError::Changed { .. }) => usage("run it again when nobody changes the file"),
-        BuildError::Pack(PackError::Write(sealift_bundle::write::WriteError::Write { source, .. })) => of_disk(source),
         BuildError::Pack(PackError::Write(_)) => (Kind::Internal, None),
-        BuildError::DamagedCache { .. } => {
-            (Kind::Verification, Some("run the same command again: it fetches or makes that blob anew".to_owned()))
-        }
+        BuildError::DamagedCache { .. } => (
+            Kind::Verification,
+            Some("run the same command again: it fetches or makes that blob anew".to_owned()),
+        ),
         BuildError::Verify { source } => (
             Kind::Verification,
-            of_bundle(source).1.or_else(|| Some("check the disk, then run it again; nothing was written".to_owned())),
+            of_bundle(source)
+                .1
+                .or_else(|| Some("check the disk, then run it again; nothing was written".to_owned())),
         ),
     }
 }
@@ -243,7 +275,9 @@ fn of_build(error: &BuildError) -> Advice {
 fn of_bundle(error: &BundleError) -> Advice {
     let next = match error {
         BundleError::Open { .. } => return usage("say where the bundle is"),
-        BundleError::WrongKey { .. } => "compare the key id with the vendor by phone; a bundle of another key is not used",
+        BundleError::WrongKey { .. } => {
+            "compare the key id with the vendor by phone; a bundle of another key is not used"
+        }
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
         BundleError::Truncated { .. } | BundleError::Damaged { .. } | BundleError::DigestMismatch { .. } => {
             "copy the bundle again"
@@ -283,7 +317,10 @@ mod tests {
 
     #[test]
     fn causes_are_not_said_twice() {
-        let error = LockError::Syntax(RecipeError::Read { path: "lock".into(), source: std::io::Error::other("why") });
+        let error = LockError::Syntax(RecipeError::Read {
+            path: "lock".into(),
+            source: std::io::Error::other("why"),
+        });
         assert_eq!(Failure::from(error).message, "cannot read lock\n  because: why");
     }
 }

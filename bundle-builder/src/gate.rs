@@ -69,7 +69,8 @@ pub fn closure(
     for component in &recipe.components {
         let Some(chart) = charts.iter().find(|chart| chart.name == component.chart) else { continue };
         for site in SampleSite::ALL {
-            let rendered = helm.render(component, chart, &recipe.kubernetes.version, &recipe.settings, site)?;
+            let rendered =
+                helm.render(component, chart, &recipe.kubernetes.version, &recipe.settings, site)?;
             references.add(&component.name, &rendered)?;
         }
     }
@@ -109,7 +110,10 @@ mod tests {
         charts(&recipe, &[chart("flannel"), chart("orders")]).unwrap();
         let error = charts(&recipe, &[chart("flannel"), chart("flannel")]).unwrap_err().to_string();
         assert!(error.contains("charts/orders is the second chart named flannel"), "{error}");
-        assert!(error.contains("components[1] (orders): there is no chart `orders`; charts: flannel"), "{error}");
+        assert!(
+            error.contains("components[1] (orders): there is no chart `orders`; charts: flannel"),
+            "{error}"
+        );
         let unused = charts(&recipe, &[chart("flannel"), chart("orders"), chart("dns")]).unwrap_err();
         assert!(unused.to_string().contains("no component uses dns"));
     }

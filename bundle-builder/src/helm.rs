@@ -83,15 +83,15 @@ impl SampleSite {
             SiteValue::ClusterDns => json!("10.96.0.10"),
             SiteValue::EndpointHost => json!("api.cluster.internal"),
             SiteValue::EndpointPort => json!(6443),
-            SiteValue::ControlPlaneCount => json!(if small { 1 } else { 3 }),
+            SiteValue::ControlPlaneCount | SiteValue::ServiceReplicas => json!(if small { 1 } else { 3 }),
             SiteValue::WorkerCount => json!(if small { 0 } else { 5 }),
             SiteValue::WorkerNames if small => json!(["m1"]),
             SiteValue::WorkerNames => json!(["w1", "w2", "w3", "w4", "w5"]),
-            SiteValue::ServiceReplicas => json!(if small { 1 } else { 3 }),
             SiteValue::Nameservers => json!(if small { vec![] } else { vec!["192.0.2.53"] }),
-            SiteValue::Setting(name) => {
-                settings.get(name).and_then(|setting| setting.default.clone()).unwrap_or_else(|| json!("sample"))
-            }
+            SiteValue::Setting(name) => settings
+                .get(name)
+                .and_then(|setting| setting.default.clone())
+                .unwrap_or_else(|| json!("sample")),
         }
     }
 }
@@ -121,8 +121,8 @@ fn put(values: &mut Value, path: &str, value: Value) {
 impl Helm {
     /// Uses the Helm at `program` (a path, or a name in PATH).
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
-        let folder = tempfile::tempdir()
-            .map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
+        let folder =
+            tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
         let helm = Self { program, folder };
         helm.run(&["version", "--short"])?;
         Ok(helm)

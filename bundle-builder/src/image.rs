@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn full_names_are_taken_apart() {
         let name: ImageName = "registry.k8s.io/coredns/coredns:v1.14.2".parse().unwrap();
-        assert_eq!((name.registry(), name.repository(), name.tag()), ("registry.k8s.io", "coredns/coredns", "v1.14.2"));
+        assert_eq!(
+            (name.registry(), name.repository(), name.tag()),
+            ("registry.k8s.io", "coredns/coredns", "v1.14.2")
+        );
         assert_eq!(name.to_string(), "registry.k8s.io/coredns/coredns:v1.14.2");
         let local: ImageName = "127.0.0.1:5000/a/b:1".parse().unwrap();
         assert_eq!(local.registry(), "127.0.0.1:5000");
@@ -115,9 +118,15 @@ mod tests {
     #[test]
     fn short_names_are_refused_with_the_full_one() {
         let refused = |text: &str| text.parse::<ImageName>().unwrap_err().to_string();
-        assert_eq!(refused("postgres:15"), "`postgres:15` must be written in full: `docker.io/library/postgres:15`");
+        assert_eq!(
+            refused("postgres:15"),
+            "`postgres:15` must be written in full: `docker.io/library/postgres:15`"
+        );
         assert!(refused("docker.io/library/postgres").contains("docker.io/library/postgres:latest"));
-        assert!(refused("ghcr.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855").contains("must carry a tag"));
+        assert!(
+            refused("ghcr.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+                .contains("must carry a tag")
+        );
         assert!(refused("Not An Image").contains("no image reference"));
     }
 

@@ -21,7 +21,7 @@ const NUMBER: std::ops::Range<usize> = 54..62;
 /// Seed of the Ed25519 key; its public half follows.
 const SEED: std::ops::Range<usize> = 62..94;
 const PUBLIC: std::ops::Range<usize> = 94..126;
-/// Algorithm of a signature over the BLAKE2b hash of the content.
+/// Algorithm of a signature over the `BLAKE2b` hash of the content.
 const PREHASHED: [u8; 2] = *b"ED";
 
 /// What went wrong with a key.
@@ -211,7 +211,8 @@ fn has_password(text: &str) -> Option<bool> {
 fn check_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyError::Readable { path: path.to_owned(), mode }) }
+    let others = mode & 0o077;
+    if others == 0 { Ok(()) } else { Err(KeyError::Readable { path: path.to_owned(), mode }) }
 }
 
 #[cfg(test)]
@@ -220,16 +221,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
-    fn no_password() -> Result<Option<SecretString>, KeyError> {
-        Ok(None)
-    }
-
     #[test]
     fn signatures_are_the_same_each_time_and_verify() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.key");
         let made = generate(&path, None).unwrap();
-        let key = SigningKey::open(&path, no_password).unwrap();
+        let key = SigningKey::open(&path, || Ok(None)).unwrap();
         assert_eq!((key.id(), key.public_key()), (made.id.clone(), made.public_key.as_str()));
         let signature = key.sign(b"content", "Orders 4.2.0 serial 17");
         assert_eq!(signature, key.sign(b"content", "Orders 4.2.0 serial 17"));
@@ -248,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, content) = (folder.path().join("release.key"), folder.path().join("index.json"));
         let made = generate(&path, None).unwrap();
-        let key = SigningKey::open(&path, no_password).unwrap();
+        let key = SigningKey::open(&path, || Ok(None)).unwrap();
         std::fs::write(&content, "{}").unwrap();
         std::fs::write(folder.path().join("index.json.minisig"), key.sign(b"{}", "Orders")).unwrap();
         let output = Command::new("minisign")
@@ -267,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.key");
         let made = generate(&path, Some(&"correct horse".into())).unwrap();
-        assert!(matches!(SigningKey::open(&path, no_password), Err(KeyError::PasswordNeeded { .. })));
+        assert!(matches!(SigningKey::open(&path, || Ok(None)), Err(KeyError::PasswordNeeded { .. })));
         let wrong = SigningKey::open(&path, || Ok(Some("incorrect horse".into())));
         assert!(matches!(wrong, Err(KeyError::WrongPassword { .. })));
         let key = SigningKey::open(&path, || Ok(Some("correct horse".into()))).unwrap();
@@ -283,7 +280,7 @@ mod tests {
         assert_eq!((mode(&path), mode(&public_key_path(&path))), (0o600, 0o644));
         assert!(matches!(generate(&path, None), Err(KeyError::Exists { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(SigningKey::open(&path, no_password), Err(KeyError::Readable { mode: 0o640, .. })));
+        assert!(matches!(SigningKey::open(&path, || Ok(None)), Err(KeyError::Readable { mode: 0o640, .. })));
     }
 
     #[test]
@@ -291,7 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.key");
         create(&path, 0o600, b"untrusted comment: x\nAAAA\n").unwrap();
-        assert!(matches!(SigningKey::open(&path, no_password), Err(KeyError::Invalid { .. })));
+        assert!(matches!(SigningKey::open(&path, || Ok(None)), Err(KeyError::Invalid { .. })));
         let debug = generate(&folder.path().join("other.key"), None).map(|key| format!("{key:?}")).unwrap();
         assert!(debug.contains("public_key"));
     }

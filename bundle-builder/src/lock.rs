@@ -190,17 +190,29 @@ impl Lock {
     pub fn save(&self, path: &Path) -> Result<(), LockError> {
         let failed = |source| LockError::File { action: "write", path: path.to_owned(), source };
         let body = serde_yaml::to_string(self).map_err(|error| failed(std::io::Error::other(error)))?;
-        let text = format!("# Made by `bundle-builder lock`. Commit it beside the recipe; do not edit it.\n{body}");
+        let text =
+            format!("# Made by `bundle-builder lock`. Commit it beside the recipe; do not edit it.\n{body}");
         crate::atomic::write(path, text.as_bytes()).map_err(failed)
     }
 
     /// This lock, or `earlier` where both pin the same: a lock that pins nothing new keeps its time, and so its bundle.
+    /// Another mirror that gives the same content is nothing new.
     #[must_use]
     pub fn or_unchanged(self, earlier: Option<Self>) -> Self {
         match earlier {
-            Some(earlier) if (Self { created: earlier.created, ..self.clone() }) == earlier => earlier,
+            Some(earlier) if self.pins() == earlier.pins() => earlier,
             _ => self,
         }
+    }
+
+    /// Everything but when and where it was seen.
+    fn pins(&self) -> Self {
+        let mut pins = Self { created: Timestamp::UNIX_EPOCH, ..self.clone() };
+        let images = pins.images.iter_mut().map(|image| &mut image.from);
+        let charts = pins.charts.iter_mut().map(|chart| &mut chart.from);
+        let files = pins.files.iter_mut().map(|file| &mut file.from);
+        images.chain(charts).chain(files).for_each(String::clear);
+        pins
     }
 
     /// Whether this lock was made from `recipe`.
@@ -216,7 +228,9 @@ impl Lock {
 
 /// Digest of each section of the recipe: comments and order of keys do not count.
 fn sections(recipe: &Recipe) -> BTreeMap<String, String> {
-    let value = serde_json::to_value(recipe).unwrap_or_default();
+    let mut value = serde_json::to_value(recipe).unwrap_or_default();
+    // The order must come from the keys, whatever this program was linked with.
+    value.sort_all_objects();
     let sections = value.as_object().into_iter().flatten();
     sections.map(|(name, value)| (name.clone(), digest_of(value.to_string().as_bytes()))).collect()
 }
@@ -241,11 +255,9 @@ impl Sources {
         let files = parallel::map(parallel::cores(), recipe.files.iter().collect(), |entry| {
             let path = roots.resolve(&entry.source)?;
             let content = cache.digest_of_file(&path).map_err(|error| match error {
-                CacheError::File { action: "read", path, source } => LockError::Source(SourceError::Read {
-                    place: entry.source.to_string(),
-                    path,
-                    source,
-                }),
+                CacheError::File { action: "read", path, source } => {
+                    LockError::Source(SourceError::Read { place: entry.source.to_string(), path, source })
+                }
                 other => other.into(),
             })?;
             Ok::<_, LockError>((path, content))
@@ -272,7 +284,9 @@ impl Sources {
         if (self.charts.len(), self.files.len(), recipe.images.len())
             != (lock.charts.len(), lock.files.len(), lock.images.len())
         {
-            changes.push("the lock was edited by hand: its lists have other lengths than the recipe's".to_owned());
+            changes.push(
+                "the lock was edited by hand: its lists have other lengths than the recipe's".to_owned(),
+            );
         }
         if changes.is_empty() { Ok(()) } else { Err(LockError::OtherContent { changes }) }
     }
@@ -390,7 +404,8 @@ mod tests {
     fn comments_and_order_of_keys_do_not_count() {
         let lock = lock(&recipe(RECIPE));
         lock.fits(&recipe(&format!("# a comment\n{RECIPE}"))).unwrap();
-        let swapped = RECIPE.replace("  title: Orders\n  version: 4.2.0\n", "  version: 4.2.0\n  title: Orders\n");
+        let swapped =
+            RECIPE.replace("  title: Orders\n  version: 4.2.0\n", "  version: 4.2.0\n  title: Orders\n");
         lock.fits(&recipe(&swapped)).unwrap();
     }
 
@@ -399,7 +414,10 @@ mod tests {
         let lock = lock(&recipe(RECIPE));
         let changed = RECIPE.replace("serial: 17", "serial: 18").replace("default: Orders", "default: Sales");
         let error = lock.fits(&recipe(&changed)).unwrap_err();
-        assert_eq!(error.to_string(), "the lock does not fit the recipe: changed since it was made: product, settings");
+        assert_eq!(
+            error.to_string(),
+            "the lock does not fit the recipe: changed since it was made: product, settings"
+        );
     }
 
     #[test]
@@ -412,7 +430,17 @@ mod tests {
         first.save(&path).unwrap();
         assert_eq!(Lock::load(&path).unwrap(), first);
 
-        let later = Lock { created: "2026-11-22T09:00:00Z".parse().unwrap(), ..first.clone() };
+        let image = |from: &str| LockedImage {
+            name: "ghcr.io/a/b:1".to_owned(),
+            digest: digest_of(b""),
+            media_type: "m".to_owned(),
+            size: 1,
+            platforms: BTreeMap::new(),
+            from: from.to_owned(),
+        };
+        let first = Lock { images: vec![image("http://127.0.0.1:5000/a")], ..first };
+        let created = "2026-11-22T09:00:00Z".parse().unwrap();
+        let later = Lock { created, images: vec![image("http://127.0.0.1:5001/a")], ..first.clone() };
         assert_eq!(later.clone().or_unchanged(Some(first.clone())), first);
         let other = Lock { recipe: BTreeMap::new(), ..later };
         assert_eq!(other.clone().or_unchanged(Some(first)), other);

@@ -65,8 +65,7 @@ impl Manifest {
             return Err(unknown(format!("schema version {}", header.schema_version)));
         }
         let index = header.manifests.is_some();
-        let media_type =
-            header.media_type.unwrap_or_else(|| ACCEPTED[if index { 0 } else { 2 }].to_owned());
+        let media_type = header.media_type.unwrap_or_else(|| ACCEPTED[if index { 0 } else { 2 }].to_owned());
         let expected = if index { &ACCEPTED[..2] } else { &ACCEPTED[2..] };
         if !expected.contains(&media_type.as_str()) {
             return Err(unknown(media_type));
@@ -77,8 +76,12 @@ impl Manifest {
 }
 
 fn platforms(content: &[u8]) -> Result<Names, ManifestError> {
-    let index = ImageIndex::from_reader(content).map_err(|error| ManifestError::Unknown(error.to_string()))?;
-    let entries = index.manifests().iter().filter_map(|entry| entry.platform().as_ref().map(|platform| (platform, entry)));
+    let index =
+        ImageIndex::from_reader(content).map_err(|error| ManifestError::Unknown(error.to_string()))?;
+    let entries = index
+        .manifests()
+        .iter()
+        .filter_map(|entry| entry.platform().as_ref().map(|platform| (platform, entry)));
     entries
         .map(|(platform, entry)| Ok((platform_name(platform), named(entry)?)))
         .collect::<Result<_, _>>()
@@ -180,7 +183,8 @@ mod tests {
 
     #[test]
     fn configs_tell_their_platform() {
-        let platform = config_platform(br#"{"os":"linux","architecture":"arm64","variant":"v8","rootfs":{}}"#);
+        let platform =
+            config_platform(br#"{"os":"linux","architecture":"arm64","variant":"v8","rootfs":{}}"#);
         assert_eq!(platform.as_deref(), Some("linux/arm64/v8"));
         assert_eq!(config_platform(b"{}"), None);
     }

@@ -69,7 +69,9 @@ pub fn pack(
     let mut components = recipe.components.clone();
     let mut sizing = recipe.sizing.clone();
     // The order of keys must come from their names, whatever this program was linked with.
-    components.iter_mut().for_each(|component| component.values.sort_all_objects());
+    for component in &mut components {
+        component.values.sort_all_objects();
+    }
     sizing.sort_all_objects();
     let document = BundleDocument {
         api_version: API_VERSION.to_owned(),
@@ -88,7 +90,7 @@ pub fn pack(
         blobs: Vec::new(),
     };
     let mut writer = BundleWriter::new(document);
-    for entry in entries.entries {
+    for entry in entries.index {
         writer.add_entry(entry);
     }
     for (digest, (size, group)) in entries.cached {
@@ -107,7 +109,7 @@ pub fn pack(
 /// Index entries, and the blobs behind them.
 #[derive(Default)]
 struct Entries {
-    entries: Vec<Descriptor>,
+    index: Vec<Descriptor>,
     cached: BTreeMap<String, (u64, BlobGroup)>,
     made: Vec<(BlobGroup, Vec<u8>)>,
 }
@@ -117,14 +119,15 @@ impl Entries {
         let mut images = Vec::new();
         for pulled in contents.images {
             let locked = &contents.lock.images[pulled.index];
-            self.entries.push(Descriptor {
+            self.index.push(Descriptor {
                 media_type: locked.media_type.clone(),
                 digest: locked.digest.clone(),
                 size: locked.size,
                 artifact_type: None,
                 annotations: BTreeMap::from([(REF_NAME.to_owned(), locked.name.clone())]),
             });
-            for (list, group) in [(&pulled.metadata, BlobGroup::Metadata), (&pulled.layers, BlobGroup::Data)] {
+            for (list, group) in [(&pulled.metadata, BlobGroup::Metadata), (&pulled.layers, BlobGroup::Data)]
+            {
                 for content in list {
                     let entry = self.cached.entry(content.digest.clone()).or_insert((content.size, group));
                     entry.1 = entry.1.min(group);
@@ -212,7 +215,7 @@ impl Entries {
         entry.artifact_type = Some(artifact_type.to_owned());
         entry.annotations = annotations;
         let digest = entry.digest.clone();
-        self.entries.push(entry);
+        self.index.push(entry);
         self.made.push((BlobGroup::Metadata, text));
         digest
     }

@@ -15,7 +15,11 @@ pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 999.5 {
-            return if unit == "B" { format!("{count} B") } else { format!("{} {unit}", three_digits(value)) };
+            return if unit == "B" {
+                format!("{count} B")
+            } else {
+                format!("{} {unit}", three_digits(value))
+            };
         }
         value /= 1000.0;
     }
@@ -38,7 +42,8 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        let sizes = [0, 999, 1000, 1_500_000, 9_994_000, 612_000_000, 999_600_000, 20_000_000_000, 3_000_000_000_000];
+        let sizes =
+            [0, 999, 1000, 1_500_000, 9_994_000, 612_000_000, 999_600_000, 20_000_000_000, 3_000_000_000_000];
         assert_eq!(
             sizes.map(bytes),
             ["0 B", "999 B", "1.0 kB", "1.5 MB", "10.0 MB", "612 MB", "1.0 GB", "20 GB", "3.0 TB"]

@@ -110,13 +110,12 @@ struct Source<'a> {
 impl Source<'_> {
     /// A manifest by digest, from the cache or the registry.
     fn manifest(&self, name: &ImageName, digest: &str) -> Result<(Manifest, Content), PullError> {
-        let content = match self.cache.read(digest)? {
-            Some(content) => content,
-            None => {
-                let content = self.registries.manifest_by_digest(name, digest, self.progress)?;
-                self.cache.put(&content)?;
-                content
-            }
+        let content = if let Some(content) = self.cache.read(digest)? {
+            content
+        } else {
+            let content = self.registries.manifest_by_digest(name, digest, self.progress)?;
+            self.cache.put(&content)?;
+            content
         };
         let manifest = Manifest::parse(&content)
             .map_err(|source| PullError::Manifest { image: name.to_string(), source })?;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 mod check;
 mod load;
 
-pub use load::{RecipeError, load, parse};
 pub(crate) use load::yaml;
+pub use load::{RecipeError, load, parse};
 
 /// `kind` of a recipe.
 pub const KIND: &str = "Recipe";
@@ -181,15 +181,20 @@ fn default_mode() -> u32 {
 mod octal {
     use super::{Deserialize, Deserializer, Serializer};
 
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
     pub fn serialize<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format!("{mode:04o}"))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
         let text = String::deserialize(deserializer)?;
-        u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777 && text.len() >= 3).ok_or_else(|| {
-            serde::de::Error::custom(format_args!("`{text}` is no file mode: write octal digits in quotes, e.g. \"0755\""))
-        })
+        u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777 && text.len() >= 3).ok_or_else(
+            || {
+                serde::de::Error::custom(format_args!(
+                    "`{text}` is no file mode: write octal digits in quotes, e.g. \"0755\""
+                ))
+            },
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use oci_client::client::{BlobResponse, ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use sealift_bundle::digest::{Hasher, digest_of};
@@ -57,16 +57,23 @@ impl Mirrors {
         for (registry, url) in file.mirrors {
             match base(&url) {
                 Some(base) => drop(bases.insert(registry, base)),
-                None => findings.push(format!("mirrors.{registry}: `{url}` must look like https://host/path")),
+                None => {
+                    findings.push(format!("mirrors.{registry}: `{url}` must look like https://host/path"));
+                }
             }
         }
-        if findings.is_empty() { Ok(Self(bases)) } else { Err(RecipeError::Findings { path: path.to_owned(), findings }) }
+        if findings.is_empty() {
+            Ok(Self(bases))
+        } else {
+            Err(RecipeError::Findings { path: path.to_owned(), findings })
+        }
     }
 }
 
 fn base(url: &str) -> Option<Base> {
     let (scheme, rest) = url.split_once("://")?;
-    let (host, prefix) = rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), ""));
+    let (host, prefix) =
+        rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), ""));
     let plain = match scheme {
         "http" => true,
         "https" => false,
@@ -189,7 +196,8 @@ impl Registries {
             user_agent: concat!("sealift-bundle-builder/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let client = Client::try_from(config).map_err(|error| RegistryError::Client { source: error.into() })?;
+        let client =
+            Client::try_from(config).map_err(|error| RegistryError::Client { source: error.into() })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -213,8 +221,7 @@ impl Registries {
         image: &ImageName,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, String), RegistryError> {
-        let reference =
-            Reference::with_tag(self.host(image), self.repository(image), image.tag().to_owned());
+        let reference = Reference::with_tag(self.host(image), self.repository(image), image.tag().to_owned());
         self.manifest(image, &reference, &format!("image {image}"), progress)
     }
 
@@ -250,17 +257,24 @@ impl Registries {
         advanced(download.have.cast_signed());
         let mut best = download.have;
         self.persist(image, &what, progress, || {
-            let fetched = self.runtime.block_on(self.fetch(image, &reference, &what, &mut download, advanced));
+            let fetched =
+                self.runtime.block_on(self.fetch(image, &reference, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
         })?;
-        download.file.flush().map_err(|source| RegistryError::Write { path: download.path.clone(), source })?;
+        download
+            .file
+            .flush()
+            .map_err(|source| RegistryError::Write { path: download.path.clone(), source })?;
         Ok(cache.adopt_partial(&wanted.digest)?)
     }
 
     fn host(&self, image: &ImageName) -> String {
-        self.mirrors.0.get(image.registry()).map_or_else(|| image.registry().to_owned(), |base| base.host.clone())
+        self.mirrors
+            .0
+            .get(image.registry())
+            .map_or_else(|| image.registry().to_owned(), |base| base.host.clone())
     }
 
     fn repository(&self, image: &ImageName) -> String {
@@ -286,11 +300,10 @@ impl Registries {
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, String), RegistryError> {
         self.persist(image, what, progress, || {
-            let request = self.client.pull_manifest_raw(reference, &RegistryAuth::Anonymous, &manifest::ACCEPTED);
-            let (content, _) = self
-                .runtime
-                .block_on(request)
-                .map_err(|error| (self.judge(image, what, error), false))?;
+            let request =
+                self.client.pull_manifest_raw(reference, &RegistryAuth::Anonymous, &manifest::ACCEPTED);
+            let (content, _) =
+                self.runtime.block_on(request).map_err(|error| (self.judge(image, what, error), false))?;
             let got = digest_of(&content);
             // The answer to a digest is checked here, too, so that every byte in the cache was hashed by one function.
             match reference.digest().filter(|wanted| *wanted != got) {
@@ -318,7 +331,12 @@ impl Registries {
                     error
                 }
             };
-            if failures >= self.patience.tries {
+            // A bit that flipped on the way will not flip each time; who sends wrong content thrice means it.
+            let limit = match error {
+                RegistryError::WrongContent { .. } => self.patience.tries.min(3),
+                _ => self.patience.tries,
+            };
+            if failures >= limit {
                 return Err(match error {
                     RegistryError::Failed { registry, what, source, .. } => {
                         RegistryError::Failed { registry, what, source, tries: failures }
@@ -326,10 +344,11 @@ impl Registries {
                     other => other,
                 });
             }
-            let pause = self.patience.pause.saturating_mul(1 << (failures - 1).min(10)).min(Duration::from_secs(15));
+            let pause =
+                self.patience.pause.saturating_mul(1 << (failures - 1).min(10)).min(Duration::from_secs(15));
             progress.note(&format!(
                 "retry {failures} of {} in {:.1} s: {}: {what}: {}",
-                self.patience.tries - 1,
+                limit - 1,
                 pause.as_secs_f64(),
                 self.registry(image),
                 innermost(&error)
@@ -351,7 +370,8 @@ impl Registries {
         if download.have < download.wanted.size {
             self.client.store_auth_if_needed(reference.resolve_registry(), &RegistryAuth::Anonymous).await;
             let digest = download.wanted.digest.clone();
-            let request = self.client.pull_blob_stream_partial(reference, digest.as_str(), download.have, None);
+            let request =
+                self.client.pull_blob_stream_partial(reference, digest.as_str(), download.have, None);
             let mut stream = match request.await.map_err(|error| self.judge(image, what, error))? {
                 BlobResponse::Partial(stream) => stream,
                 BlobResponse::Full(stream) => {
@@ -361,14 +381,19 @@ impl Registries {
                 }
             };
             while let Some(piece) = stream.next().await {
-                let piece = piece.map_err(|error| self.passing(image, what, error.into()))?;
+                let piece = match piece {
+                    Ok(piece) => piece,
+                    // All came; what the client says about its digest is checked below.
+                    Err(_) if download.have == download.wanted.size => break,
+                    Err(error) => return Err(self.passing(image, what, error.into())),
+                };
                 if download.have + piece.len() as u64 > download.wanted.size {
                     let expected = format!("{} bytes", download.wanted.size);
                     download.restart(advanced)?;
                     return Err(Failure::Passing(self.wrong(image, what, &expected, "more")));
                 }
                 download.append(&piece)?;
-                advanced(piece.len() as i64);
+                advanced((piece.len() as u64).cast_signed());
             }
         }
         if download.have < download.wanted.size {
@@ -409,6 +434,10 @@ impl Registries {
 
     /// Which failures of the client are worth another try.
     fn judge(&self, image: &ImageName, what: &str, error: OciDistributionError) -> Failure {
+        if let OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) = &error
+        {
+            return Failure::Passing(self.wrong(image, what, expected, actual));
+        }
         let (registry, what) = (self.registry(image), what.to_owned());
         match verdict(&error) {
             Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
@@ -436,9 +465,9 @@ fn verdict(error: &OciDistributionError) -> Verdict {
     use OciDistributionError as E;
     match error {
         E::ImageManifestNotFoundError(_) | E::ServerError { code: 404, .. } => Verdict::NotFound,
-        E::UnauthorizedError { .. } | E::AuthenticationFailure(_) | E::ServerError { code: 401 | 403, .. } => {
-            Verdict::Denied
-        }
+        E::UnauthorizedError { .. }
+        | E::AuthenticationFailure(_)
+        | E::ServerError { code: 401 | 403, .. } => Verdict::Denied,
         E::RegistryError { envelope, .. } => {
             let is = |codes: &[OciErrorCode]| envelope.errors.iter().any(|error| codes.contains(&error.code));
             if is(&[OciErrorCode::Toomanyrequests]) {
@@ -517,9 +546,9 @@ impl Download {
     }
 
     fn append(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(piece).map_err(|source| {
-            Failure::Final(RegistryError::Write { path: self.path.clone(), source })
-        })?;
+        self.file
+            .write_all(piece)
+            .map_err(|source| Failure::Final(RegistryError::Write { path: self.path.clone(), source }))?;
         self.hasher.update(piece);
         self.have += piece.len() as u64;
         Ok(())
@@ -549,7 +578,11 @@ mod tests {
     fn mirrors_stand_in_for_registries() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mirrors.yaml");
-        std::fs::write(&path, "mirrors: {registry.k8s.io: \"http://127.0.0.1:5000/k8s/\", ghcr.io: https://m}").unwrap();
+        std::fs::write(
+            &path,
+            "mirrors: {registry.k8s.io: \"http://127.0.0.1:5000/k8s/\", ghcr.io: https://m}",
+        )
+        .unwrap();
         let mirrors = Mirrors::load(&path).unwrap();
         let base = |plain, host: &str, prefix: &str| Base { plain, host: host.into(), prefix: prefix.into() };
         assert_eq!(mirrors.0["registry.k8s.io"], base(true, "127.0.0.1:5000", "k8s"));
@@ -566,7 +599,8 @@ mod tests {
 
     #[test]
     fn only_passing_failures_are_tried_again() {
-        let server = |code| OciDistributionError::ServerError { code, url: String::new(), message: String::new() };
+        let server =
+            |code| OciDistributionError::ServerError { code, url: String::new(), message: String::new() };
         for code in [408, 429, 500, 502, 503] {
             assert_eq!(verdict(&server(code)), Verdict::Passing, "{code}");
         }

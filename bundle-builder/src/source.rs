@@ -58,7 +58,11 @@ impl Roots {
         };
         let inside =
             source.path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if inside { Ok(folder.join(&source.path)) } else { Err(SourceError::Outside { place: source.to_string() }) }
+        if inside {
+            Ok(folder.join(&source.path))
+        } else {
+            Err(SourceError::Outside { place: source.to_string() })
+        }
     }
 }
 

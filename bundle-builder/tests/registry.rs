@@ -1,5 +1,8 @@
 //! Blobs and manifests from a registry that fails in every way a registry can.
 
+// Helpers of tests fail by panicking, as tests do.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -37,7 +40,16 @@ impl Scene {
             Patience { tries: 4, pause: Duration::from_millis(1), silence: Duration::from_secs(5) };
         let registries = Registries::new(mirrors, patience).unwrap();
         let cache = Cache::open(&folder.path().join("cache"), || ()).unwrap();
-        Self { registry, registries, folder, cache, content, blob, notes: Notes::default(), counted: 0.into() }
+        Self {
+            registry,
+            registries,
+            folder,
+            cache,
+            content,
+            blob,
+            notes: Notes::default(),
+            counted: 0.into(),
+        }
     }
 
     fn image() -> ImageName {
@@ -49,7 +61,9 @@ impl Scene {
     }
 
     fn fetch(&self) -> Result<(), RegistryError> {
-        let advanced = |delta| drop(self.counted.fetch_add(delta, Ordering::Relaxed));
+        let advanced = |delta| {
+            self.counted.fetch_add(delta, Ordering::Relaxed);
+        };
         self.registries.blob(&Self::image(), &self.blob, &self.cache, &self.notes, &advanced)
     }
 
@@ -86,7 +100,10 @@ fn a_cut_transfer_goes_on_where_it_stopped() {
     assert!(offsets[1] > 0 && offsets[1] <= 300_000 && offsets[2] > offsets[1], "{offsets:?}");
     let notes = scene.notes.all();
     assert_eq!(notes.len(), 2);
-    assert!(notes[0].contains("ghcr.io (mirror http://127.0.0.1:") && notes[0].contains(&scene.blob.digest), "{notes:?}");
+    assert!(
+        notes[0].contains("ghcr.io (mirror http://127.0.0.1:") && notes[0].contains(&scene.blob.digest),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -215,7 +232,9 @@ fn an_unreachable_registry_is_named() {
     let registries = Registries::new(Mirrors::load(&path).unwrap(), patience).unwrap();
     let error = registries.manifest_by_tag(&Scene::image(), &scene.notes).unwrap_err();
     assert!(
-        error.to_string().contains(&format!("ghcr.io (mirror http://127.0.0.1:{port}): image {REPOSITORY}:4.2.0")),
+        error
+            .to_string()
+            .contains(&format!("ghcr.io (mirror http://127.0.0.1:{port}): image {REPOSITORY}:4.2.0")),
         "{error}"
     );
 }

@@ -44,7 +44,7 @@ impl Lines {
         close(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn line(&self, state: &State, done: u64, total: u64) -> String {
+    fn line(state: &State, done: u64, total: u64) -> String {
         let seconds = state.began.elapsed().as_secs_f64();
         let rate = done.saturating_sub(state.first) as f64 / seconds.max(0.001);
         let left = if rate > 1.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
@@ -82,7 +82,7 @@ impl Progress for Lines {
             return;
         }
         state.drawn = now;
-        let line = self.line(&state, done, total);
+        let line = Self::line(&state, done, total);
         if self.terminal {
             eprint!("\r\x1b[K{line}");
             // A progress line that cannot be shown is no reason to stop.

@@ -26,13 +26,19 @@ impl Password {
     pub(super) fn given(&self) -> Result<Option<SecretString>, Failure> {
         if let Some(name) = &self.password_env {
             let value = std::env::var(name).map(Zeroizing::new).map_err(|_| {
-                Failure::usage(format!("the environment variable {name} is not set"), "set it to the key's password")
+                Failure::usage(
+                    format!("the environment variable {name} is not set"),
+                    "set it to the key's password",
+                )
             })?;
             return Ok(Some(value.as_str().into()));
         }
         let Some(path) = &self.password_file else { return Ok(None) };
         let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
-            Failure::usage(format!("cannot read {}\n  because: {error}", path.display()), "give a file that holds the password")
+            Failure::usage(
+                format!("cannot read {}\n  because: {error}", path.display()),
+                "give a file that holds the password",
+            )
         })?;
         Ok(Some(text.strip_suffix('\n').unwrap_or(&text).into()))
     }

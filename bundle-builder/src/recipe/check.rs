@@ -49,7 +49,9 @@ impl Findings {
             format!("`{}` must be lower-case letters, digits and `-`", recipe.product.name),
         );
         // Both stand in the signature's one-line comment.
-        for (place, text) in [("product.title", &recipe.product.title), ("product.version", &recipe.product.version)] {
+        for (place, text) in
+            [("product.title", &recipe.product.title), ("product.version", &recipe.product.version)]
+        {
             self.unless(
                 !text.trim().is_empty() && !text.contains(char::is_control),
                 place,
@@ -104,7 +106,9 @@ impl Findings {
             self.unless(
                 listed.contains(image.as_str()),
                 place,
-                format!("needs the image {image}, which is not in the list; add `- name: {image}` under `images`"),
+                format!(
+                    "needs the image {image}, which is not in the list; add `- name: {image}` under `images`"
+                ),
             );
         }
     }
@@ -130,7 +134,11 @@ impl Findings {
         let plain = path.is_absolute()
             && path.components().all(|part| matches!(part, PathPart::RootDir | PathPart::Normal(_)))
             && !text.ends_with('/');
-        self.unless(plain, place, format!("`{text}` must be an absolute path without `..` and without `/` at its end"));
+        self.unless(
+            plain,
+            place,
+            format!("`{text}` must be an absolute path without `..` and without `/` at its end"),
+        );
     }
 
     fn components(&mut self, recipe: &Recipe) {
@@ -161,7 +169,10 @@ impl Findings {
                     self.unless(
                         recipe.settings.contains_key(name),
                         &place,
-                        format!("valuesFrom `{path}`: there is no setting `{name}`{}", among(name, recipe.settings.keys())),
+                        format!(
+                            "valuesFrom `{path}`: there is no setting `{name}`{}",
+                            among(name, recipe.settings.keys())
+                        ),
                     );
                 }
             }
@@ -277,13 +288,37 @@ mod tests {
             ("name: orders\n  title", "name: Orders\n  title", "product.name: `Orders` must be lower-case"),
             ("linux/amd64", "linux", "platforms: `linux` must look like"),
             ("- name: registry.k8s.io/pause:3.10.2", "- name: pause:3.10.2", "images[0].name: "),
-            ("pauseImage: registry.k8s.io/pause:3.10.2", "pauseImage: registry.k8s.io/pause:4", "kubernetes.pauseImage: needs"),
-            ("kube-proxy:v1.36.3", "kube-proxy:v1.36.4", "needs the image registry.k8s.io/kube-proxy:v1.36.3"),
-            ("path: /usr/local/bin/kubelet", "path: usr/local/bin/kubelet", "files[0].path: `usr/local/bin/kubelet` must"),
-            ("path: /usr/local/bin/kubelet", "path: /usr/../kubelet", "files[0].path: `/usr/../kubelet` must"),
+            (
+                "pauseImage: registry.k8s.io/pause:3.10.2",
+                "pauseImage: registry.k8s.io/pause:4",
+                "kubernetes.pauseImage: needs",
+            ),
+            (
+                "kube-proxy:v1.36.3",
+                "kube-proxy:v1.36.4",
+                "needs the image registry.k8s.io/kube-proxy:v1.36.3",
+            ),
+            (
+                "path: /usr/local/bin/kubelet",
+                "path: usr/local/bin/kubelet",
+                "files[0].path: `usr/local/bin/kubelet` must",
+            ),
+            (
+                "path: /usr/local/bin/kubelet",
+                "path: /usr/../kubelet",
+                "files[0].path: `/usr/../kubelet` must",
+            ),
             ("{setting: title}", "{setting: titel}", "there is no setting `titel`; did you mean `title`?"),
-            ("component: orders", "component: order", "there is no component `order`; did you mean `orders`?"),
-            ("  title:\n    description", "  colour:\n    description", "settings.colour: no component uses it"),
+            (
+                "component: orders",
+                "component: order",
+                "there is no component `order`; did you mean `orders`?",
+            ),
+            (
+                "  title:\n    description",
+                "  colour:\n    description",
+                "settings.colour: no component uses it",
+            ),
             ("kind: DaemonSet", "kind: Pod", "cannot wait for a Pod"),
             ("level: 3", "level: 22", "compression.level: must be between"),
         ] {
@@ -294,7 +329,8 @@ mod tests {
 
     #[test]
     fn two_files_at_one_path_are_refused() {
-        let second = "  - name: other\n    version: v1\n    path: /usr/local/bin/kubelet\n    source: {path: other}\n";
+        let second =
+            "  - name: other\n    version: v1\n    path: /usr/local/bin/kubelet\n    source: {path: other}\n";
         let found = findings("components:\n", &format!("{second}components:\n"));
         assert_eq!(found, ["files (path): /usr/local/bin/kubelet stands there more than once"]);
     }

@@ -43,8 +43,8 @@ pub enum RecipeError {
 
 /// Reads and checks the recipe at `path`.
 pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
     parse(&text, path)
 }
 
@@ -52,7 +52,11 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
 pub fn parse(text: &str, path: &Path) -> Result<Recipe, RecipeError> {
     let recipe: Recipe = yaml(text, path)?;
     let findings = check::findings(&recipe);
-    if findings.is_empty() { Ok(recipe) } else { Err(RecipeError::Findings { path: path.to_owned(), findings }) }
+    if findings.is_empty() {
+        Ok(recipe)
+    } else {
+        Err(RecipeError::Findings { path: path.to_owned(), findings })
+    }
 }
 
 /// Reads YAML into `T`; `path` is for messages.
@@ -73,7 +77,8 @@ fn syntax(path: &Path, error: &serde_yaml::Error) -> RecipeError {
 
 /// The valid name closest to the wrong one in a message like ``unknown field `nmae`, expected one of `name`, `roles` ``.
 fn nearest_name(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("unknown field ").or_else(|| message.split_once("unknown variant "))?;
+    let (_, rest) =
+        message.split_once("unknown field ").or_else(|| message.split_once("unknown variant "))?;
     let mut names = rest.split('`').skip(1).step_by(2);
     let wrong = names.next()?;
     names

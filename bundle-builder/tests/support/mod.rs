@@ -1,5 +1,8 @@
 //! A registry that misbehaves on demand, and a vendor's folder to build from.
-#![allow(dead_code)] // each test program uses a part
+// Each test program uses a part; what fails here fails a test.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod vendor;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -68,7 +71,7 @@ impl FakeRegistry {
         let path = folder.join("mirrors.yaml");
         let mut text = "mirrors:\n".to_owned();
         for registry in registries {
-            text.push_str(&format!("  {registry}: http://{}/{registry}\n", self.address));
+            text += &format!("  {registry}: http://{}/{registry}\n", self.address);
         }
         std::fs::write(&path, text).unwrap();
         path
@@ -101,7 +104,9 @@ impl FakeRegistry {
         let config = self.push_blob(repository, config.as_bytes());
         let layers: Vec<String> = layers
             .iter()
-            .map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &self.push_blob(repository, layer)))
+            .map(|layer| {
+                descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &self.push_blob(repository, layer))
+            })
             .collect();
         let manifest = format!(
             r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{},"layers":[{}]}}"#,
@@ -119,8 +124,11 @@ impl FakeRegistry {
             .iter()
             .map(|architecture| {
                 let layer = format!("layer of {name} for {architecture}");
-                let manifest =
-                    self.push_image(&format!("{repository}:{architecture}"), architecture, &[layer.as_bytes()]);
+                let manifest = self.push_image(
+                    &format!("{repository}:{architecture}"),
+                    architecture,
+                    &[layer.as_bytes()],
+                );
                 let content = Content { digest: digest_of(manifest.as_bytes()), size: manifest.len() as u64 };
                 let plain = descriptor(MANIFEST, &content);
                 format!(
@@ -129,7 +137,8 @@ impl FakeRegistry {
                 )
             })
             .collect();
-        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, manifests.join(","));
+        let index =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, manifests.join(","));
         self.push_manifest(repository, tag, INDEX, index.as_bytes());
         index
     }
@@ -167,7 +176,11 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
         let (content, fault) = {
             let mut state = state.lock().unwrap();
             state.seen.push(Seen { path: path.clone(), from: from.unwrap_or(0) });
-            let fault = state.faults.get_mut(&path).filter(|faults| !faults.is_empty()).map(|faults| faults.remove(0));
+            let fault = state
+                .faults
+                .get_mut(&path)
+                .filter(|faults| !faults.is_empty())
+                .map(|faults| faults.remove(0));
             (state.content.get(&path).cloned(), fault)
         };
         if !answer(stream, content, from, fault) {
@@ -204,8 +217,10 @@ fn answer(
     fault: Option<Fault>,
 ) -> bool {
     let mut send = |status: &str, media_type: &str, length: usize, body: &[u8]| {
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok() && length == body.len()
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok()
+            && length == body.len()
     };
     if let Some(Fault::Status(status)) = fault {
         return send(&format!("{status} Fault"), "text/plain", 5, b"fault");

@@ -1,0 +1,171 @@
+//! A vendor's folder with a small product, and the program to run in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::{FakeRegistry, noise};
+
+pub const REGISTRIES: [&str; 3] = ["registry.k8s.io", "docker.io", "registry.sealift.example"];
+const CLUSTER: [&str; 7] = [
+    "registry.k8s.io/pause:3.10.2",
+    "registry.k8s.io/etcd:3.6.8-0",
+    "docker.io/library/haproxy:2.6",
+    "registry.k8s.io/kube-apiserver:v1.36.3",
+    "registry.k8s.io/kube-controller-manager:v1.36.3",
+    "registry.k8s.io/kube-scheduler:v1.36.3",
+    "registry.k8s.io/kube-proxy:v1.36.3",
+];
+pub const WEB: &str = "registry.sealift.example/orders/web:4.2.0";
+
+/// Renders templates as they are: enough to see what the builder does with what Helm prints. The real Helm renders the
+/// demo's charts.
+const HELM: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then echo v4.3.1; exit 0; fi
+tar -xzOf "$3" --wildcards '*/templates/*.yaml'
+"#;
+
+const WORKLOAD: &str = "---
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: web, image: 'registry.sealift.example/orders/web:4.2.0'}]}}}
+";
+
+/// A recipe with everything that it names, in a folder of its own.
+pub struct Vendor {
+    pub folder: tempfile::TempDir,
+    pub registry: FakeRegistry,
+}
+
+impl Vendor {
+    pub fn new() -> Self {
+        let registry = FakeRegistry::start();
+        // All images of a release share their base.
+        let base = noise(3, 200_000);
+        for (number, name) in CLUSTER.iter().enumerate() {
+            registry.push_image(name, "amd64", &[&base, &noise(number as u64 + 10, 5_000)]);
+        }
+        registry.push_index(WEB, &["amd64", "arm64"]);
+        let vendor = Self { folder: tempfile::tempdir().unwrap(), registry };
+        vendor.registry.mirrors(vendor.folder.path(), &REGISTRIES);
+        vendor.write("recipe.yaml", &recipe());
+        vendor.write("chart/Chart.yaml", "apiVersion: v2\nname: orders\nversion: 4.2.0\n");
+        vendor.write("chart/templates/web.yaml", WORKLOAD);
+        vendor.write("payload/bin/kubelet", &"kubelet ".repeat(50_000));
+        vendor.write("payload/bin/kubectl", &"kubectl ".repeat(40_000));
+        vendor.write("helm", HELM);
+        let helm = vendor.path("helm");
+        std::fs::set_permissions(helm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        vendor.succeed(&["keygen", "--out", "release.key", "--no-password"]);
+        vendor
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{from} is not in {name}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_bundle-builder"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// What the program says on standard output.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What the program says on standard error when it ends with `code`.
+    pub fn fail(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        text
+    }
+
+    pub fn lock(&self) -> String {
+        self.succeed(&LOCK)
+    }
+
+    pub fn build(&self, cache: &str, out: &str) -> String {
+        self.succeed(&build(cache, out))
+    }
+
+    /// Names in the folder `path`, sorted.
+    pub fn names(&self, path: &str) -> Vec<String> {
+        list(&self.path(path))
+    }
+}
+
+pub const LOCK: [&str; 7] =
+    ["lock", "--root", "payload=payload", "--mirrors", "mirrors.yaml", "--cache", "cache"];
+
+/// Arguments of a build.
+pub fn build<'a>(cache: &'a str, out: &'a str) -> [&'a str; 13] {
+    [
+        "build",
+        "--root",
+        "payload=payload",
+        "--mirrors",
+        "mirrors.yaml",
+        "--key",
+        "release.key",
+        "--helm",
+        "./helm",
+        "--cache",
+        cache,
+        "--out",
+        out,
+    ]
+}
+
+fn list(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn recipe() -> String {
+    let images = CLUSTER.map(|name| format!("  - name: {name}\n")).concat();
+    format!(
+        r#"apiVersion: sealift/v1
+kind: Recipe
+product: {{name: orders, title: Orders, version: 4.2.0, serial: 17}}
+kubernetes:
+  version: v1.36.3
+  pauseImage: {}
+  etcdImage: {}
+  loadBalancerImage: {}
+images:
+{images}  - name: {WEB}
+charts:
+  - path: chart
+files:
+  - {{name: kubelet, version: v1.36.3, path: /usr/local/bin/kubelet, source: {{root: payload, path: bin/kubelet}}}}
+  - {{name: kubectl, version: v1.36.3, path: /usr/local/bin/kubectl, mode: "0750", roles: [control-plane],
+      source: {{root: payload, path: bin/kubectl}}}}
+components:
+  - {{name: orders, chart: orders, namespace: orders, stage: product, timeoutSeconds: 60}}
+"#,
+        CLUSTER[0], CLUSTER[1], CLUSTER[2]
+    )
+}
