@@ -104,7 +104,7 @@ impl Command {
         self
     }
 
-    /// Adds an environment variable. Never a secret. Beside these there are PATH, HOME and LC_ALL only.
+    /// Adds an environment variable. Never a secret. Beside these there are `PATH`, `HOME` and `LC_ALL` only.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
@@ -309,5 +309,80 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::testing::Recorder;
+    use crate::paths::Paths;
+
+    fn run(command: Command) -> Result<Finished, Failure> {
+        let (paths, recorder) = (Paths::system(), Recorder::default());
+        Context::new(&paths, &recorder, "r", "s").run(command)
+    }
+
+    fn shell(script: &str) -> Command {
+        Command::new("/bin/sh").args(["-c", script])
+    }
+
+    #[test]
+    fn input_environment_and_output() {
+        let finished =
+            run(shell("cat; echo \" $A $HOME $(pwd)\"; echo why >&2").env("A", "b").input("in")).unwrap();
+        assert_eq!(finished.text(), "in b /root /");
+        assert_eq!(finished.stderr, b"why\n");
+        // Nothing of the agent's own environment is handed on.
+        assert_eq!(run(shell("echo ${CARGO_MANIFEST_DIR-none}")).unwrap().text(), "none");
+    }
+
+    #[test]
+    fn failures_name_command_end_and_last_words() {
+        let failure = run(shell("echo first >&2; echo last >&2; exit 3")).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "`/bin/sh -c 'echo first >&2; echo last >&2; exit 3'` ended with status 3"
+        );
+        assert_eq!(
+            (failure.kind, failure.log.as_slice()),
+            (FailureKind::Command, &["first".to_owned(), "last".to_owned()][..])
+        );
+        assert!(run(shell("kill -9 $$")).unwrap_err().message.ends_with("was killed by signal 9"));
+        assert_eq!(
+            run(Command::new("no-such-program")).unwrap_err().message,
+            "the program no-such-program is not on this host"
+        );
+        let much = run(shell("yes").output_limit(1000).timeout(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(much.kind, FailureKind::Timeout);
+        let cut = run(shell("yes | head -c 2000").output_limit(1000)).unwrap_err();
+        assert!(cut.message.ends_with("wrote more than 1000 bytes"), "{cut}");
+    }
+
+    #[test]
+    fn all_that_a_program_started_ends_with_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let script = format!("sleep 1000 & echo $! >{}; wait", pid.display());
+        let failure = run(shell(&script).timeout(Duration::from_millis(500))).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Timeout);
+        let child: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+        // Nobody but init waits for it, so until then its state is that of a dead process.
+        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        while !state().is_empty() && !state().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(state().is_empty() || state().contains(") Z "));
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_output_open_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let script = format!("setsid sleep 1000 & echo $! >{}", pid.display());
+        assert!(run(shell(&script)).unwrap().success());
+        let child: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+        let child = rustix::process::Pid::from_raw(child).unwrap();
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
     }
 }

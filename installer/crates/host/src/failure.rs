@@ -20,6 +20,7 @@ impl Failure {
 
     /// A file operation that failed: `action` is a verb such as `write`. A full disk gets its own kind and names
     /// the mount point.
+    #[must_use]
     pub fn io(action: &str, path: &Path, source: &io::Error) -> Self {
         let failure = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::new(

@@ -89,8 +89,14 @@ impl PendingFile {
     /// Data to disk, then the name, then the folder.
     pub(crate) fn commit(mut self, to: &Path) -> Result<(), Failure> {
         self.file.sync_all().map_err(|error| Failure::io("write", &self.path, &error))?;
-        fs::rename(&self.path, to).map_err(|error| Failure::io("write", to, &error))?;
-        self.committed = true;
+        match fs::rename(&self.path, to) {
+            Ok(()) => self.committed = true,
+            // A file that is itself a mount point (`/etc/hosts` in many containers) can only be written in place.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                fs::copy(&self.path, to).map_err(|error| Failure::io("write", to, &error))?;
+            }
+            Err(error) => return Err(Failure::io("write", to, &error)),
+        }
         sync_folder(to)
     }
 }
@@ -109,6 +115,14 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Failure> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Failure::io("write", folder, &error))
+}
+
+/// Copies a file under a temporary name first, so that a cut copy is never taken for a whole one.
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let temporary = temporary_beside(to);
+    fs::copy(from, &temporary)?;
+    File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, to)
 }
 
 /// A hidden name in the same folder, of this process alone.
@@ -157,6 +171,24 @@ impl Context<'_> {
         write_atomic(&place, content, mode)
     }
 
+    /// Journals that a large file is about to be written, and keeps the one that stands there without reading it
+    /// into memory: as another name for the same bytes where it can be.
+    pub(crate) fn keep_before_replace(&self, path: &str) -> Result<(), Failure> {
+        let place = self.paths().host(path);
+        let Ok(metadata) = fs::metadata(&place) else {
+            return self.record(Change::FileCreated { path: path.to_owned() });
+        };
+        let digest = crate::operation::stamp::digest(self.paths(), &place)?;
+        let copy = Journal::new(self.paths()).copy_of(&digest);
+        if !copy.exists() {
+            make_state_folder(&self.paths().undo())?;
+            fs::hard_link(&place, &copy)
+                .or_else(|_| copy_file(&place, &copy))
+                .map_err(|error| Failure::io("write", &copy, &error))?;
+        }
+        self.record(Change::FileReplaced { path: path.to_owned(), mode: metadata.mode() & 0o7777, digest })
+    }
+
     /// Removes a host file; what gives way is kept and journaled. Gives whether there was one.
     pub fn remove_file(&self, path: &str) -> Result<bool, Failure> {
         let place = self.paths().host(path);
@@ -191,5 +223,70 @@ impl Context<'_> {
             };
         }
         Ok(!missing.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::testing::Recorder;
+    use crate::paths::Paths;
+
+    fn changes(paths: &Paths) -> Vec<Change> {
+        Journal::new(paths).entries().unwrap().into_iter().map(|entry| entry.change).collect()
+    }
+
+    #[test]
+    fn a_file_is_written_once_and_each_way_of_replacing_is_journaled() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let recorder = Recorder::default();
+        let ctx = Context::new(&paths, &recorder, "r", "s");
+        assert!(ctx.write_file("/etc/x/y.conf", b"one", 0o640).unwrap());
+        assert!(!ctx.write_file("/etc/x/y.conf", b"one", 0o640).unwrap());
+        let created = changes(&paths);
+        assert_eq!(created.last(), Some(&Change::FileCreated { path: "/etc/x/y.conf".to_owned() }));
+        assert!(created.contains(&Change::DirectoryCreated { path: "/etc/x".to_owned() }));
+        assert!(ctx.write_file("/etc/x/y.conf", b"one", 0o600).unwrap());
+        assert_eq!(
+            changes(&paths).last(),
+            Some(&Change::ModeChanged { path: "/etc/x/y.conf".to_owned(), mode: 0o640 })
+        );
+        assert!(ctx.write_file("/etc/x/y.conf", b"two", 0o600).unwrap());
+        let Some(Change::FileReplaced { digest, mode: 0o600, .. }) = changes(&paths).pop() else { panic!() };
+        assert_eq!(fs::read(Journal::new(&paths).copy_of(&digest)).unwrap(), b"one");
+        assert!(ctx.remove_file("/etc/x/y.conf").unwrap());
+        assert!(!ctx.remove_file("/etc/x/y.conf").unwrap());
+        assert!(matches!(changes(&paths).last(), Some(Change::FileRemoved { .. })));
+        let names: Vec<_> = fs::read_dir(root.path().join("etc/x")).unwrap().collect();
+        assert!(names.is_empty(), "nothing temporary is left: {names:?}");
+    }
+
+    #[test]
+    fn a_link_gives_way_and_what_it_points_at_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let recorder = Recorder::default();
+        let ctx = Context::new(&paths, &recorder, "r", "s");
+        fs::create_dir_all(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/target"), "theirs").unwrap();
+        std::os::unix::fs::symlink("target", root.path().join("etc/link")).unwrap();
+        assert!(ctx.write_file("/etc/link", b"ours", 0o644).unwrap());
+        assert_eq!(fs::read(root.path().join("etc/target")).unwrap(), b"theirs");
+        assert_eq!(
+            changes(&paths).last(),
+            Some(&Change::LinkReplaced { path: "/etc/link".to_owned(), target: "target".to_owned() })
+        );
+        fs::create_dir(root.path().join("etc/folder")).unwrap();
+        let failure = ctx.write_file("/etc/folder", b"ours", 0o644).unwrap_err();
+        assert_eq!(failure.kind, crate::protocol::FailureKind::Conflict);
+    }
+
+    #[test]
+    fn a_full_disk_is_said_with_its_mount_point() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let failure = Failure::io("write", Path::new("/dev/shm/no/such/file"), &full);
+        assert_eq!(failure.kind, crate::protocol::FailureKind::DiskFull);
+        assert!(failure.message.contains("is full"), "{failure}");
     }
 }

@@ -214,6 +214,8 @@ pub enum FailureKind {
     Conflict,
     /// Network between hosts.
     Network,
+    /// The probe found work to do that needs secrets, and none came with the request: ask again with them.
+    NeedsSecrets,
     /// Anything else; also kinds of newer agents.
     #[serde(other)]
     Other,

@@ -30,7 +30,7 @@ pub struct TransientUnit {
     pub command: String,
     /// Arguments, never secrets.
     pub args: Vec<String>,
-    /// Environment beside PATH, HOME and LC_ALL, never secrets.
+    /// Environment beside `PATH`, `HOME` and `LC_ALL`, never secrets.
     pub environment: BTreeMap<String, String>,
     /// Time after which the unit is stopped.
     pub timeout: Duration,
@@ -123,6 +123,11 @@ pub fn run(ctx: &Context<'_>, unit: &TransientUnit) -> Result<Finished, Failure>
     Err(Failure::new(FailureKind::Command, format!("`{line}` {}", end.ended()))
         .log(last_lines(log.as_bytes()))
         .hint(format!("its whole output is in {} on the host", session.log_path)))
+}
+
+/// Whether a unit that an earlier session started still runs.
+pub fn is_running(ctx: &Context<'_>, unit: &TransientUnit) -> Result<bool, Failure> {
+    Ok(Session::new(ctx, unit)?.show()?.running())
 }
 
 struct Session<'a> {
@@ -257,7 +262,7 @@ fn unit_stem(unit: &TransientUnit) -> String {
         identity.push_str(arg);
     }
     for (name, value) in &unit.environment {
-        identity.push_str(&format!("\0\0{name}={value}"));
+        identity.extend(["\0\0", name, "=", value]);
     }
     let digest = digest_of(identity.as_bytes());
     let hash: String = digest.trim_start_matches("sha256:").chars().take(8).collect();
@@ -284,3 +289,6 @@ fn tail(path: &Path, limit: u64) -> String {
     // A log that is not there yet is an empty one.
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

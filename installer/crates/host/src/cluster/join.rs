@@ -30,6 +30,8 @@ const SHARED: [&str; 8] = [
     "etcd/ca.key",
 ];
 const PKI: &str = "/etc/kubernetes/pki";
+/// Made by kubelet when the cluster has signed its request.
+const KUBELET_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const DISCOVERY_NAME: &str = "discovery.conf";
 const DISCOVERY_PATH: &str = "/run/sealift/discovery.conf";
 /// How long a join may take to begin.
@@ -149,21 +151,21 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
     }
 }
 
-/// A joined host has kubelet's credentials, and the cluster knows it under its name.
+/// A joined host has kubelet's configuration and the certificate that the cluster gave it; a master also has an API
+/// server that knows it.
 fn has_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
-    if !exists(ctx, KUBELET_CONF) || !exists(ctx, "/var/lib/kubelet/config.yaml") {
+    let mut traces = vec![KUBELET_CONF, "/var/lib/kubelet/config.yaml", KUBELET_CERTIFICATE];
+    if join.control_plane {
+        traces.extend([ADMIN_CONF, "/etc/kubernetes/manifests/kube-apiserver.yaml"]);
+    }
+    if !traces.iter().all(|path| exists(ctx, path)) {
         return Ok(false);
     }
-    let kubeconfig = if join.control_plane { ADMIN_CONF } else { KUBELET_CONF };
-    if !exists(ctx, kubeconfig) {
-        return Ok(false);
-    }
-    if join.control_plane && !exists(ctx, "/etc/kubernetes/manifests/kube-apiserver.yaml") {
-        return Ok(false);
+    if !join.control_plane {
+        return Ok(true);
     }
     let args = ["get", "node", &join.node, "--output=name", "--request-timeout=10s"];
-    let finished =
-        ctx.run_to_end(kubectl::command_with(kubeconfig, &args).timeout(Duration::from_secs(20)))?;
+    let finished = ctx.run_to_end(kubectl::command(&args).timeout(Duration::from_secs(20)))?;
     Ok(finished.success())
 }
 

@@ -1,0 +1,243 @@
+//! The agent's loop: reads requests, answers each, and says something at least every second while at it.
+//!
+//! The agent lives as long as its input: when the seat goes, the loop ends; when the seat goes during a request,
+//! the heartbeat notices and [`Context::still_wanted`] ends the operation.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroize;
+
+use crate::context::{BlobChannel, Context, Reporter};
+use crate::lock::{self, RunLock};
+use crate::paths::Paths;
+use crate::protocol::{
+    BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, read_frame, write_json,
+};
+use crate::{apply, cluster, facts};
+
+/// How often the ticker looks.
+const TICK: Duration = Duration::from_millis(250);
+/// Longest silence during a request.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Serves one seat on this machine until its input ends or it says `Bye`.
+pub fn serve(input: impl Read, output: impl Write + Send) -> io::Result<()> {
+    serve_on(&Paths::system(), input, output)
+}
+
+/// Serves one seat on the host below `paths`.
+pub fn serve_on(paths: &Paths, mut input: impl Read, output: impl Write + Send) -> io::Result<()> {
+    let outbox = Outbox::new(output);
+    outbox.open()?;
+    std::thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel();
+        let ticker = &outbox;
+        scope.spawn(move || ticker.tick(&stopped));
+        let result = Session { paths, outbox: &outbox, lock: None }.requests(&mut input);
+        drop(stop);
+        result
+    })
+}
+
+struct Session<'a, W> {
+    paths: &'a Paths,
+    outbox: &'a Outbox<W>,
+    lock: Option<RunLock>,
+}
+
+impl<W: Write + Send> Session<'_, W> {
+    fn requests(mut self, input: &mut impl Read) -> io::Result<()> {
+        loop {
+            let mut body = match read_frame(input) {
+                Ok(Frame::Json(body)) => body,
+                // What the seat had under way when a request for blobs failed.
+                Ok(Frame::Data(_)) => continue,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let request = serde_json::from_slice::<Request>(&body);
+            // It may have held secrets.
+            body.zeroize();
+            let reply = match request {
+                Ok(Request::Bye) => return self.outbox.finish(&Reply::Done(Box::new(Response::Ok))),
+                Ok(request) => self.answer(request, input),
+                Err(error) => Reply::Failed(
+                    Failure::other(
+                        "the agent does not understand the request: seat and agent differ in version",
+                    )
+                    .because(&error),
+                ),
+            };
+            self.outbox.finish(&reply)?;
+        }
+    }
+
+    /// Answers a request; a panic becomes a failure of that request.
+    fn answer(&mut self, request: Request, input: &mut impl Read) -> Reply {
+        self.outbox.begin();
+        let answered = catch_unwind(AssertUnwindSafe(|| self.respond(request, input)));
+        match answered {
+            Ok(Ok(response)) => Reply::Done(Box::new(response)),
+            Ok(Err(failure)) => Reply::Failed(failure),
+            Err(panic) => {
+                let failure = Failure::other("the agent broke down; this is a defect of the installer");
+                let said = panic.downcast_ref::<String>().cloned();
+                let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+                Reply::Failed(said.into_iter().fold(failure, Failure::cause))
+            }
+        }
+    }
+
+    fn respond(&mut self, request: Request, input: &mut impl Read) -> Result<Response, Failure> {
+        let plain = Context::new(self.paths, self.outbox, "", "");
+        match request {
+            Request::Probe(options) => Ok(Response::Facts(Box::new(facts::probe(&plain, &options)))),
+            Request::Lock { owner, run } => {
+                // Let go first: two locks of one process would stand in each other's way.
+                self.lock = None;
+                self.lock = Some(lock::take(&plain, &owner, &run)?);
+                Ok(Response::Ok)
+            }
+            Request::Apply { run, step, operation, secrets } => {
+                if self.lock.as_ref().is_none_or(|lock| lock.run() != run) {
+                    return Err(Failure::new(
+                        FailureKind::Conflict,
+                        "this session does not hold the host's lock",
+                    ));
+                }
+                let channel = Channel { input: RefCell::new(input), outbox: self.outbox };
+                let ctx = Context::new(self.paths, self.outbox, &run, &step).with_blobs(&channel);
+                apply::apply(&ctx, &operation, &secrets).map(Response::Outcome)
+            }
+            Request::Export { set, address } => {
+                apply::export(&plain, set, &address).map(|files| Response::Secrets { files })
+            }
+            Request::ClusterState => cluster::state(&plain).map(Response::ClusterState),
+            Request::Bye => Ok(Response::Ok),
+        }
+    }
+}
+
+/// Blobs from the seat, over the session's own input.
+struct Channel<'a, R, W> {
+    input: RefCell<&'a mut R>,
+    outbox: &'a Outbox<W>,
+}
+
+impl<R: Read, W: Write + Send> BlobChannel for Channel<'_, R, W> {
+    fn need(&self, needs: &[BlobNeed]) -> io::Result<()> {
+        self.outbox.send(&Reply::NeedBlobs { needs: needs.to_vec() })
+    }
+
+    fn data(&self) -> io::Result<Vec<u8>> {
+        match read_frame(&mut **self.input.borrow_mut())? {
+            Frame::Data(bytes) => Ok(bytes),
+            Frame::Json(_) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "a request came while blobs were expected"))
+            }
+        }
+    }
+}
+
+/// The way out, shared by the loop, the operations and the ticker.
+struct Outbox<W> {
+    state: Mutex<OutboxState<W>>,
+    lost: AtomicBool,
+}
+
+struct OutboxState<W> {
+    output: W,
+    /// Present during a request: what was last reported.
+    current: Option<Progress>,
+    unsent: bool,
+    sent_at: Instant,
+}
+
+impl<W: Write + Send> Outbox<W> {
+    fn new(output: W) -> Self {
+        let state = OutboxState { output, current: None, unsent: false, sent_at: Instant::now() };
+        Self { state: Mutex::new(state), lost: AtomicBool::new(false) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, OutboxState<W>> {
+        // A frame is written whole or the connection is lost, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.output.write_all(MAGIC)?;
+        state.output.flush()
+    }
+
+    fn begin(&self) {
+        let mut state = self.state();
+        state.current = Some(Progress::default());
+        state.unsent = false;
+        state.sent_at = Instant::now();
+    }
+
+    /// Ends a request: nothing is reported after its last reply.
+    fn finish(&self, reply: &Reply) -> io::Result<()> {
+        let mut state = self.state();
+        state.current = None;
+        self.write(&mut state, reply)
+    }
+
+    fn send(&self, reply: &Reply) -> io::Result<()> {
+        self.write(&mut self.state(), reply)
+    }
+
+    fn write(&self, state: &mut OutboxState<W>, reply: &Reply) -> io::Result<()> {
+        let result = write_json(&mut state.output, reply);
+        state.sent_at = Instant::now();
+        if result.is_err() {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn write_progress(&self, state: &mut OutboxState<W>) {
+        if let Some(progress) = state.current.clone() {
+            state.unsent = false;
+            // A lost connection shows in `lost`.
+            let _ = self.write(state, &Reply::Progress(progress));
+        }
+    }
+
+    /// Sends what is new four times a second, and the last progress again when there was silence.
+    fn tick(&self, stopped: &Receiver<()>) {
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
+            let mut state = self.state();
+            if state.unsent || state.sent_at.elapsed() >= SILENCE {
+                self.write_progress(&mut state);
+            }
+        }
+    }
+}
+
+impl<W: Write + Send> Reporter for Outbox<W> {
+    fn progress(&self, progress: Progress) {
+        let mut state = self.state();
+        let Some(current) = &state.current else { return };
+        let news = current.message != progress.message;
+        state.unsent |= *current != progress;
+        state.current = Some(progress);
+        if news && state.sent_at.elapsed() >= TICK {
+            self.write_progress(&mut state);
+        }
+    }
+
+    fn lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;
