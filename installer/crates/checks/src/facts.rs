@@ -58,8 +58,8 @@ pub struct Facts {
     pub claim: Option<Claim>,
     /// The service manager: `systemctl --version`'s number, 0 where systemd is not running.
     pub systemd: u32,
-    /// What could not be read: the fact's name in this JSON, a colon, the reason, e.g.
-    /// `listeners: /proc/net/tcp: permission denied`. The checks that need the fact say "error" then.
+    /// What could not be read, with the reason: `SOURCE: reason`, the source being a file, a program or the fact's
+    /// own name in this JSON. [`Facts::why_unreadable`] knows which fact comes from where.
     pub unreadable: Vec<String>,
 }
 
@@ -67,12 +67,13 @@ impl Facts {
     /// Why a fact could not be read; `None` where it was. `fact` is its name in JSON, e.g. `machineId`.
     #[must_use]
     pub fn why_unreadable(&self, fact: &str) -> Option<&str> {
-        self.unreadable.iter().find_map(|entry| {
-            let (name, reason) = entry.split_once(':').unwrap_or((entry, ""));
-            // Written by hand in many places: `machine_id`, `machineId` and `machine-id` are one.
-            let plain = |text: &str| text.trim().replace(['_', '-', ' '], "").to_lowercase();
-            (plain(name) == plain(fact)).then(|| reason.trim())
-        })
+        self.unreadable.iter().map(String::as_str).find(|entry| belongs(entry, fact))
+    }
+
+    /// What could not be read and belongs to no fact that is known here.
+    pub fn unreadable_for_unknown_reasons(&self) -> impl Iterator<Item = &str> {
+        let known = |entry: &str| SOURCES.iter().any(|(fact, _)| belongs(entry, fact));
+        self.unreadable.iter().map(String::as_str).filter(move |entry| !known(entry))
     }
 
     /// The file system behind one of the paths that were asked about.
@@ -86,6 +87,43 @@ impl Facts {
     pub fn interface_of(&self, address: IpAddr) -> Option<&Interface> {
         self.interfaces.iter().find(|interface| interface.addresses.iter().any(|net| net.addr() == address))
     }
+}
+
+/// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
+const SOURCES: [(&str, &[&str]); 24] = [
+    ("hostname", &["/proc/sys/kernel/hostname"]),
+    ("machineId", &["/etc/machine-id"]),
+    ("productUuid", &["product_uuid"]),
+    ("bootId", &["/proc/sys/kernel/random/boot_id"]),
+    ("os", &["os-release"]),
+    ("kernel", &["uname"]),
+    ("architecture", &["uname"]),
+    ("cpus", &["/proc/cpuinfo", "/sys/devices/system/cpu"]),
+    ("memoryBytes", &["/proc/meminfo"]),
+    ("swap", &["/proc/swaps"]),
+    ("cgroup", &["/sys/fs/cgroup"]),
+    ("capSysResource", &["/proc/self/status"]),
+    ("conntrackWritable", &["nf_conntrack_max"]),
+    ("disks", &["/proc/self/mountinfo", "/var/lib/", "/usr/local/bin: "]),
+    ("listeners", &["/proc/net/"]),
+    ("clock", &["adjtimex"]),
+    ("interfaces", &["`ip -j address", "program ip "]),
+    ("routes", &["`ip -4 ", "`ip -j route", "program ip "]),
+    // Of its own: a host whose kernel has no IPv6 refuses the question.
+    ("routes6", &["`ip -6 "]),
+    ("nameservers", &["/etc/resolv.conf"]),
+    ("modules", &["/proc/modules"]),
+    ("leftovers", &["systemctl list-unit-files"]),
+    ("claim", &["host.json"]),
+    ("systemd", &["systemctl --version", "program systemctl "]),
+];
+
+fn belongs(entry: &str, fact: &str) -> bool {
+    let name = entry.split(':').next().unwrap_or_default();
+    // Named by hand: `machine_id`, `machineId` and `machine-id` are one.
+    let plain = |text: &str| text.trim().replace(['_', '-', ' '], "").to_lowercase();
+    let mut sources = SOURCES.iter().filter(|(known, _)| *known == fact).flat_map(|(_, sources)| *sources);
+    plain(name) == plain(fact) || sources.any(|source| entry.contains(source))
 }
 
 /// Operating system, from `/etc/os-release`.

@@ -1,1 +1,29 @@
-//! Facts to findings.
+//! Facts to findings: is this site fit for the install, and if not, what is in the way and what to do about it?
+//!
+//! **Purpose.** A registry of checks, each a pure function with an id, a title and a reason. All of them run, always,
+//! and all that they find is reported together, in words that a person on the site can act on.
+//!
+//! **Must not know.** How facts were measured, SSH, plans, displays, the clock of this machine. Nothing here reads,
+//! writes or waits.
+//!
+//! **Main types in order of use.**
+//! 1. [`facts::Facts`]: what the agent measured on one host. [`PATHS`] and [`MODULES`] say what to ask it about.
+//! 2. [`CheckInput`]: site, bundle document, facts of every host, and the [`Requirements`] that follow from them.
+//! 3. [`run`]: one [`Finding`] per check and host; [`catalogue`] lists the checks themselves.
+//! 4. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts.
+//!
+//! **Rules.** A check that could not see what it needs says *error*, and one whose host was not measured says
+//! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks. A host that an
+//! earlier run of ours holds for this very site is not in its own way: its ports, its disk use and its files are ours.
+
+mod catalogue;
+pub mod facts;
+mod finding;
+mod requirements;
+mod run;
+mod text;
+
+pub use catalogue::{Check, Severity, catalogue, check};
+pub use finding::{Finding, Group, State, Summary};
+pub use requirements::{DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds};
+pub use run::{CheckInput, blocking, run};

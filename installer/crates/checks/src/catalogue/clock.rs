@@ -1,0 +1,108 @@
+//! Clocks, compared with each other.
+
+use super::{Check, HostInput, Peer, PeerVerdicts, Scope, Severity, Verdict};
+use crate::finding::Group;
+use crate::text::span;
+
+/// Offset from the other hosts from which on the install is refused, milliseconds.
+const FAIL: u64 = 30_000;
+/// Offset from which on there is a warning, milliseconds.
+const WARN: u64 = 2_000;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "clock.skew",
+        title: "Clock",
+        why: "certificates made on one host are not valid yet, or no longer, on a host with another time; the database and the logs suffer too.",
+        group: Group::Time,
+        severity: Severity::Block,
+        facts: &["clock"],
+        scope: Scope::Peers(skew),
+    },
+    Check {
+        id: "time.synchronised",
+        title: "Time source",
+        why: "clocks that nothing keeps in time drift apart within weeks.",
+        group: Group::Time,
+        severity: Severity::Advice,
+        facts: &["clock"],
+        scope: Scope::Host(synchronised),
+    },
+];
+
+fn skew<'a>(peers: &[Peer<'a>]) -> PeerVerdicts<'a> {
+    let against = match peers {
+        [] => return Vec::new(),
+        [one] => return vec![(Some(one.host), alone(one.facts.clock.skew_millis))],
+        [_, _] => "the other host".to_owned(),
+        _ => format!("the middle of all {} hosts", peers.len()),
+    };
+    let mut skews: Vec<i64> = peers.iter().map(|peer| peer.facts.clock.skew_millis).collect();
+    let judge = |peer: &Peer<'a>, reference: i64| {
+        let verdict = offset(peer, peer.facts.clock.skew_millis.saturating_sub(reference), &against);
+        (Some(peer.host), verdict)
+    };
+    // Of two clocks nobody can tell which one is wrong: each is held against the other.
+    if let [a, b] = peers {
+        return vec![judge(a, skews[1]), judge(b, skews[0])];
+    }
+    skews.sort_unstable();
+    let middle = skews.len() / 2;
+    let median =
+        if skews.len() % 2 == 1 { skews[middle] } else { i64::midpoint(skews[middle - 1], skews[middle]) };
+    let mut verdicts: Vec<_> = peers.iter().map(|peer| judge(peer, median)).collect();
+    if median.unsigned_abs() >= FAIL {
+        let seat = alone(median);
+        verdicts
+            .push((None, Verdict { measured: format!("the hosts' clocks are {}", seat.measured), ..seat }));
+    }
+    verdicts
+}
+
+fn limit() -> String {
+    format!("{} or less apart (warning from {} on)", span(FAIL), span(WARN))
+}
+
+fn words(offset: i64, against: &str) -> String {
+    let direction = if offset < 0 { "behind" } else { "ahead of" };
+    format!("{} {direction} {against}", span(offset.unsigned_abs()))
+}
+
+fn offset(peer: &Peer<'_>, offset: i64, against: &str) -> Verdict {
+    let measured = words(offset, against);
+    let remedy = if against == "the other host" {
+        "find out which of the two is wrong, set its clock and give both one time source (chrony or systemd-timesyncd)".to_owned()
+    } else {
+        format!(
+            "set the clock of {}, give it the time source of the others (chrony or systemd-timesyncd), then check again",
+            peer.host.name
+        )
+    };
+    match offset.unsigned_abs() {
+        FAIL.. => Verdict::fail(measured, remedy),
+        WARN.. => Verdict::warn(measured, remedy),
+        _ => Verdict::pass(measured),
+    }
+    .limit(limit())
+}
+
+/// Against the seat's clock, which the cluster does not depend on.
+fn alone(offset: i64) -> Verdict {
+    let measured = words(offset, "the clock of the machine that runs the installer");
+    match offset.unsigned_abs() {
+        FAIL.. => {
+            Verdict::warn(measured, "find out which clock is wrong and set it; the times in reports differ")
+                .limit(limit())
+        }
+        _ => Verdict::pass(measured),
+    }
+}
+
+fn synchronised(input: &HostInput<'_>) -> Verdict {
+    if input.facts.clock.synchronised {
+        Verdict::pass("something keeps the clock in time")
+    } else {
+        let remedy = "give all hosts one time source: chrony or systemd-timesyncd with a server of the site, or one of the masters";
+        Verdict::warn("nothing keeps the clock in time", remedy).limit("synchronised")
+    }
+}

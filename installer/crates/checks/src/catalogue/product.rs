@@ -1,0 +1,130 @@
+//! Answers that the product needs, and risks that somebody accepted: profile and bundle alone.
+
+use std::collections::BTreeSet;
+
+use sealift_profile::nearest;
+
+use super::{Check, Scope, Severity, Verdict, catalogue, check};
+use crate::finding::Group;
+use crate::run::CheckInput;
+use crate::text::list;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "product.settings",
+        title: "Answers to the product's questions",
+        why: "the product cannot be set up with an answer missing, and an answer that nobody asked for is usually misspelt.",
+        group: Group::Product,
+        severity: Severity::Stop,
+        facts: &[],
+        scope: Scope::Site(settings),
+    },
+    Check {
+        id: "product.secrets",
+        title: "The product's secrets",
+        why: "the product cannot start without them.",
+        group: Group::Product,
+        severity: Severity::Stop,
+        facts: &[],
+        scope: Scope::Site(secrets),
+    },
+    Check {
+        id: "risks.known",
+        title: "Accepted risks",
+        why: "an acceptance that fits no check accepts nothing, and whoever signed it believes otherwise.",
+        group: Group::Product,
+        severity: Severity::Stop,
+        facts: &[],
+        scope: Scope::Site(risks),
+    },
+];
+
+/// `a` (did you mean `b`?).
+fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known)
+        .map_or_else(|| format!("`{name}`"), |near| format!("`{name}` (did you mean `{near}`?)"))
+}
+
+fn settings(input: &CheckInput<'_>) -> Verdict {
+    let (asked, answers) = (&input.document.settings, &input.site.product.settings);
+    let unknown: Vec<String> = answers
+        .keys()
+        .filter(|name| !asked.contains_key(*name))
+        .map(|name| misspelt(name, asked.keys().map(String::as_str)))
+        .collect();
+    let open: Vec<String> = asked
+        .iter()
+        .filter(|(name, setting)| setting.default.is_none() && !answers.contains_key(*name))
+        .map(|(name, setting)| format!("`{name}` ({})", setting.description))
+        .collect();
+    let title = &input.document.product.title;
+    let mut measured = Vec::new();
+    let mut remedy = Vec::new();
+    if !open.is_empty() {
+        measured.push(format!("no answer to {}", list(&open)));
+        remedy.push("answer them under product.settings");
+    }
+    if !unknown.is_empty() {
+        measured.push(format!("{title} does not ask for {}", list(&unknown)));
+        remedy.push("correct the names under product.settings, or take them out");
+    }
+    if measured.is_empty() {
+        Verdict::pass(format!("{} questions, {} answered by the site", asked.len(), answers.len()))
+    } else {
+        Verdict::fail(measured.join("; "), remedy.join("; "))
+    }
+}
+
+fn secrets(input: &CheckInput<'_>) -> Verdict {
+    let asked: BTreeSet<&str> = input
+        .document
+        .secrets
+        .iter()
+        .flat_map(|secret| secret.from_site.values())
+        .map(String::as_str)
+        .collect();
+    let given = &input.site.product.secrets;
+    let open: Vec<String> =
+        asked.iter().filter(|name| !given.contains_key(**name)).map(|name| format!("`{name}`")).collect();
+    let unknown: Vec<String> = given
+        .keys()
+        .filter(|name| !asked.contains(name.as_str()))
+        .map(|name| misspelt(name, asked.iter().copied()))
+        .collect();
+    let title = &input.document.product.title;
+    if !open.is_empty() {
+        let also = if unknown.is_empty() {
+            String::new()
+        } else {
+            format!("; {title} does not ask for {}", list(&unknown))
+        };
+        let remedy = "say under product.secrets where each of them is: {file: …}, {env: …} or {prompt: …}";
+        Verdict::fail(format!("{} missing{also}", list(&open)), remedy)
+    } else if !unknown.is_empty() {
+        let remedy = "correct the names under product.secrets, or take them out";
+        Verdict::fail(format!("{title} does not ask for {}", list(&unknown)), remedy)
+    } else {
+        Verdict::pass(format!("{} of {} named", asked.len(), asked.len()))
+    }
+}
+
+fn risks(input: &CheckInput<'_>) -> Verdict {
+    let mut wrong = Vec::new();
+    for risk in &input.site.accepted_risks {
+        match check(&risk.check) {
+            None => {
+                let known = misspelt(&risk.check, catalogue().iter().map(|check| check.id));
+                wrong.push(format!("there is no check {known}"));
+            }
+            Some(check) if check.severity == Severity::Stop => {
+                wrong.push(format!("`{}` cannot be accepted: nothing works without it", check.id));
+            }
+            Some(_) => {}
+        }
+    }
+    if wrong.is_empty() {
+        Verdict::pass(format!("{} accepted", input.site.accepted_risks.len()))
+    } else {
+        Verdict::fail(list(&wrong), "correct the ids under acceptedRisks, or take them out")
+    }
+}

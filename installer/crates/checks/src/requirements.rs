@@ -1,0 +1,212 @@
+//! What a host must have, by role. Figures follow from the bundle's own byte counts wherever they can.
+//!
+//! Disk formulas, all in bytes, per path:
+//!
+//! | path | master | worker |
+//! | --- | --- | --- |
+//! | `/var/lib/sealift` | every blob of the bundle (each master serves them all) + [`PROGRAM`] | blobs of the worker's files + [`PROGRAM`] |
+//! | `/usr/local/bin` | files of the role, unpacked (also those for `/opt/cni/bin`, which is on the same file system on any host that was set up by hand) | the same |
+//! | `/var/lib/containerd` | images of the role × [`UNPACKED`] + [`WRITABLE`] | the same |
+//! | `/var/lib/kubelet` | [`KUBELET`] | the same |
+//! | `/var/lib/etcd` | [`ETCD`] | none |
+//!
+//! Paths on one file system are summed.
+
+use std::collections::BTreeSet;
+
+use sealift_bundle::document::{BundleDocument, Role};
+use sealift_profile::{HostRole, Site};
+
+/// Paths that the agent must measure for the checks.
+pub const PATHS: [&str; 5] = [STORE, CONTAINERD, KUBELET_DIR, ETCD_DIR, BINARIES];
+/// Kernel modules that the agent must look for.
+pub const MODULES: [&str; 4] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan"];
+
+pub(crate) const STORE: &str = "/var/lib/sealift";
+pub(crate) const CONTAINERD: &str = "/var/lib/containerd";
+pub(crate) const KUBELET_DIR: &str = "/var/lib/kubelet";
+pub(crate) const ETCD_DIR: &str = "/var/lib/etcd";
+pub(crate) const BINARIES: &str = "/usr/local/bin";
+
+/// Our own program, twice while it is replaced, and our logs and journals, bytes.
+pub const PROGRAM: u64 = 200_000_000;
+/// An image's blobs are kept as they are (1) and unpacked (3: layers shrink to about a third when compressed).
+pub const UNPACKED: u64 = 4;
+/// What containers write into their own layers, bytes.
+pub const WRITABLE: u64 = 1_000_000_000;
+/// Volumes in memory's place, pod logs and plugin sockets, bytes.
+pub const KUBELET: u64 = 1_000_000_000;
+/// etcd's default quota (2 GiB), its write-ahead log and a snapshot in the making, bytes.
+pub const ETCD: u64 = 3_000_000_000;
+
+/// Least kernel version: kube-proxy's nftables mode needs it.
+pub const KERNEL: (u32, u32) = (5, 13);
+/// Kernel version from which on nothing is said.
+pub const KERNEL_GOOD: (u32, u32) = (5, 15);
+/// Least systemd version.
+pub const SYSTEMD: u32 = 245;
+
+/// UDP port of flannel's VXLAN.
+const VXLAN: u16 = 8472;
+
+/// What hosts must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirements {
+    /// For masters.
+    pub masters: RoleNeeds,
+    /// For workers.
+    pub workers: RoleNeeds,
+    /// Least kernel version (major, minor).
+    pub kernel: (u32, u32),
+    /// Kernel version (major, minor) below which there is a warning.
+    pub kernel_good: (u32, u32),
+    /// Least systemd version.
+    pub systemd: u32,
+    /// Kernel modules.
+    pub modules: Vec<String>,
+}
+
+/// What hosts of one role must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleNeeds {
+    /// Processors.
+    pub cpus: u32,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+    /// Free space by path.
+    pub disks: Vec<DiskNeed>,
+    /// Ports that must be free.
+    pub ports: Vec<PortNeed>,
+}
+
+/// Free space that a path must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskNeed {
+    /// One of [`PATHS`].
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// What it is for, in words.
+    pub holds: &'static str,
+}
+
+/// A port that must be free.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortNeed {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+    /// Who will listen there, in words.
+    pub listener: &'static str,
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// `tcp` or `udp`, as facts have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+impl Requirements {
+    /// What this bundle needs on this site.
+    #[must_use]
+    pub fn new(site: &Site, document: &BundleDocument) -> Self {
+        Self {
+            masters: RoleNeeds {
+                cpus: 2,
+                memory_bytes: 1700 << 20,
+                disks: disks(document, Role::ControlPlane),
+                ports: ports(site, HostRole::ControlPlane),
+            },
+            workers: RoleNeeds {
+                cpus: 1,
+                memory_bytes: 1 << 30,
+                disks: disks(document, Role::Worker),
+                ports: ports(site, HostRole::Worker),
+            },
+            kernel: KERNEL,
+            kernel_good: KERNEL_GOOD,
+            systemd: SYSTEMD,
+            modules: MODULES.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// What hosts of a role must have.
+    #[must_use]
+    pub fn of(&self, role: HostRole) -> &RoleNeeds {
+        match role {
+            HostRole::ControlPlane => &self.masters,
+            HostRole::Worker => &self.workers,
+        }
+    }
+}
+
+fn disks(document: &BundleDocument, role: Role) -> Vec<DiskNeed> {
+    let files = || document.files.iter().filter(|file| file.roles.contains(&role));
+    let all_blobs: u64 = document.blobs.iter().map(|blob| blob.size).sum();
+    let need = |path: &str, bytes, holds| DiskNeed { path: path.to_owned(), bytes, holds };
+    let mut needs = vec![
+        match role {
+            Role::ControlPlane => {
+                need(STORE, all_blobs + PROGRAM, "the whole bundle, served to the other hosts")
+            }
+            Role::Worker => {
+                let blobs: u64 = files().map(|file| file.size).sum();
+                need(STORE, blobs + PROGRAM, "the installer and the packed binaries")
+            }
+        },
+        need(BINARIES, files().map(|file| file.plain_size).sum(), "the cluster's binaries"),
+        need(CONTAINERD, image_bytes(document, role) * UNPACKED + WRITABLE, "images, packed and unpacked"),
+        need(KUBELET_DIR, KUBELET, "pods' own files"),
+    ];
+    if role == Role::ControlPlane {
+        needs.push(need(ETCD_DIR, ETCD, "the cluster's database"));
+    }
+    needs
+}
+
+/// Bytes of the images that hosts of this role preload; a blob that two images share counts once.
+fn image_bytes(document: &BundleDocument, role: Role) -> u64 {
+    let images = document.images.iter().filter(|image| image.roles.contains(&role));
+    let wanted: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
+    document.blobs.iter().filter(|blob| wanted.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
+}
+
+fn ports(site: &Site, role: HostRole) -> Vec<PortNeed> {
+    let tcp = |port, listener| PortNeed { protocol: Protocol::Tcp, port, listener };
+    let mut ports = vec![
+        tcp(10248, "the kubelet's health"),
+        tcp(10249, "kube-proxy's metrics"),
+        tcp(10250, "the kubelet"),
+        tcp(10256, "kube-proxy's health"),
+        PortNeed { protocol: Protocol::Udp, port: VXLAN, listener: "the pod network (VXLAN)" },
+    ];
+    match role {
+        HostRole::ControlPlane => ports.extend([
+            tcp(site.cluster.endpoint_port, "the API server"),
+            tcp(2379, "etcd"),
+            tcp(2380, "etcd's members among themselves"),
+            tcp(2381, "etcd's metrics"),
+            tcp(10257, "the controller manager"),
+            tcp(10259, "the scheduler"),
+            tcp(site.cluster.registry_port, "the registry"),
+        ]),
+        HostRole::Worker => ports.push(tcp(site.cluster.endpoint_port, "the load balancer")),
+    }
+    ports.sort_by_key(|need| need.port);
+    ports
+}

@@ -1,0 +1,201 @@
+//! A site where all is well: three masters, two workers, a small bundle, hosts as a probe would describe them.
+
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::collections::BTreeMap;
+
+use sealift_bundle::document::BundleDocument;
+use sealift_checks::facts::{
+    CgroupVersion, Claim, Clock, Facts, Interface, Listener, Module, ModuleState, Os, PathDisk, Route,
+};
+use sealift_checks::{CheckInput, Finding, MODULES, PATHS, run};
+use sealift_profile::{HostRole, Site};
+use serde_json::json;
+
+pub const GB: u64 = 1_000_000_000;
+
+#[derive(Clone)]
+pub struct World {
+    pub site: Site,
+    pub document: BundleDocument,
+    pub facts: BTreeMap<String, Facts>,
+}
+
+impl World {
+    pub fn healthy() -> Self {
+        let site = site();
+        let facts = site.hosts.iter().enumerate();
+        let facts =
+            facts.map(|(i, host)| (host.name.clone(), host_facts(i, &host.name, &host.address.to_string())));
+        Self { facts: facts.collect(), document: document(), site }
+    }
+
+    pub fn host(&mut self, name: &str) -> &mut Facts {
+        self.facts.get_mut(name).unwrap()
+    }
+
+    pub fn every_host(&mut self, change: impl Fn(&mut Facts)) {
+        self.facts.values_mut().for_each(change);
+    }
+
+    /// As after an install: claimed, ports held, networks of the cluster there.
+    pub fn installed(mut self) -> Self {
+        for host in &self.site.hosts {
+            let facts = self.facts.get_mut(&host.name).unwrap();
+            facts.claim = Some(Claim { site: self.site.metadata.name.clone(), host: host.name.clone() });
+            facts.leftovers = vec![leftover("/etc/kubernetes", "Kubernetes configuration")];
+            facts.listeners.extend([tcp(10250, "kubelet", "kubelet.service"), tcp(10249, "kube-proxy", "")]);
+            facts.listeners.push(Listener { protocol: "udp".into(), ..tcp(8472, "", "") });
+            match host.role {
+                HostRole::ControlPlane => facts.listeners.extend([
+                    tcp(6443, "kube-apiserver", ""),
+                    tcp(2379, "etcd", ""),
+                    tcp(10257, "kube-controller-manager", ""),
+                    tcp(10259, "kube-scheduler", ""),
+                    tcp(5443, "installer", "sealift-registry.service"),
+                ]),
+                HostRole::Worker => facts.listeners.push(tcp(6443, "haproxy", "")),
+            }
+            facts.interfaces.push(interface("cni0", "0a:00:00:00:00:01", &["10.244.0.1/24"]));
+            facts.routes.push(route("10.244.1.0/24", "flannel.1"));
+        }
+        self
+    }
+
+    pub fn findings(&self) -> Vec<Finding> {
+        run(&CheckInput::new(&self.site, &self.document, &self.facts))
+    }
+}
+
+fn site() -> Site {
+    let key = "SHA256:Zx1pQm0vZx1pQm0vZx1pQm0vZx1pQm0vZx1pQm0vZx1";
+    let host = |name: &str, address: &str, role: &str| json!({"name": name, "address": address, "role": role, "hostKey": key});
+    serde_json::from_value(json!({
+        "apiVersion": "sealift/v1",
+        "kind": "Site",
+        "metadata": {"name": "harbin-plant"},
+        "access": {"user": "ops", "password": {"env": "OPS_PASSWORD"}},
+        "hosts": [
+            host("m1", "10.20.0.11", "control-plane"),
+            host("m2", "10.20.0.12", "control-plane"),
+            host("m3", "10.20.0.13", "control-plane"),
+            host("w1", "10.20.0.21", "worker"),
+            host("w2", "10.20.0.22", "worker"),
+        ],
+        "product": {"settings": {"greeting": "hello"}, "secrets": {"adminPassword": {"env": "ADMIN"}}},
+    }))
+    .unwrap()
+}
+
+fn document() -> BundleDocument {
+    let digest = |n: u8| format!("sha256:{}", format!("{n:02x}").repeat(32));
+    let image = |name: &str, roles: &[&str], blobs: &[u8]| {
+        let blobs: Vec<_> = blobs.iter().map(|n| digest(*n)).collect();
+        json!({"name": name, "digest": blobs[0], "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 1, "roles": roles, "blobs": blobs})
+    };
+    let file = |name: &str, roles: &[&str], n: u8, size: u64, plain: u64| json!({"name": name, "version": "v1.36.3", "path": format!("/usr/local/bin/{name}"), "mode": 493, "roles": roles, "manifest": digest(200), "digest": digest(n), "size": size, "plainDigest": digest(n + 100), "plainSize": plain});
+    let (both, masters, workers) = (["control-plane", "worker"], ["control-plane"], ["worker"]);
+    let blob = |n: u8, size: u64| json!({"digest": digest(n), "size": size});
+    serde_json::from_value(json!({
+        "apiVersion": "sealift/v1",
+        "kind": "Bundle",
+        "product": {"name": "orders", "title": "Orders", "version": "4.2.0", "serial": 17},
+        "kubernetes": {"version": "v1.36.3", "pauseImage": "p", "etcdImage": "e", "loadBalancerImage": "h"},
+        "platforms": ["linux/amd64"],
+        "images": [
+            image("registry.k8s.io/kube-apiserver:v1.36.3", &masters, &[1, 2]),
+            image("registry.k8s.io/kube-proxy:v1.36.3", &both, &[3, 2]),
+            image("docker.io/library/postgres:15", &workers, &[4, 2]),
+        ],
+        "files": [
+            file("kubelet", &both, 10, 20_000_000, 60_000_000),
+            file("kubectl", &masters, 11, 18_000_000, 55_000_000),
+        ],
+        "charts": [],
+        "components": [],
+        "secrets": [{"component": "orders", "name": "admin", "fromSite": {"password": "adminPassword"}}],
+        "settings": {
+            "greeting": {"description": "the first line of the page", "default": "welcome"},
+            "siteTitle": {"description": "the name of the site", "default": "Orders"},
+        },
+        "blobs": [
+            blob(1, 30_000_000), blob(2, 50_000_000), blob(3, 40_000_000), blob(4, 150_000_000),
+            blob(10, 20_000_000), blob(11, 18_000_000),
+        ],
+    }))
+    .unwrap()
+}
+
+fn host_facts(i: usize, name: &str, address: &str) -> Facts {
+    let disk = |path: &&str| {
+        let (mount_point, device) = match *path {
+            "/var/lib/etcd" => ("/var/lib/etcd", "/dev/sdb1"),
+            _ => ("/", "/dev/sda2"),
+        };
+        PathDisk {
+            path: (*path).to_owned(),
+            mount_point: mount_point.to_owned(),
+            device: device.to_owned(),
+            file_system: "ext4".to_owned(),
+            total_bytes: 100 * GB,
+            available_bytes: 80 * GB,
+        }
+    };
+    Facts {
+        hostname: name.to_owned(),
+        machine_id: format!("{i:032x}"),
+        product_uuid: format!("4c4c4544-0000-0000-0000-{i:012x}"),
+        boot_id: format!("b{i}"),
+        os: Os { id: "debian".into(), version: "12".into(), name: "Debian GNU/Linux 12 (bookworm)".into() },
+        kernel: "6.1.0-28-amd64".into(),
+        architecture: "x86_64".into(),
+        cpus: 8,
+        memory_bytes: 32 << 30,
+        swap: Vec::new(),
+        cgroup: CgroupVersion::V2,
+        cap_sys_resource: true,
+        conntrack_writable: true,
+        disks: PATHS.iter().map(disk).collect(),
+        listeners: vec![tcp(22, "sshd", "ssh.service")],
+        clock: Clock { skew_millis: 40, unix_millis: 1_795_000_000_000, synchronised: true },
+        interfaces: vec![
+            interface("lo", "", &["127.0.0.1/8"]),
+            interface("eth0", &format!("52:54:00:00:00:{i:02x}"), &[&format!("{address}/24")]),
+        ],
+        routes: vec![route("0.0.0.0/0", "eth0"), route("10.20.0.0/24", "eth0")],
+        nameservers: Vec::new(),
+        modules: MODULES.iter().map(|name| module(name, ModuleState::Loaded)).collect(),
+        leftovers: Vec::new(),
+        claim: None,
+        systemd: 252,
+        unreadable: Vec::new(),
+    }
+}
+
+pub fn module(name: &str, state: ModuleState) -> Module {
+    Module { name: name.to_owned(), state }
+}
+
+pub fn tcp(port: u16, process: &str, unit: &str) -> Listener {
+    Listener {
+        protocol: "tcp".into(),
+        address: "0.0.0.0".parse().unwrap(),
+        port,
+        process: process.to_owned(),
+        unit: unit.to_owned(),
+    }
+}
+
+pub fn interface(name: &str, mac: &str, addresses: &[&str]) -> Interface {
+    let addresses = addresses.iter().map(|net| net.parse().unwrap()).collect();
+    Interface { name: name.to_owned(), mac: mac.to_owned(), mtu: 1500, up: true, addresses }
+}
+
+pub fn route(destination: &str, interface: &str) -> Route {
+    let gateway = (destination == "0.0.0.0/0").then(|| "10.20.0.1".parse().unwrap());
+    Route { destination: destination.parse().unwrap(), gateway, interface: interface.to_owned() }
+}
+
+pub fn leftover(path: &str, what: &str) -> sealift_checks::facts::Leftover {
+    sealift_checks::facts::Leftover { path: path.to_owned(), what: what.to_owned() }
+}
