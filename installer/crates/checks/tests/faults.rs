@@ -1,6 +1,6 @@
 //! For every check, a world that makes it speak up; and the words it uses.
 
-#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 mod world;
 

@@ -1,6 +1,6 @@
 //! The rules that hold for all checks.
 
-#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 mod world;
 

@@ -8,7 +8,7 @@
 //!
 //! **Main types in order of use.**
 //! 1. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
-//! 2. [`Site`] with its helpers [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
+//! 2. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
 //! 3. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets.
 //! 4. [`schema()`]: the JSON Schema of the file, generated from the types.
 //!

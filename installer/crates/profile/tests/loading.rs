@@ -1,5 +1,5 @@
 //! Whole profiles from files: what people get for what they wrote.
-#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Generated sites: written, read again, the same; and no text makes the reader fall over.
-#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,5 +1,5 @@
 //! Secrets: fetched from where the profile says, and never in a message.
-#![allow(clippy::unwrap_used)] // a test may fall over; helpers outside of test functions are tests too
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 use std::cell::Cell;
 use std::fs::{self, Permissions};
