@@ -119,7 +119,7 @@ fn load_text(text: &str) -> Result<Site, sealift_profile::ProfileError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_written_site_is_read_as_it_was(site in site()) {
@@ -131,7 +131,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_mangled_profile_gives_findings_with_places(site in site(), at in any::<prop::sample::Index>(), junk in "[-:{}\\[\\]&*!|>'\"%@\t\n a-z]{1,6}") {
