@@ -18,8 +18,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Cache;
 use crate::failure::Failure;
 use crate::lock::Lock;
+use crate::mirrors::Mirrors;
 use crate::recipe::{self, Recipe};
-use crate::registry::{Mirrors, Patience, Registries};
+use crate::registry::{Patience, Registries};
 use crate::source::Roots;
 use lines::Lines;
 

@@ -186,7 +186,9 @@ fn of_registry(error: &RegistryError) -> Advice {
             Kind::Verification,
             Some("the registry or something before it changes content: do not use it".to_owned()),
         ),
-        RegistryError::Client { .. } => (Kind::Internal, None),
+        RegistryError::Client { .. } => {
+            usage("the system's CA certificates are needed (Debian: `apt-get install ca-certificates`)")
+        }
         RegistryError::Cache(error) => of_cache(error),
         RegistryError::Write { source, .. } => of_disk(source),
     }

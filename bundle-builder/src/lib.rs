@@ -32,6 +32,7 @@ pub mod image;
 pub mod key;
 pub mod lock;
 pub mod manifest;
+pub mod mirrors;
 pub mod pack;
 pub mod parallel;
 pub mod progress;

@@ -8,10 +8,9 @@
 //! Blobs are always asked for by range, even from byte 0: for whole blobs `oci-client` hashes by itself, and hashing
 //! twice is what a fast link would wait for.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -20,67 +19,12 @@ use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use sealift_bundle::digest::{Hasher, digest_of};
-use serde::Deserialize;
 
 use crate::cache::{Cache, CacheError, Content};
 use crate::image::ImageName;
 use crate::manifest;
+use crate::mirrors::Mirrors;
 use crate::progress::Progress;
-use crate::recipe::{self, RecipeError};
-
-/// Other places to pull from: registry name to base URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mirrors(BTreeMap<String, Base>);
-
-/// Where a registry's repositories are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Base {
-    plain: bool,
-    host: String,
-    prefix: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MirrorsFile {
-    mirrors: BTreeMap<String, String>,
-}
-
-impl Mirrors {
-    /// Reads a mirrors file: `mirrors: {registry.k8s.io: "https://mirror.example/k8s"}`.
-    pub fn load(path: &Path) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
-        let file: MirrorsFile = recipe::yaml(&text, path)?;
-        let mut findings = Vec::new();
-        let mut bases = BTreeMap::new();
-        for (registry, url) in file.mirrors {
-            match base(&url) {
-                Some(base) => drop(bases.insert(registry, base)),
-                None => {
-                    findings.push(format!("mirrors.{registry}: `{url}` must look like https://host/path"));
-                }
-            }
-        }
-        if findings.is_empty() {
-            Ok(Self(bases))
-        } else {
-            Err(RecipeError::Findings { path: path.to_owned(), findings })
-        }
-    }
-}
-
-fn base(url: &str) -> Option<Base> {
-    let (scheme, rest) = url.split_once("://")?;
-    let (host, prefix) =
-        rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), ""));
-    let plain = match scheme {
-        "http" => true,
-        "https" => false,
-        _ => return None,
-    };
-    (!host.is_empty()).then(|| Base { plain, host: host.to_owned(), prefix: prefix.to_owned() })
-}
 
 /// How often and how long to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +132,7 @@ impl Registries {
     pub fn new(mirrors: Mirrors, patience: Patience) -> Result<Self, RegistryError> {
         // An error means that another part of the program has chosen one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let plain = mirrors.0.values().filter(|base| base.plain).map(|base| base.host.clone()).collect();
+        let plain = mirrors.plain_hosts();
         let config = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(plain),
             read_timeout: Some(patience.silence),
@@ -206,13 +150,10 @@ impl Registries {
         Ok(Self { runtime, client, mirrors, patience })
     }
 
-    /// Where `image` is pulled from, for messages and provenance.
+    /// Where `image` is pulled from, for provenance.
     #[must_use]
     pub fn origin(&self, image: &ImageName) -> String {
-        match self.mirrors.0.get(image.registry()) {
-            Some(base) => format!("{}/{}", registry_of(base), self.repository(image)),
-            None => format!("https://{}/{}", image.registry(), image.repository()),
-        }
+        self.mirrors.origin(image)
     }
 
     /// The manifest or index that the tag of `image` names now, and its digest.
@@ -221,7 +162,11 @@ impl Registries {
         image: &ImageName,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, String), RegistryError> {
-        let reference = Reference::with_tag(self.host(image), self.repository(image), image.tag().to_owned());
+        let reference = Reference::with_tag(
+            self.mirrors.host(image),
+            self.mirrors.repository(image),
+            image.tag().to_owned(),
+        );
         self.manifest(image, &reference, &format!("image {image}"), progress)
     }
 
@@ -232,7 +177,11 @@ impl Registries {
         wanted: &str,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, RegistryError> {
-        let reference = Reference::with_digest(self.host(image), self.repository(image), wanted.to_owned());
+        let reference = Reference::with_digest(
+            self.mirrors.host(image),
+            self.mirrors.repository(image),
+            wanted.to_owned(),
+        );
         let what = format!("manifest {wanted} of {image}");
         self.manifest(image, &reference, &what, progress).map(|(content, _)| content)
     }
@@ -251,7 +200,11 @@ impl Registries {
             advanced(wanted.size.cast_signed());
             return Ok(());
         }
-        let reference = Reference::with_tag(self.host(image), self.repository(image), image.tag().to_owned());
+        let reference = Reference::with_tag(
+            self.mirrors.host(image),
+            self.mirrors.repository(image),
+            image.tag().to_owned(),
+        );
         let what = format!("blob {} of {image}", wanted.digest);
         let mut download = Download::open(cache.partial_path(&wanted.digest)?, wanted)?;
         advanced(download.have.cast_signed());
@@ -268,28 +221,6 @@ impl Registries {
             .flush()
             .map_err(|source| RegistryError::Write { path: download.path.clone(), source })?;
         Ok(cache.adopt_partial(&wanted.digest)?)
-    }
-
-    fn host(&self, image: &ImageName) -> String {
-        self.mirrors
-            .0
-            .get(image.registry())
-            .map_or_else(|| image.registry().to_owned(), |base| base.host.clone())
-    }
-
-    fn repository(&self, image: &ImageName) -> String {
-        match self.mirrors.0.get(image.registry()) {
-            Some(base) if !base.prefix.is_empty() => format!("{}/{}", base.prefix, image.repository()),
-            _ => image.repository().to_owned(),
-        }
-    }
-
-    /// For messages: the registry's name, and which mirror stands in for it.
-    fn registry(&self, image: &ImageName) -> String {
-        match self.mirrors.0.get(image.registry()) {
-            Some(base) => format!("{} (mirror {})", image.registry(), registry_of(base)),
-            None => image.registry().to_owned(),
-        }
     }
 
     fn manifest(
@@ -350,7 +281,7 @@ impl Registries {
                 "retry {failures} of {} in {:.1} s: {}: {what}: {}",
                 limit - 1,
                 pause.as_secs_f64(),
-                self.registry(image),
+                self.mirrors.name(image),
                 innermost(&error)
             ));
             std::thread::sleep(pause);
@@ -416,7 +347,7 @@ impl Registries {
         source: Box<dyn std::error::Error + Send + Sync>,
     ) -> Failure {
         Failure::Passing(RegistryError::Failed {
-            registry: self.registry(image),
+            registry: self.mirrors.name(image),
             what: what.to_owned(),
             tries: 1,
             source,
@@ -425,7 +356,7 @@ impl Registries {
 
     fn wrong(&self, image: &ImageName, what: &str, expected: &str, got: &str) -> RegistryError {
         RegistryError::WrongContent {
-            registry: self.registry(image),
+            registry: self.mirrors.name(image),
             what: what.to_owned(),
             expected: expected.to_owned(),
             got: got.to_owned(),
@@ -438,7 +369,7 @@ impl Registries {
         {
             return Failure::Passing(self.wrong(image, what, expected, actual));
         }
-        let (registry, what) = (self.registry(image), what.to_owned());
+        let (registry, what) = (self.mirrors.name(image), what.to_owned());
         match verdict(&error) {
             Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
             Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what }),
@@ -491,10 +422,6 @@ fn verdict(error: &OciDistributionError) -> Verdict {
         E::RequestError(_) | E::IoError(_) | E::ServerError { .. } | E::DigestError(_) => Verdict::Passing,
         _ => Verdict::Final,
     }
-}
-
-fn registry_of(base: &Base) -> String {
-    format!("{}://{}", if base.plain { "http" } else { "https" }, base.host)
 }
 
 /// The last cause of an error, in words.
@@ -573,29 +500,6 @@ impl Download {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mirrors_stand_in_for_registries() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mirrors.yaml");
-        std::fs::write(
-            &path,
-            "mirrors: {registry.k8s.io: \"http://127.0.0.1:5000/k8s/\", ghcr.io: https://m}",
-        )
-        .unwrap();
-        let mirrors = Mirrors::load(&path).unwrap();
-        let base = |plain, host: &str, prefix: &str| Base { plain, host: host.into(), prefix: prefix.into() };
-        assert_eq!(mirrors.0["registry.k8s.io"], base(true, "127.0.0.1:5000", "k8s"));
-        assert_eq!(mirrors.0["ghcr.io"], base(false, "m", ""));
-        let registries = Registries::new(mirrors, Patience::default()).unwrap();
-        let origin = |text: &str| registries.origin(&text.parse().unwrap());
-        assert_eq!(origin("registry.k8s.io/pause:3.10.2"), "http://127.0.0.1:5000/k8s/pause");
-        assert_eq!(origin("quay.io/a/b:1"), "https://quay.io/a/b");
-
-        std::fs::write(&path, "mirrors: {ghcr.io: \"127.0.0.1:5000\", quay.io: ftp://x}").unwrap();
-        let error = Mirrors::load(&path).unwrap_err();
-        assert!(matches!(error, RecipeError::Findings { findings, .. } if findings.len() == 2));
-    }
 
     #[test]
     fn only_passing_failures_are_tried_again() {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bundle_builder::cache::{Cache, Content};
 use bundle_builder::image::ImageName;
-use bundle_builder::registry::{Mirrors, Patience, Registries, RegistryError};
+use bundle_builder::mirrors::Mirrors;
+use bundle_builder::registry::{Patience, Registries, RegistryError};
 use sealift_bundle::digest::digest_of;
 use support::{FakeRegistry, Fault, Notes, noise};
 
@@ -74,7 +75,7 @@ impl Scene {
 
     fn assert_whole(&self) {
         assert_eq!(self.cache.read(&self.blob.digest).unwrap().as_deref(), Some(&*self.content));
-        assert_eq!(self.counted.load(Ordering::Relaxed), SIZE as i64);
+        assert_eq!(self.counted.load(Ordering::Relaxed), i64::try_from(SIZE).unwrap());
         assert!(!self.cache.partial_path(&self.blob.digest).unwrap().exists());
     }
 }

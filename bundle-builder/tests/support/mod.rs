@@ -69,11 +69,9 @@ impl FakeRegistry {
     /// Writes a mirrors file that leads all of `registries` here.
     pub fn mirrors(&self, folder: &Path, registries: &[&str]) -> PathBuf {
         let path = folder.join("mirrors.yaml");
-        let mut text = "mirrors:\n".to_owned();
-        for registry in registries {
-            text += &format!("  {registry}: http://{}/{registry}\n", self.address);
-        }
-        std::fs::write(&path, text).unwrap();
+        let line = |registry: &&str| format!("  {registry}: http://{}/{registry}", self.address);
+        let lines: Vec<String> = registries.iter().map(line).collect();
+        std::fs::write(&path, format!("mirrors:\n{}\n", lines.join("\n"))).unwrap();
         path
     }
 
