@@ -51,8 +51,13 @@ impl Failure {
     }
 
     pub(crate) fn of(kind: Kind, error: &(dyn Error + 'static)) -> Self {
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
-        Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
+        let mut failure = Self::new(kind, error.to_string());
+        let mut next = error.source();
+        while let Some(cause) = next {
+            failure.causes.push(cause.to_string());
+            next = cause.source();
+        }
+        failure
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

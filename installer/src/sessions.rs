@@ -136,7 +136,7 @@ impl Sessions {
     pub(crate) fn close(&self) {
         let idle = std::mem::take(&mut *guard(&self.idle));
         std::thread::scope(|scope| {
-            for mut session in idle.into_values().flatten() {
+            for session in idle.into_values().flatten() {
                 // A host that is gone by now keeps a small file in /var/tmp; nothing else can be done.
                 scope.spawn(move || drop(session.cleanup()));
             }

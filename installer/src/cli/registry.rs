@@ -26,6 +26,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { store, listen, certificate, key } = arguments;
-    sealift_registry::serve(ServeConfig { store, listen, certificate, key })
+    sealift_registry::serve(&ServeConfig { store, listen, certificate, key })
         .map_err(|error| Failure::of(Kind::Internal, &error))
 }
