@@ -104,6 +104,25 @@ pub fn folder(parent: &Path, key: &str, build: impl FnOnce(&Path) -> Result<()>)
     Ok(Cached { path, skipped: false })
 }
 
+/// Removes the results in `parent` that nobody needs any more, and what killed builders left there.
+pub fn prune(parent: &Path, needed: &dyn Fn(&str) -> bool) -> Result<()> {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let key = name.trim_start_matches(".building-").trim_start_matches('.').trim_end_matches(".lock");
+        let is_result = key == name;
+        if name.ends_with(".lock") || is_result && needed(key) {
+            continue;
+        }
+        let lock = fs::File::create(parent.join(format!(".{key}.lock")))
+            .context("cannot make a lock file in the cache")?;
+        // Whoever holds it is building just this.
+        if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
+            remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a folder with all in it; none there is fine.
 pub fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
@@ -154,6 +173,19 @@ mod tests {
         let second = folder(parent.path(), "k", |_| anyhow::bail!("built twice")).unwrap();
         assert!(second.skipped);
         assert!(second.path.join("whole").exists());
+    }
+
+    #[test]
+    fn pruning_keeps_what_is_needed_and_what_is_being_built() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["new", "old", ".building-dead", ".building-busy"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        let busy = fs::File::create(parent.path().join(".busy.lock")).unwrap();
+        rustix::fs::flock(&busy, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        prune(parent.path(), &|key| key == "new").unwrap();
+        let left = |name: &str| parent.path().join(name).exists();
+        assert_eq!(["new", "old", ".building-dead", ".building-busy"].map(left), [true, false, false, true]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
-use crate::{demo, payload, system, test};
 use crate::stage::Show;
+use crate::{demo, payload, system, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The lab, the payload, the demo and the tests that use real hosts")]
@@ -126,6 +126,15 @@ enum LabVerb {
         /// Host, such as m1
         host: String,
     },
+    /// Try the lab's promises on labs of its own, and take them down
+    Check {
+        /// Name of the lab; a second one gets `-b` behind it
+        #[arg(long, default_value = "check")]
+        name: String,
+        /// One of the hosts is a virtual machine
+        #[arg(long)]
+        machine: bool,
+    },
     /// The process beside a host
     #[command(hide = true)]
     Supervise {
@@ -195,6 +204,10 @@ fn lab_verb(verb: LabVerb) -> Result<ExitCode> {
             lab.wait_ssh(&host)?;
         }
         LabVerb::Reboot { name, host } => Lab::open(&cache, &name.name)?.reboot_host(&host)?,
+        LabVerb::Check { name, machine } => {
+            system::ensure(&[system::LAB, system::MACHINES])?;
+            lab::check(&cache, &name, machine, &mut |promise| println!("seen: {promise}"))?;
+        }
         LabVerb::Supervise { host, folder } => lab::supervise::supervise(&folder, &host)?,
         LabVerb::Boot { host, folder } => lab::supervise::boot(&folder, &host)?,
     }

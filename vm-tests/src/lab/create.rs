@@ -1,5 +1,6 @@
 //! Making a lab's folder: keys, identities, disks. What runs is started from it, and can be again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,8 @@ use anyhow::{Context, Result};
 
 use super::leftovers::Leftovers;
 use super::spec::{Backend, HostSpec, LabSpec};
-use super::{State, identity, nspawn, qemu, rootfs};
+use super::{Lab, State, identity, nspawn, qemu, rootfs};
+use crate::cache;
 
 /// The state of a lab that can be gone on with: complete, the same description, the same base.
 pub fn reusable(cache: &Path, folder: &Path, spec: &LabSpec) -> Result<Option<State>> {
@@ -16,10 +18,10 @@ pub fn reusable(cache: &Path, folder: &Path, spec: &LabSpec) -> Result<Option<St
     }
     // One written by another version of this program is made anew.
     let Ok(state) = State::read(folder) else { return Ok(None) };
-    let same_base = state.tree == cache.join("rootfs").join(format!("tree-{}", rootfs::tree_key()));
+    let same_base = state.tree == cache.join("rootfs").join(rootfs::tree_key());
     let machine_there = state.machine_image.as_ref().is_none_or(|image| image.is_dir());
-    let same_speed = match state.acceleration {
-        Some(now) => qemu::acceleration()? == now,
+    let same_speed = match state.machine_image.as_deref().filter(|_| machine_there) {
+        Some(image) => Some(qemu::acceleration(image)?) == state.acceleration,
         None => true,
     };
     Ok((state.spec == *spec && same_base && state.tree.is_dir() && machine_there && same_speed)
@@ -32,13 +34,15 @@ pub fn create(cache: &Path, name: &str, folder: &Path, spec: &LabSpec) -> Result
     Leftovers::clear(name, folder)?;
     let tree = rootfs::tree(cache)?.path;
     let machine = spec.hosts.iter().find(|host| host.backend == Backend::Qemu);
-    let machine_image = machine.map(|host| rootfs::machine_image(cache, root_mib(host))).transpose()?;
+    let machine_image = machine
+        .map(|host| Ok::<_, anyhow::Error>(rootfs::machine_image(cache, root_mib(host))?.path))
+        .transpose()?;
     let state = State {
         name: name.to_owned(),
         spec: spec.clone(),
         tree,
-        acceleration: machine.map(|_| qemu::acceleration()).transpose()?,
-        machine_image: machine_image.map(|(image, _)| image.folder),
+        acceleration: machine_image.as_deref().map(qemu::acceleration).transpose()?,
+        machine_image,
     };
     let credentials = identity::create_credentials(folder)?;
     let supervisor = folder.join("supervisor");
@@ -51,11 +55,28 @@ pub fn create(cache: &Path, name: &str, folder: &Path, spec: &LabSpec) -> Result
     let known: Vec<_> = spec.hosts.iter().zip(&identities).collect();
     identity::write_ssh_folder(&folder.join("seat/.ssh"), "ops", &known)?;
     identity::write_ssh_folder(&folder.join("control"), "root", &known)?;
+    remove_unused_bases(cache, &state)?;
     let text = serde_json::to_vec_pretty(&state).context("cannot describe the lab")?;
     let temporary = folder.join(".lab.json");
     identity::write_private(&temporary, &text)?;
     fs::rename(&temporary, folder.join("lab.json")).context("cannot put lab.json in place")?;
     Ok(state)
+}
+
+/// Removes root file systems of earlier versions of this program that no lab stands on.
+fn remove_unused_bases(cache: &Path, new: &State) -> Result<()> {
+    let labs =
+        Lab::list(cache).into_iter().filter_map(|name| State::read(&cache.join("labs").join(name)).ok());
+    let used: BTreeSet<_> = labs
+        .chain([new.clone()])
+        .flat_map(|state| [Some(state.tree), state.machine_image])
+        .flatten()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    cache::prune(&cache.join("rootfs"), &|key| {
+        let current = key == rootfs::tree_key() || key == rootfs::machine_key(DEFAULT_ROOT_MIB);
+        current || used.contains(key)
+    })
 }
 
 fn create_host(
@@ -78,7 +99,9 @@ fn create_host(
     Ok(identity)
 }
 
+const DEFAULT_ROOT_MIB: u64 = 20 * 1024;
+
 /// A virtual machine's disk is its root.
 fn root_mib(host: &HostSpec) -> u64 {
-    host.disks.iter().find(|disk| disk.mount == "/").map_or(20 * 1024, |disk| disk.mib)
+    host.disks.iter().find(|disk| disk.mount == "/").map_or(DEFAULT_ROOT_MIB, |disk| disk.mib)
 }

@@ -190,7 +190,8 @@ pub fn write_ssh_folder(folder: &Path, user: &str, hosts: &[(&HostSpec, &Identit
     let mut known_text = String::new();
     let mut config = format!(
         "Host *\n    User {user}\n    IdentityFile {}\n    IdentitiesOnly yes\n    UserKnownHostsFile {}\n    \
-         GlobalKnownHostsFile none\n    StrictHostKeyChecking yes\n    ConnectTimeout 5\n    LogLevel ERROR\n",
+         GlobalKnownHostsFile none\n    StrictHostKeyChecking yes\n    ConnectTimeout 5\n    \
+         ServerAliveInterval 10\n    LogLevel ERROR\n",
         key.display(),
         known.display()
     );

@@ -57,13 +57,7 @@ impl Leftovers {
 
     /// Removes all of it, in the order in which things hold each other.
     pub fn clear(name: &str, folder: &Path) -> Result<()> {
-        process::kill_all(&format!("lab {name}"), || processes(name))?;
-        network::remove(name)?;
-        for mount in Self::find(name, folder)?.mounts {
-            run(Command::new("umount").arg("--lazy").arg(&mount))?;
-        }
-        wait_for_loops(folder)?;
-        cgroup::remove(name, None)?;
+        Self::clear_running(name, folder)?;
         for folder in nspawn_folders(name) {
             remove_folder(&folder)?;
         }
@@ -74,6 +68,19 @@ impl Leftovers {
             bail!("lab {name} could not be cleared; still there: {left}");
         }
         Ok(())
+    }
+}
+
+impl Leftovers {
+    /// Ends and removes all but the folder: what a loss of power of the whole machine would take.
+    pub fn clear_running(name: &str, folder: &Path) -> Result<()> {
+        process::kill_all(&format!("lab {name}"), || processes(name))?;
+        network::remove(name)?;
+        for mount in Self::find(name, folder)?.mounts {
+            run(Command::new("umount").arg("--lazy").arg(&mount))?;
+        }
+        wait_for_loops(folder)?;
+        cgroup::remove(name, None)
     }
 }
 

@@ -10,6 +10,7 @@
 //! It must not know what is installed: no word about clusters, bundles or the installer.
 
 mod cgroup;
+mod check;
 mod command;
 mod create;
 mod identity;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+pub use check::check;
 pub use command::{failure, run, shell_word};
 pub use leftovers::Leftovers;
 pub use network::{Offender, Traffic};
@@ -90,7 +92,9 @@ impl Lab {
             Some(state) => Self { folder, state, reused: true },
             None => Self { state: create::create(cache, name, &folder, spec)?, folder, reused: false },
         };
-        if !network::exists(name) {
+        if !network::is_complete(name) {
+            // Its folder may be whole while the rest went with a reboot of this machine, or was never finished.
+            Leftovers::clear_running(name, &lab.folder)?;
             network::create(name, &lab.state.spec)?;
         }
         lab.start_all()?;
@@ -265,8 +269,18 @@ impl Lab {
         if self.is_up(host) {
             return Ok(());
         }
+        self.power_on(host)?;
+        self.wait_power(host)
+    }
+
+    fn power_on(&self, host: &str) -> Result<()> {
+        // Removes what the host's last life left.
         self.kill_host(host)?;
         supervise::start(&self.folder, host)
+    }
+
+    fn wait_power(&self, host: &str) -> Result<()> {
+        self.wait(host, "does not start", |lab| Ok(lab.is_up(host)))
     }
 
     /// Shuts a host down in order and waits until it is off.
@@ -293,6 +307,15 @@ impl Lab {
     /// Waits until a host lets people log in over SSH.
     pub fn wait_ssh(&self, host: &str) -> Result<()> {
         self.wait(host, "does not answer", |lab| {
+            // Between two lives of a host that reboots itself, its supervisor is there.
+            let running = supervise::Running::read(&lab.host_folder(host));
+            if !running.is_some_and(|running| running.supervisor.is_alive()) {
+                bail!(
+                    "{host} is off; see {} and {}",
+                    lab.logs(host)[0].display(),
+                    lab.logs(host)[1].display()
+                );
+            }
             let mut probe = lab.ssh_command(host, &["test", "!", "-e", "/run/nologin"]);
             Ok(command::output(&mut probe, None)?.status.success())
         })
@@ -316,14 +339,13 @@ impl Lab {
 
     /// Starts all hosts that are off, at the same time, and waits until all answer.
     pub fn start_all(&self) -> Result<()> {
-        let hosts: Vec<_> = self.state.spec.hosts.iter().map(|host| host.name.as_str()).collect();
+        let mut hosts: Vec<_> = self.state.spec.hosts.iter().collect();
         // The slow ones first.
-        for backend in [Backend::Qemu, Backend::Nspawn] {
-            for host in self.state.spec.hosts.iter().filter(|host| host.backend == backend) {
-                self.start_host(&host.name)?;
-            }
-        }
-        hosts.into_iter().try_for_each(|host| self.wait_ssh(host))
+        hosts.sort_by_key(|host| host.backend != Backend::Qemu);
+        let off: Vec<_> = hosts.iter().filter(|host| !self.is_up(&host.name)).collect();
+        off.iter().try_for_each(|host| self.power_on(&host.name))?;
+        off.iter().try_for_each(|host| self.wait_power(&host.name))?;
+        hosts.iter().try_for_each(|host| self.wait_ssh(&host.name))
     }
 
     /// Takes the power of all hosts away at the same time.

@@ -56,12 +56,18 @@ pub fn create(lab: &str, spec: &LabSpec) -> Result<()> {
     run_with_input(inside(lab, "lab").args(["nft", "-f", "-"]), rules(&spec.own_networks).as_bytes())
         .context("cannot set up the counting dead end")?;
     attach(lab, "seat", SEAT)?;
-    attach(lab, "ctl", CONTROL)
+    attach(lab, "ctl", CONTROL)?;
+    run(Command::new("ip").args(["-n", &bridge, "link", "set", "br0", "alias", COMPLETE])).map(drop)
 }
 
-/// Whether the lab's bridge is there.
-pub fn exists(lab: &str) -> bool {
-    namespace_path(lab, "lab").exists()
+/// Written on the bridge when all of [`create`] is done: a run may be killed in the middle of it.
+const COMPLETE: &str = "complete";
+
+/// Whether the lab's network is there, whole.
+pub fn is_complete(lab: &str) -> bool {
+    let shown = run(Command::new("ip").args(["-j", "-n", &namespace(lab, "lab"), "link", "show", "br0"]));
+    let links = shown.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    links.is_some_and(|links| links[0]["ifalias"] == COMPLETE)
 }
 
 /// Plugs a host in. What an earlier life of the host left in its namespace goes with the namespace.
@@ -79,7 +85,9 @@ pub fn attach_host(lab: &str, host: &HostSpec) -> Result<()> {
 /// Unplugs a host: its cable and, for a container, its whole namespace go.
 pub fn detach_host(lab: &str, host: &str) -> Result<()> {
     let bridge = namespace(lab, "lab");
-    if exists(lab) && run(Command::new("ip").args(["-n", &bridge, "link", "show", host])).is_ok() {
+    if namespace_path(lab, "lab").exists()
+        && run(Command::new("ip").args(["-n", &bridge, "link", "show", host])).is_ok()
+    {
         run(Command::new("ip").args(["-n", &bridge, "link", "delete", host]))?;
     }
     if namespace_path(lab, host).exists() {

@@ -23,57 +23,74 @@ pub enum Acceleration {
     Tcg,
 }
 
-/// Leaves QEMU with a known status: `mov al, 16; mov dx, 0xf4; out dx, al; hlt`.
-const EXIT_PROGRAM: [u8; 7] = [0xb0, 0x10, 0xba, 0xf4, 0x00, 0xee, 0xf4];
-/// The status that [`EXIT_PROGRAM`] gives: twice the value it wrote, and one.
-const EXIT_STATUS: i32 = 33;
+/// How long the trial of KVM may take: a guest that works is through in a few seconds.
+const TRIAL_WITHIN: Duration = Duration::from_secs(60);
+/// What the kernel says when its first program ends at once: it got as far as running programs.
+const TRIAL_PASSED: &str = "Attempted to kill init";
+/// What QEMU says when the kernel below it cannot run a guest's instruction.
+const TRIAL_FAILED: &str = "KVM internal error";
 
-/// What `SEALIFT_ACCEL` asks for, else KVM where a guest really runs under it, else emulation.
-pub fn acceleration() -> Result<Acceleration> {
+/// What `SEALIFT_ACCEL` asks for, else KVM where this machine image's kernel really runs under it, else emulation.
+pub fn acceleration(image: &Path) -> Result<Acceleration> {
     match std::env::var("SEALIFT_ACCEL").as_deref() {
         Ok("kvm") => Ok(Acceleration::Kvm),
         Ok("tcg") => Ok(Acceleration::Tcg),
-        Ok("" | "auto") | Err(_) => Ok(if kvm_works() { Acceleration::Kvm } else { Acceleration::Tcg }),
+        Ok("" | "auto") | Err(_) => Ok(if kvm_works(image)? { Acceleration::Kvm } else { Acceleration::Tcg }),
         Ok(other) => bail!("SEALIFT_ACCEL={other}: not one of auto, kvm, tcg"),
     }
 }
 
-/// Runs a seven-byte guest: a device file alone proves nothing on a machine that is itself virtual.
-fn kvm_works() -> bool {
+/// Tries it out, once per boot of this machine. A device file proves nothing, and neither does a guest of a few
+/// instructions: where this machine is itself virtual, KVM may be there and lack just what a real kernel needs.
+fn kvm_works(image: &Path) -> Result<bool> {
     if !Path::new("/dev/kvm").exists() {
-        return false;
+        return Ok(false);
     }
-    try_guest().unwrap_or(false)
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("cannot read this machine's boot id")?;
+    let note = image.join("kvm");
+    if let Some(answer) = fs::read_to_string(&note).ok().as_deref().and_then(|text| text.strip_prefix(&boot))
+    {
+        return Ok(answer == "works");
+    }
+    let works = try_kernel(image)?;
+    fs::write(&note, format!("{boot}{}", if works { "works" } else { "fails" }))
+        .context("cannot note how KVM did")?;
+    Ok(works)
 }
 
-fn try_guest() -> Result<bool> {
+/// Boots the kernel with a first program that ends at once, and looks whether it got there.
+fn try_kernel(image: &Path) -> Result<bool> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let disk = folder.path().join("boot");
-    let mut sector = vec![0; 512];
-    sector[..EXIT_PROGRAM.len()].copy_from_slice(&EXIT_PROGRAM);
-    sector[510..].copy_from_slice(&[0x55, 0xaa]);
-    fs::write(&disk, sector).context("cannot write a boot sector")?;
+    let log = folder.path().join("console");
+    let console = fs::File::create(&log).context("cannot make a console log")?;
     let mut child = Command::new("qemu-system-x86_64")
-        .args(["-accel", "kvm", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive"])
-        .arg(format!("file={},format=raw,if=ide", disk.display()))
+        .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"])
+        .args(["-machine", "q35", "-accel", "kvm", "-cpu", "host", "-smp", "2", "-m", "512M", "-kernel"])
+        .arg(image.join("vmlinuz"))
+        .arg("-initrd")
+        .arg(image.join("initrd"))
+        .args(["-append", "console=ttyS0 panic=-1 rdinit=/bin/true"])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(console.try_clone().context("cannot share the console log")?)
+        .stderr(console)
         .spawn()
         .context("cannot start qemu-system-x86_64")?;
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
-            return Ok(status.code() == Some(EXIT_STATUS));
+    let deadline = Instant::now() + TRIAL_WITHIN;
+    let read = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+    let ended = loop {
+        if child.try_wait().context("cannot wait for QEMU")?.is_some() {
+            break true;
         }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Ok(false);
+        if Instant::now() > deadline || read().contains(TRIAL_FAILED) {
+            break false;
         }
         std::thread::sleep(Duration::from_millis(50));
-    }
+    };
+    // It may have ended by itself.
+    let _ = child.kill();
+    child.wait().context("cannot wait for QEMU")?;
+    Ok(ended && read().contains(TRIAL_PASSED))
 }
 
 /// Prepares what a virtual machine needs before its first start: a layer above the base image's disk.
@@ -108,7 +125,7 @@ pub fn command(state: &State, lab_folder: &Path, host: &HostSpec) -> Result<Comm
         .arg(image.join("initrd"))
         .arg("-append")
         .arg(format!(
-            "root=LABEL=lab-root rw console=ttyS0 quiet net.ifnames=0 mitigations=off panic=5 \
+            "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off panic=5 \
              systemd.machine_id={machine_id} systemd.show_status=1"
         ))
         .arg("-drive")

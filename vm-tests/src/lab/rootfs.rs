@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -49,7 +49,8 @@ const FILES: &[(&str, u32, &str)] = &[
     // No name service: the hosts have no internet, and nothing may try.
     ("etc/resolv.conf", 0o644, ""),
     ("etc/apt/sources.list", 0o644, ""),
-    ("etc/machine-id", 0o444, "uninitialized\n"),
+    // Empty, not missing: with none, the first start would switch on every unit that Debian ships.
+    ("etc/machine-id", 0o444, ""),
     ("etc/fstab", 0o644, ""),
 ];
 
@@ -58,31 +59,29 @@ const KIND: &str = "root file system 1";
 
 /// The tree that containers have below their own layer.
 pub fn tree(cache: &Path) -> Result<Cached> {
-    folder(&cache.join("rootfs"), &format!("tree-{}", tree_key()), |path| build_tree(path, PACKAGES))
+    folder(&cache.join("rootfs"), &tree_key(), |path| build_tree(path, PACKAGES))
 }
 
-/// Key of the tree as it would be built now.
+/// Folder name of the tree as it would be built now.
 pub fn tree_key() -> String {
-    key(PACKAGES).finish()
+    format!("tree-{}", key(PACKAGES).finish())
 }
 
-/// A virtual machine's disk (raw, sparse), kernel and first file system.
-pub struct MachineImage {
-    /// Folder with `disk`, `vmlinuz`, `initrd` and `shadow`.
-    pub folder: PathBuf,
+/// Folder name of the machine image as it would be built now.
+pub fn machine_key(root_mib: u64) -> String {
+    let key = key(KERNEL_PACKAGES).text(PACKAGES).text(&root_mib.to_string()).text(INITRD_MODULES);
+    format!("machine-{}", key.finish())
 }
 
-/// The base image of virtual machines; its root disk has this size in MiB.
-pub fn machine_image(cache: &Path, root_mib: u64) -> Result<(MachineImage, Cached)> {
-    let packages = format!("{PACKAGES},{KERNEL_PACKAGES}");
-    let key = key(&packages).text(&root_mib.to_string()).text(INITRD_MODULES).finish();
-    let cached = folder(&cache.join("rootfs"), &format!("machine-{key}"), |path| {
+/// The base image of virtual machines, a folder with `disk` (raw, sparse), `vmlinuz`, `initrd` and `shadow`; its
+/// root disk has this size in MiB.
+pub fn machine_image(cache: &Path, root_mib: u64) -> Result<Cached> {
+    folder(&cache.join("rootfs"), &machine_key(root_mib), |path| {
         let tree = path.join("tree");
         fs::create_dir(&tree).context("cannot make the tree of the machine image")?;
-        build_tree(&tree, &packages)?;
+        build_tree(&tree, &format!("{PACKAGES},{KERNEL_PACKAGES}"))?;
         build_machine(path, &tree, root_mib)
-    })?;
-    Ok((MachineImage { folder: cached.path.clone() }, cached))
+    })
 }
 
 fn key(packages: &str) -> Key {
@@ -179,10 +178,9 @@ fn build_machine(folder: &Path, tree: &Path, root_mib: u64) -> Result<()> {
         .context("cannot copy the machine image's shadow file")?;
     // A container's namespace is set up from outside; a machine does it itself.
     systemctl(tree, "enable", &["systemd-networkd.service"])?;
-    fs::write(tree.join("etc/fstab"), "LABEL=lab-root / ext4 defaults 0 1\n")
-        .context("cannot write fstab")?;
+    fs::write(tree.join("etc/fstab"), "/dev/vda / ext4 defaults 0 0\n").context("cannot write fstab")?;
     let mut command = Command::new("mke2fs");
-    command.args(["-q", "-t", "ext4", "-L", "lab-root", "-m", "1", "-d"]).arg(tree);
+    command.args(["-q", "-t", "ext4", "-m", "1", "-d"]).arg(tree);
     command.arg(folder.join("disk")).arg(format!("{root_mib}M"));
     run(&mut command).context("cannot make the machine image's disk")?;
     remove_folder(tree)
