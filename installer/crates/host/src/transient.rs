@@ -175,6 +175,8 @@ impl<'a> Session<'a> {
             self.clear()?;
         }
         file::make_state_folder(&self.ctx.paths().log())?;
+        // What programs print is for root: kubeadm prints tokens.
+        file::set_mode(&self.ctx.paths().log(), 0o700)?;
         if self.log.exists() {
             let old = self.log.with_extension("log.old");
             std::fs::rename(&self.log, &old).map_err(|error| Failure::io("rename", &self.log, &error))?;

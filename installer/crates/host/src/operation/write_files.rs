@@ -1,7 +1,7 @@
 //! Drop-in files, and making them effective now: kernel modules and sysctls.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 
 use sealift_checks::facts::ModuleState;
@@ -128,12 +128,14 @@ impl Sysctl {
         if before == words(&self.value) {
             return Ok(false);
         }
-        ctx.record(Change::Sysctl { name: self.name.clone(), before: before.clone() })?;
-        fs::write(&place, format!("{}\n", self.value)).map_err(|error| {
-            failed(&error)
+        let refused = |error: &io::Error| {
+            failed(error)
                 .cause(format!("it stands at {before}"))
-                .hint("set it on the machine that runs this container")
-        })?;
+                .hint("set it on the machine that runs this container, or use a virtual machine instead")
+        };
+        let mut setting = OpenOptions::new().write(true).open(&place).map_err(|error| refused(&error))?;
+        ctx.record(Change::Sysctl { name: self.name.clone(), before: before.clone() })?;
+        setting.write_all(format!("{}\n", self.value).as_bytes()).map_err(|error| refused(&error))?;
         let after = fs::read_to_string(&place).map_err(|error| failed(&error))?;
         if words(&after) == words(&self.value) {
             return Ok(true);
