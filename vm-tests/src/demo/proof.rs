@@ -60,7 +60,8 @@ impl Proof {
         }
     }
 
-    fn json(&self, stages: &[StageRecord]) -> serde_json::Value {
+    /// The one object for machines.
+    pub fn json(&self, stages: &[StageRecord]) -> serde_json::Value {
         json!({
             "nodes": self.nodes,
             "etcdVoters": self.etcd_voters,
@@ -86,13 +87,18 @@ impl Proof {
         println!("tests     {} passed, {} failed (acceptance)", self.passed, self.failed);
         println!("packets   {} towards anywhere outside the lab", self.traffic.outside);
         for offender in &self.traffic.offenders {
-            println!("          {} {} -> {} {}", offender.packets, offender.from, offender.to, offender.protocol);
+            println!(
+                "          {} {} -> {} {}",
+                offender.packets, offender.from, offender.to, offender.protocol
+            );
         }
         let seconds: f64 = stages.iter().map(|stage| stage.seconds).sum();
         println!("time      {seconds:.0} s in all");
         let name = lab.name();
         println!("\nThe cluster stays up. Look around, and take it down when you have seen enough:");
-        println!("    cargo xtask lab ssh --name {name} m1 kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A");
+        println!(
+            "    cargo xtask lab ssh --name {name} m1 kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A"
+        );
         println!("    cargo xtask lab seat --name {name} curl -s http://10.77.0.21:{PAGE_PORT}/");
         println!("    cargo xtask demo --down");
     }
@@ -108,8 +114,16 @@ pub fn fetch_page(lab: &Lab) -> Result<String> {
 /// The product's page as one host gives it; gives its title.
 pub fn page_of(lab: &Lab, address: &str) -> Result<String> {
     let url = format!("http://{address}:{PAGE_PORT}/");
-    let page = lab::run(&mut lab.seat_command(&["curl", "--silent", "--show-error", "--fail", "--max-time", "15", &url]))
-        .with_context(|| format!("the product's page {url}"))?;
+    let page = lab::run(&mut lab.seat_command(&[
+        "curl",
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--max-time",
+        "15",
+        &url,
+    ]))
+    .with_context(|| format!("the product's page {url}"))?;
     let title = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     let title = title.map(|(title, _)| title.trim().to_owned()).filter(|title| !title.is_empty());
     title.with_context(|| format!("the page {url} has no title"))

@@ -1,6 +1,297 @@
-//! To come.
+//! Hosts that cannot be installed on: each cause has its own message with host, cause and next step, its exit code,
+//! and leaves every host as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
 
 use super::Test;
+use crate::demo::seat::Seat;
+use crate::lab::{self, Backend, FileState, Lab};
+use crate::test::{Context, Ended, joined};
 
-/// In order.
-pub const TESTS: &[Test] = &[];
+/// In order; the first one shows that nothing but the cause of each case stands in the way.
+pub const TESTS: &[Test] = &[
+    Test::fresh("hosts::check_passes_and_changes_nothing", check_passes),
+    Test::fresh("hosts::wrong_host_key", wrong_host_key),
+    Test::fresh("hosts::unknown_host_key", unknown_host_key),
+    Test::fresh("hosts::wrong_password", wrong_password),
+    Test::fresh("hosts::no_sudo", no_sudo),
+    Test::fresh("hosts::wrong_sudo_password", wrong_sudo_password),
+    Test::fresh("hosts::host_down", host_down),
+    Test::fresh("hosts::disk_too_small", disk_too_small),
+    Test::fresh("hosts::port_taken", port_taken),
+    Test::fresh("hosts::clock_one_hour_off", clock_one_hour_off),
+    Test::fresh("hosts::leftover_of_another_cluster", leftover_of_another_cluster),
+];
+
+/// The installer's exit code when hosts or checks stand in the way.
+const CHECKS: i32 = 3;
+
+/// What the operating system writes when somebody logs in and uses sudo: not the installer's doing.
+const LOGIN_TRACES: &[&str] = &["/var/lib/sudo"];
+
+/// Folders that a snapshot does not look into because clusters change them all the time: here they must be empty.
+const CLUSTER_FOLDERS: &[&str] = &["/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd"];
+
+/// All files of a fresh host, without what logins leave.
+pub fn files(lab: &Lab, host: &str) -> Result<BTreeMap<String, FileState>> {
+    lab.snapshot_files(host, LOGIN_TRACES)
+}
+
+/// The containers: a machine's files take minutes to read under emulation, so only the case that is about the machine
+/// looks at them.
+fn containers(lab: &Lab) -> Vec<&str> {
+    let hosts = lab.spec().hosts.iter().filter(|host| host.backend == Backend::Nspawn);
+    hosts.map(|host| host.name.as_str()).collect()
+}
+
+fn machine(lab: &Lab) -> Result<&str> {
+    let machine = lab.spec().hosts.iter().find(|host| host.backend == Backend::Qemu);
+    machine.map(|host| host.name.as_str()).context("this lab has no machine")
+}
+
+/// What hosts look like before a case.
+pub struct Before<'a> {
+    lab: &'a Lab,
+    hosts: BTreeMap<&'a str, BTreeMap<String, FileState>>,
+}
+
+impl<'a> Before<'a> {
+    /// Looks at these hosts, at the same time.
+    pub fn look(lab: &'a Lab, hosts: &[&'a str]) -> Result<Self> {
+        let hosts = std::thread::scope(|scope| {
+            let looks: Vec<_> = hosts.iter().map(|host| (*host, scope.spawn(|| files(lab, host)))).collect();
+            looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect::<Result<_>>()
+        })?;
+        Ok(Self { lab, hosts })
+    }
+
+    /// Fails when anything differs now, or something of the installer is left.
+    pub fn unchanged(&self) -> Result<()> {
+        let names: Vec<&str> = self.hosts.keys().copied().collect();
+        let after = Self::look(self.lab, &names)?;
+        for (host, files) in &self.hosts {
+            let differences = lab::differences(files, &after.hosts[host]);
+            if !differences.is_empty() {
+                bail!("files of {host} are not as before:\n{}", differences.join("\n"));
+            }
+            nothing_left(self.lab, host)?;
+        }
+        Ok(())
+    }
+}
+
+/// No process, no uploaded program, no data of a cluster.
+fn nothing_left(lab: &Lab, host: &str) -> Result<()> {
+    let script = "find /var/tmp /tmp /home -type f -size +1M; \
+        for folder in \"$@\"; do find \"$folder\" -mindepth 1 ! -name lost+found ! -name filler; done; \
+        for file in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <\"$file\" 2>/dev/null; echo; done | grep -E 'installer.* agent|sealift' || true";
+    let mut words = vec!["sh", "-c", script, "look"];
+    words.extend(CLUSTER_FOLDERS);
+    let left = lab.run(host, &words)?;
+    if !left.trim().is_empty() {
+        bail!("something is left on {host}:\n{left}");
+    }
+    Ok(())
+}
+
+/// Installs with more profiles over the demo's, in plain words as a person reads them.
+fn install(context: &Context<'_>, overlays: &[&str]) -> Result<Ended> {
+    let mut extra = Vec::new();
+    for overlay in overlays {
+        extra.extend(["--profile", overlay]);
+    }
+    context.installer(&Seat::install_arguments(&extra))
+}
+
+/// The whole case: refused with this code, these words and a next step, and no container changed.
+fn refused(context: &Context<'_>, overlays: &[&str], words: &[&str]) -> Result<()> {
+    let before = Before::look(context.lab, &containers(context.lab))?;
+    let ended = install(context, overlays)?;
+    says(&ended, words)?;
+    before.unchanged()
+}
+
+fn says(ended: &Ended, words: &[&str]) -> Result<()> {
+    ended.expect_code(CHECKS)?.expect_text(words)?.expect_text(&["error: ", "next: "])?;
+    // A run that began would have a folder and changes.
+    if ended.output.lines().any(|line| line.starts_with("run ")) {
+        bail!("a run was begun:\n{}", ended.output);
+    }
+    Ok(())
+}
+
+fn check_passes(context: &Context<'_>) -> Result<()> {
+    let hosts = context.hosts();
+    let before = Before::look(context.lab, &hosts)?;
+    let ended =
+        context.installer(&["check", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle"])?;
+    ended.expect_code(0)?.expect_text(&["0 failed", "nothing was changed"])?;
+    before.unchanged()
+}
+
+/// The demo's list of known keys, with the line of one host changed by `change` (or taken out).
+fn known_hosts(context: &Context<'_>, name: &str, host: &str, change: Option<&str>) -> Result<String> {
+    let home = context.lab.seat_home();
+    let known = fs::read_to_string(home.join(".ssh/known_hosts"))?;
+    let lines = known.lines().filter_map(|line| match line.split_once(' ') {
+        Some((names, _)) if names.split(',').any(|known| known == host) => {
+            change.map(|key| format!("{names} {key}\n"))
+        }
+        _ => Some(format!("{line}\n")),
+    });
+    fs::write(home.join(format!(".ssh/{name}")), lines.collect::<String>())?;
+    context.overlay(name, &format!("access:\n  knownHosts: ~/.ssh/{name}\n"))
+}
+
+fn wrong_host_key(context: &Context<'_>) -> Result<()> {
+    let other = tempfile::tempdir()?;
+    let key = other.path().join("key");
+    lab::run(
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "other", "-f"]).arg(&key),
+    )?;
+    let public = fs::read_to_string(key.with_extension("pub"))?;
+    let words: Vec<&str> = public.split_whitespace().take(2).collect();
+    let overlay = known_hosts(context, "wrong-host-key", "m3", Some(&words.join(" ")))?;
+    let expected = lab::run(Command::new("ssh-keygen").arg("-lf").arg(&key))?;
+    let expected = expected.split_whitespace().nth(1).context("ssh-keygen names no fingerprint")?.to_owned();
+    let got = context.lab.run("m3", &["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"])?;
+    let got = got.split_whitespace().nth(1).context("ssh-keygen names no fingerprint")?.to_owned();
+    refused(
+        context,
+        &[&overlay],
+        &["m3 (10.77.0.13)", "another host key", &expected, &got, "ssh-keygen -lf", "someone may be between"],
+    )
+}
+
+fn unknown_host_key(context: &Context<'_>) -> Result<()> {
+    let overlay = known_hosts(context, "unknown-host-key", "m2", None)?;
+    refused(context, &[&overlay], &["the host key of m2 (10.77.0.12) is not known", "SHA256:", "hostKey"])
+}
+
+/// A profile like the demo's but with a password instead of a key, and another password for w1.
+fn wrong_password(context: &Context<'_>) -> Result<()> {
+    let home = context.lab.seat_home();
+    let demo = fs::read_to_string(home.join("profiles/demo.yaml"))?;
+    let by_password: String = demo
+        .lines()
+        .map(|line| match line.trim_start().starts_with("privateKey:") {
+            true => "  password: {file: ~/.sealift/ops-password}\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(home.join("profiles/by-password.yaml"), by_password)?;
+    fs::write(home.join(".sealift/wrong-password"), "not-the-password\n")?;
+    let overlay = context.overlay(
+        "wrong-password",
+        "hosts:\n  - name: w1\n    password: {file: ~/.sealift/wrong-password}\n",
+    )?;
+    let before = Before::look(context.lab, &containers(context.lab))?;
+    let arguments =
+        ["install", "--profile", "profiles/by-password.yaml", "--bundle", "orders.bundle", "--yes"];
+    let ended = context.installer(&[&arguments[..], &["--profile", &overlay]].concat())?;
+    says(&ended, &["w1 (10.77.0.21) refused the password of user ops", "check the password of ops"])?;
+    // The others take the right one.
+    if ["m1", "m2", "m3"].iter().any(|host| ended.errors.contains(&format!("{host} (10.77"))) {
+        bail!("a host that takes the password is blamed too:\n{}", ended.errors);
+    }
+    before.unchanged()
+}
+
+fn no_sudo(context: &Context<'_>) -> Result<()> {
+    let overlay = context.overlay(
+        "no-sudo",
+        "hosts:\n  - name: m2\n    user: plain\n    sudoPassword: {file: ~/.sealift/plain-password}\n",
+    )?;
+    refused(
+        context,
+        &[&overlay],
+        &["user plain cannot become root on m2 (10.77.0.12)", "let plain use sudo on m2"],
+    )
+}
+
+fn wrong_sudo_password(context: &Context<'_>) -> Result<()> {
+    fs::write(context.lab.seat_home().join(".sealift/wrong-password"), "not-the-password\n")?;
+    let overlay = context.overlay(
+        "wrong-sudo-password",
+        "hosts:\n  - name: m3\n    sudoPassword: {file: ~/.sealift/wrong-password}\n",
+    )?;
+    refused(
+        context,
+        &[&overlay],
+        &["sudo on m3 (10.77.0.13) refused the password of user ops", "`sudoPassword` for m3"],
+    )
+}
+
+fn host_down(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let others: Vec<&str> = containers(lab).into_iter().filter(|host| *host != "w1").collect();
+    let before = Before::look(lab, &others)?;
+    lab.kill_host("w1")?;
+    let ended = install(context, &[]);
+    lab.start_host("w1")?;
+    lab.wait_ssh("w1")?;
+    says(&ended?, &["w1 (10.77.0.21)", "check that w1 is switched on"])?;
+    before.unchanged()
+}
+
+fn disk_too_small(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let filler = "/var/lib/containerd/filler";
+    // Space that is taken without being written: the file system is as full as it says, the machine's disk is not.
+    lab.run("w1", &["fallocate", "--length", "11500MiB", filler])?;
+    let result = refused(
+        context,
+        &[],
+        &["disk.space on w1", "/var/lib/containerd", "limit", "what to do", "larger disk"],
+    );
+    lab.run("w1", &["rm", filler])?;
+    result
+}
+
+fn port_taken(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let unit = "occupant";
+    lab.run(
+        "m2",
+        &["systemd-run", "--quiet", "--unit", unit, "socat", "TCP-LISTEN:6443,fork,reuseaddr", "EXEC:cat"],
+    )?;
+    let listening = "until ss -Htln 'sport = :6443' | grep -q .; do sleep 0.05; done";
+    lab.run("m2", &["timeout", "30", "sh", "-c", listening])?;
+    let result =
+        refused(context, &[], &["ports.free on m2", "6443/tcp", "socat", "occupant.service", "what to do"]);
+    lab.run("m2", &["systemctl", "stop", unit])?;
+    result
+}
+
+fn clock_one_hour_off(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let host = machine(lab)?;
+    let mut hosts = containers(lab);
+    hosts.push(host);
+    let before = Before::look(lab, &hosts)?;
+    lab.run(host, &["date", "--set", "+1 hour"])?;
+    let ended = install(context, &[]);
+    lab.run(host, &["date", "--set", "-1 hour"])?;
+    let name = format!("clock.skew on {host}");
+    let remedy = format!("set the clock of {host}");
+    says(&ended?, &[&name, "60 min ahead of", "limit", &remedy])?;
+    before.unchanged()
+}
+
+fn leftover_of_another_cluster(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let file = "/etc/kubernetes/pki/ca.crt";
+    lab.write_file("m1", file, b"of a cluster that somebody may still want\n")?;
+    let result = refused(context, &[], &["leftovers on m1", "/etc/kubernetes", "ask whose cluster this was"]);
+    let kept = lab.read_file("m1", file);
+    lab.run("m1", &["rm", "--recursive", "/etc/kubernetes"])?;
+    result?;
+    if kept? != b"of a cluster that somebody may still want\n" {
+        bail!("{file} on m1 was changed");
+    }
+    Ok(())
+}

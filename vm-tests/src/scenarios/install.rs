@@ -1,6 +1,218 @@
-//! To come.
+//! The main job, undisturbed: what stands at its end, and that doing it again changes nothing.
 
-use super::Test;
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use sealift_bundle::BundleDocument;
+use sealift_bundle::document::Role as BundleRole;
+use serde::Deserialize;
+
+use super::{Test, refusals};
+use crate::demo::Proof;
+use crate::lab::{self, FileState, Lab, Role};
+use crate::test::{Context, joined};
 
 /// In order.
-pub const TESTS: &[Test] = &[];
+pub const TESTS: &[Test] = &[
+    Test::cluster("install::cluster_and_product_stand", cluster_and_product_stand),
+    Test::cluster("install::every_image_is_the_bundles_and_pinned", every_image_is_the_bundles),
+    Test::cluster("install::second_run_changes_nothing", second_run_changes_nothing),
+    Test::cluster("install::no_packet_went_outside", no_packet_went_outside),
+];
+
+fn cluster_and_product_stand(context: &Context<'_>) -> Result<()> {
+    let installed = context.installed()?;
+    installed.ended.expect_text(&["\"topic\":\"done\"", "5 nodes Ready, 3 voters"])?;
+    context.note(format!("installed in {:.0} s", installed.ended.seconds));
+    let nodes = context.cluster().nodes()?;
+    let version = format!("v{}", context.payload.version);
+    for node in &nodes {
+        let master = node.roles.iter().any(|role| role == "control-plane");
+        let expected = context.lab.spec().host(&node.name)?.role == Role::Master;
+        if !node.ready || node.version != version || master != expected {
+            bail!("not as it should be at {version}: {node:?}");
+        }
+    }
+    let proof = Proof::collect(context.lab)?;
+    if !proof.holds() {
+        bail!("{}", proof.json(&[]));
+    }
+    Ok(())
+}
+
+/// What `cri-list` says of a node.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listing {
+    images: Vec<ListedImage>,
+    containers: Vec<ListedContainer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedImage {
+    id: String,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    pinned: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedContainer {
+    name: String,
+    image_ref: String,
+    image_id: String,
+}
+
+fn listing(context: &Context<'_>, host: &str) -> Result<Listing> {
+    let program = fs::read(context.payload.bin.join("cri-list")).context("the payload has no cri-list")?;
+    let place = "/var/tmp/cri-list";
+    let lab = context.lab;
+    lab.write_file(host, place, &program)?;
+    lab.run(host, &["chmod", "0755", place])?;
+    let text = lab.run(host, &[place, "-timeout=60s"]);
+    lab.run(host, &["rm", place])?;
+    serde_json::from_str(&text?).context("cannot read what cri-list said")
+}
+
+fn every_image_is_the_bundles(context: &Context<'_>) -> Result<()> {
+    let bundle = refusals::open(context, &context.made.bundle)?;
+    for host in &context.lab.spec().hosts {
+        let role = match host.role {
+            Role::Master => BundleRole::ControlPlane,
+            Role::Worker => BundleRole::Worker,
+        };
+        let listing = listing(context, &host.name)?;
+        judge(bundle.document(), role, &listing).with_context(|| format!("on {}", host.name))?;
+    }
+    Ok(())
+}
+
+/// Every image of a node is one of the bundle, by digest, and pinned; every container runs one of them; none that the
+/// node's role needs is missing.
+fn judge(document: &BundleDocument, role: BundleRole, listing: &Listing) -> Result<()> {
+    for image in &listing.images {
+        let named = document.images.iter().find(|known| image.repo_tags.contains(&known.name));
+        let Some(known) = named else { bail!("{image:?} is not in the bundle") };
+        let (repository, _) = known.name.rsplit_once(':').unwrap_or((&known.name, ""));
+        let expected = format!("{repository}@{}", known.digest);
+        if !image.repo_digests.contains(&expected) || !image.pinned {
+            bail!("{image:?} is not {expected}, pinned");
+        }
+    }
+    for known in document.images.iter().filter(|image| image.roles.contains(&role)) {
+        if !listing.images.iter().any(|image| image.repo_tags.contains(&known.name)) {
+            bail!("{} is missing", known.name);
+        }
+    }
+    if listing.containers.is_empty() {
+        bail!("no container runs");
+    }
+    for container in &listing.containers {
+        let runs = |image: &&ListedImage| {
+            [&container.image_id, &container.image_ref]
+                .into_iter()
+                .any(|name| image.id == *name || image.repo_digests.contains(name))
+        };
+        if !listing.images.iter().any(|image| runs(&image)) {
+            bail!("{container:?} ({}) runs an image that is not listed", container.name);
+        }
+    }
+    Ok(())
+}
+
+/// Trees in which a running cluster writes by itself, beside those that every system changes.
+const ALIVE: &[&str] = &["/var/lib/sudo", "/var/lib/sealift/volumes", "/var/lib/cni"];
+
+fn all_files(lab: &Lab) -> Result<BTreeMap<&str, BTreeMap<String, FileState>>> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = lab
+            .spec()
+            .hosts
+            .iter()
+            .map(|host| (host.name.as_str(), scope.spawn(|| lab.snapshot_files(&host.name, ALIVE))))
+            .collect();
+        looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect()
+    })
+}
+
+fn second_run_changes_nothing(context: &Context<'_>) -> Result<()> {
+    let before = all_files(context.lab)?;
+    let ended = context.install(&[])?;
+    ended.expect_code(0)?.expect_text(&["nothing changed"])?;
+    let done = ended.topic("done").context("the run has no closing words")?;
+    if done["data"]["changed"] != 0 {
+        let changes: Vec<String> =
+            ended.events().filter(|event| event["changed"] == true).map(|event| event.to_string()).collect();
+        bail!("the second run changed something:\n{}", changes.join("\n"));
+    }
+    context.note(format!("{:.1} s of its own time", done["data"]["seconds"].as_f64().unwrap_or_default()));
+    let after = all_files(context.lab)?;
+    let mut changes = Vec::new();
+    for (host, files) in &before {
+        changes
+            .extend(lab::differences(files, &after[host]).into_iter().map(|line| format!("{host} {line}")));
+    }
+    if !changes.is_empty() {
+        bail!("files changed:\n{}", changes.join("\n"));
+    }
+    Ok(())
+}
+
+fn no_packet_went_outside(context: &Context<'_>) -> Result<()> {
+    let traffic = context.lab.traffic()?;
+    if traffic.outside > 0 {
+        bail!("{} packets: {:?}", traffic.outside, traffic.offenders);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> BundleDocument {
+        let image = |name: &str, digest: &str, roles: &[&str]| serde_json::json!({"name": name, "digest": digest, "mediaType": "m", "size": 1, "roles": roles, "blobs": []});
+        let text = serde_json::json!({
+            "apiVersion": "sealift/v1", "kind": "Bundle",
+            "product": {"name": "p", "title": "P", "version": "1", "serial": 1},
+            "kubernetes": {"version": "v1", "pauseImage": "a/pause:1", "etcdImage": "a/etcd:1", "loadBalancerImage": "a/lb:1"},
+            "platforms": [], "files": [], "charts": [], "components": [], "blobs": [],
+            "images": [
+                image("a/pause:1", "sha256:11", &["control-plane", "worker"]),
+                image("a/web:1", "sha256:22", &["worker"]),
+            ],
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn listing(digest: &str, pinned: bool, runs: &str) -> Listing {
+        let text = serde_json::json!({
+            "images": [{"id": "sha256:c1", "repoTags": ["a/pause:1"], "repoDigests": [format!("a/pause@{digest}")], "pinned": pinned, "size": 1}],
+            "containers": [{"name": "x", "imageRef": runs, "imageId": ""}],
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn another_digest_an_unpinned_and_an_unknown_image_are_seen() {
+        let judge =
+            |role, listing: &Listing| judge(&document(), role, listing).map_err(|error| error.to_string());
+        let master = BundleRole::ControlPlane;
+        assert_eq!(judge(master, &listing("sha256:11", true, "sha256:c1")), Ok(()));
+        assert_eq!(judge(master, &listing("sha256:11", true, "a/pause@sha256:11")), Ok(()));
+        assert!(
+            judge(master, &listing("sha256:99", true, "sha256:c1"))
+                .unwrap_err()
+                .contains("is not a/pause@sha256:11")
+        );
+        assert!(judge(master, &listing("sha256:11", false, "sha256:c1")).unwrap_err().contains("pinned"));
+        assert!(judge(master, &listing("sha256:11", true, "sha256:c9")).unwrap_err().contains("not listed"));
+        assert_eq!(
+            judge(BundleRole::Worker, &listing("sha256:11", true, "sha256:c1")),
+            Err("a/web:1 is missing".into())
+        );
+    }
+}

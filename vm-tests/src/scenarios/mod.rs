@@ -3,6 +3,7 @@
 //! A scenario knows the product as its user does: programs, files, exit codes, words, and what the hosts and the
 //! cluster themselves say. It must not know the installer's code.
 
+mod format;
 mod hosts;
 mod install;
 mod kills;

@@ -1,5 +1,6 @@
 //! What a scenario works with: a lab, a seat, and the product.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,7 @@ pub struct Context<'a> {
     /// The bundle.
     pub made: &'a Made,
     installed: OnceLock<Result<Installed, String>>,
+    notes: RefCell<Vec<String>>,
 }
 
 /// The undisturbed install of a group's lab.
@@ -56,7 +58,16 @@ impl<'a> Context<'a> {
         made: &'a Made,
     ) -> Result<Self> {
         let seat = Seat::prepare(lab, programs, made)?;
-        Ok(Self { cache, lab, seat, programs, payload, made, installed: OnceLock::new() })
+        Ok(Self {
+            cache,
+            lab,
+            seat,
+            programs,
+            payload,
+            made,
+            installed: OnceLock::new(),
+            notes: RefCell::default(),
+        })
     }
 
     /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has
@@ -99,6 +110,16 @@ impl<'a> Context<'a> {
         fs::write(self.lab.seat_home().join(&path), yaml)
             .with_context(|| format!("cannot write the overlay {name}"))?;
         Ok(path)
+    }
+
+    /// A figure or a remark that is shown below the running test's line.
+    pub fn note(&self, text: String) {
+        self.notes.borrow_mut().push(text);
+    }
+
+    /// The notes since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.notes.take()
     }
 
     /// The cluster through the first master.

@@ -175,6 +175,7 @@ fn run_group(
             }
             (test.work)(&context)
         });
+        context.take_notes().iter().for_each(|note| println!("    {note}"));
     }
 }
 
