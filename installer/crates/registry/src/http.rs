@@ -35,6 +35,7 @@ enum Wanted {
     Base,
     Manifest { name: String, reference: String },
     Blob { digest: String },
+    Tags { name: String },
 }
 
 async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
@@ -56,6 +57,7 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
                 tokio::task::spawn_blocking(move || manifest(&store, ns.as_deref(), &name, &reference));
             looked_up.await.unwrap_or_else(|error| broken(&error))
         }
+        Some(Wanted::Tags { name }) => tags(&store, parts.uri.query().and_then(namespace).as_deref(), &name),
         Some(Wanted::Blob { digest }) => {
             blob(&store, &digest, &parts.headers).unwrap_or_else(|error| broken(&error))
         }
@@ -63,7 +65,7 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
     if head { without_body(response) } else { response }
 }
 
-/// Splits `/v2/NAME/manifests/REFERENCE` and `/v2/NAME/blobs/DIGEST`; names have any number of parts.
+/// Splits `/v2/NAME/manifests/REFERENCE`, `/v2/NAME/blobs/DIGEST` and `/v2/NAME/tags/list`; names have any number of parts.
 fn parse_path(path: &str) -> Option<Wanted> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let rest = path.strip_prefix("/v2")?;
@@ -77,6 +79,7 @@ fn parse_path(path: &str) -> Option<Wanted> {
     }
     match kind {
         "manifests" => Some(Wanted::Manifest { name: name.to_owned(), reference: last.to_owned() }),
+        "tags" if last == "list" => Some(Wanted::Tags { name: name.to_owned() }),
         "blobs" => Some(Wanted::Blob { digest: last.to_owned() }),
         _ => None,
     }
@@ -110,6 +113,14 @@ fn manifest(store: &Store, ns: Option<&str>, name: &str, reference: &str) -> Res
             response
         }
     }
+}
+
+fn tags(store: &Store, ns: Option<&str>, name: &str) -> Response {
+    let tags = store.tags(ns, name);
+    if tags.is_empty() {
+        return problem(StatusCode::NOT_FOUND, "NAME_UNKNOWN", &format!("{name} is not in this store"));
+    }
+    json(StatusCode::OK, serde_json::json!({ "name": name, "tags": tags }).to_string())
 }
 
 fn blob(store: &Store, digest: &str, headers: &HeaderMap) -> io::Result<Response> {
@@ -211,6 +222,7 @@ mod tests {
             parse_path("/v2/coredns/coredns/manifests/v1.14.2"),
             manifest("coredns/coredns", "v1.14.2")
         );
+        assert_eq!(parse_path("/v2/pause/tags/list"), Some(Wanted::Tags { name: "pause".to_owned() }));
         // A name may hold the words that the paths are made of.
         assert_eq!(parse_path("/v2/a/manifests/b/manifests/1"), manifest("a/manifests/b", "1"));
         let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -219,7 +231,7 @@ mod tests {
             Some(Wanted::Blob { digest: digest.to_owned() })
         );
         for nothing in
-            ["/", "/v1/", "/v2x", "/v2/manifests/1", "/v2/a/tags/list", "/v2/../a/blobs/x", "/v2/a/blobs/"]
+            ["/", "/v1/", "/v2x", "/v2/manifests/1", "/v2/a/tags/all", "/v2/../a/blobs/x", "/v2/a/blobs/"]
         {
             assert_eq!(parse_path(nothing), None, "{nothing}");
         }

@@ -51,6 +51,19 @@ impl Store {
         with_namespace.or_else(|| names.get(&format!("{name}:{tag}"))).cloned()
     }
 
+    /// The tags of a name, sorted.
+    pub(crate) fn tags(&self, ns: Option<&str>, name: &str) -> Vec<String> {
+        let names = self.names();
+        let of = |full: &str| {
+            let tag = |known: &String| known.strip_prefix(full)?.strip_prefix(':').map(str::to_owned);
+            let mut tags: Vec<String> = names.keys().filter_map(tag).collect();
+            tags.sort();
+            tags
+        };
+        let with_namespace = ns.map(|ns| of(&format!("{ns}/{name}"))).filter(|tags| !tags.is_empty());
+        with_namespace.unwrap_or_else(|| of(name))
+    }
+
     /// A manifest by digest, verified. Nothing where the blob is not there, is damaged, or is no manifest.
     pub(crate) fn manifest(&self, digest: &str) -> io::Result<Option<Manifest>> {
         let Some((mut file, size)) = self.blob(digest)? else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! A read-only OCI registry over a store: what every master serves, so that nodes pull images under their own names.
 //!
 //! It speaks the pull half of the OCI distribution specification over TLS: `GET` and `HEAD` of `/v2/`, manifests by
-//! tag or digest, blobs by digest with single ranges. Names come from the store's `index.json`, which is read again
+//! tag or digest, tags of a name, blobs by digest with single ranges. Names come from the store's `index.json`, which is read again
 //! when it changes; so does the certificate. A mirror request (`?ns=registry.k8s.io`) finds the upstream name. Blobs
 //! are served under any name: the digest says what they are.
 //!

@@ -127,6 +127,11 @@ fn images_are_found_by_every_way_of_naming_them() {
         assert_eq!(header(&response, "content-type"), "application/vnd.docker.distribution.manifest.v2+json");
         assert_eq!(bytes(response), MANIFEST);
     }
+    for path in ["/v2/pause/tags/list?ns=registry.k8s.io", "/v2/registry.k8s.io/pause/tags/list"] {
+        let tags: serde_json::Value = serde_json::from_slice(&bytes(site.get(&registry, path))).unwrap();
+        assert_eq!(tags["tags"], serde_json::json!(["3.10.2"]));
+    }
+    assert_eq!(site.get(&registry, "/v2/none/tags/list").status(), 404);
     let head = site
         .agent
         .head(format!("https://{}/v2/pause/manifests/3.10.2?ns=registry.k8s.io", registry.address()))
