@@ -28,8 +28,8 @@ pub const MACHINES: &[&str] = &["qemu-system-x86", "qemu-utils"];
 pub const BUILD: &[&str] =
     &["gcc", "libc6-dev", "libseccomp-dev", "make", "musl-tools", "perl", "pkg-config"];
 
-/// Other people's programs that check our work.
-pub const CHECKS: &[&str] = &["minisign", "skopeo"];
+/// Other people's programs that check our work, or that our work is tried against.
+pub const CHECKS: &[&str] = &["minisign", "postgresql-15", "skopeo"];
 
 /// Makes sure that all these packages are there.
 ///

@@ -107,9 +107,9 @@ struct Parts {
 }
 
 fn install_packages(groups: &[Group]) -> Result<()> {
-    let mut packages = vec![system::BUILD];
+    let mut packages = vec![system::BUILD, system::CHECKS];
     if !groups.is_empty() {
-        packages.extend([system::LAB, system::CHECKS, payload::PACKAGES]);
+        packages.extend([system::LAB, payload::PACKAGES]);
     }
     let machine = |group: &Group| (group.spec)().hosts.iter().any(|host| host.backend == Backend::Qemu);
     if groups.iter().any(machine) {
