@@ -27,6 +27,10 @@ use crate::target::{Peer, Target, Timeouts};
 /// Longest wait at a time, so that keepalives go out and silence is counted in small parts.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
+/// With the processor's help AES-GCM is about twice as fast as the library's first choice; the rest stays on offer.
+const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,\
+                       aes256-ctr,aes192-ctr,aes128-ctr";
+
 /// A logged-in session that does not block.
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
@@ -99,6 +103,11 @@ impl Connection {
         session.set_tcp_stream(twin);
         session.set_timeout(u32::try_from(timeouts.login.as_millis()).unwrap_or(u32::MAX));
         session.method_pref(MethodType::HostKey, host_key_methods).map_err(handshake)?;
+        if has_aes() {
+            for direction in [MethodType::CryptCs, MethodType::CryptSc] {
+                session.method_pref(direction, CIPHERS).map_err(handshake)?;
+            }
+        }
         let begun = Instant::now();
         match session.handshake() {
             Ok(()) => Ok(connection),
@@ -349,6 +358,14 @@ fn watch(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepcnt(stream, 3)?;
     sockopt::set_tcp_user_timeout(stream, 15_000)?;
     Ok(())
+}
+
+/// Whether this processor has instructions for AES; of others than these it is taken for granted.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(not(target_arch = "x86_64"))]
+    true
 }
 
 /// Waits for one descriptor; empty where time ran out. An interrupted wait counts as woken.
