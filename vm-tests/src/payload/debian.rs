@@ -27,9 +27,16 @@ const SUITE: &str = "bookworm";
 const LAYER_FILE: &str = "layer.json";
 /// Fingerprints of a base's entries, for the layers above it.
 const ENTRIES_FILE: &str = "entries.json";
-/// What no container needs: documentation, translations, caches, and the full Perl that only installing uses.
+/// What no container needs: documentation, translations, caches, the full Perl that only installing uses, and what
+/// the installation copied from this machine or drew by chance (names, mirrors, a self-made certificate with its key).
 const LEFT_OUT: &[&str] = &[
     "dev/",
+    "etc/apt/",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "etc/ssl/certs/",
+    "etc/ssl/private/",
     "usr/lib/udev/",
     "usr/lib/x86_64-linux-gnu/gconv/",
     "usr/lib/x86_64-linux-gnu/libperl.so",

@@ -39,12 +39,7 @@ use crate::{
     stage::{StageRecord, human_bytes},
 };
 
-pub use self::{
-    image::Image,
-    key::with_tree,
-    registry::{Pushed, Registry},
-    results::Report,
-};
+pub use self::{image::Image, key::with_tree, registry::Registry, results::Report};
 
 /// Debian packages that building a payload needs.
 pub const PACKAGES: &[&str] = &[
@@ -225,7 +220,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let images = image_bytes(&payload.images);
     println!(
-        "{} in all, of that {} images; key {}",
+        "payload {}: {} in all, of that {} images; key {}",
+        payload.version,
         human_bytes(payload.bytes),
         human_bytes(images),
         payload.key

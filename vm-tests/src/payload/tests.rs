@@ -2,7 +2,7 @@
 
 use std::{io::Read, net::TcpStream};
 
-use super::*;
+use super::{registry::Pushed, *};
 
 #[test]
 fn mirrors_name_every_upstream_registry_once() {
