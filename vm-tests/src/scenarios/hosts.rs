@@ -178,9 +178,9 @@ fn wrong_password(context: &Context<'_>) -> Result<()> {
     let demo = fs::read_to_string(home.join("profiles/demo.yaml"))?;
     let by_password: String = demo
         .lines()
-        .map(|line| match line.trim_start().starts_with("privateKey:") {
-            true => "  password: {file: ~/.sealift/ops-password}\n".to_owned(),
-            false => format!("{line}\n"),
+        .map(|line| {
+            let key = line.trim_start().starts_with("privateKey:");
+            if key { "  password: {file: ~/.sealift/ops-password}\n".to_owned() } else { format!("{line}\n") }
         })
         .collect();
     fs::write(home.join("profiles/by-password.yaml"), by_password)?;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{Test, refusals};
 use crate::demo::Proof;
 use crate::lab::{self, FileState, Lab, Role};
+use crate::stage::human_bytes;
 use crate::test::{Context, joined};
 
 /// In order.
@@ -24,7 +25,11 @@ pub const TESTS: &[Test] = &[
 fn cluster_and_product_stand(context: &Context<'_>) -> Result<()> {
     let installed = context.installed()?;
     installed.ended.expect_text(&["\"topic\":\"done\"", "5 nodes Ready, 3 voters"])?;
-    context.note(format!("installed in {:.0} s", installed.ended.seconds));
+    context.note(format!(
+        "installed in {:.0} s, the seat sent {}",
+        installed.ended.seconds,
+        human_bytes(installed.sent)
+    ));
     let nodes = context.cluster().nodes()?;
     let version = format!("v{}", context.payload.version);
     for node in &nodes {

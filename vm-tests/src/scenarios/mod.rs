@@ -87,6 +87,7 @@ pub fn groups() -> Vec<Group> {
             tests: [
                 hosts::TESTS,
                 refusals::TESTS,
+                format::TESTS,
                 install::TESTS,
                 secrets::TESTS,
                 machine::TESTS,

@@ -256,7 +256,7 @@ fn usage(context: &Context<'_>) -> Result<()> {
 }
 
 /// How long a step of this small install may be silent.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// The bundle's own document.
 pub fn open(context: &Context<'_>, path: &Path) -> Result<Bundle> {

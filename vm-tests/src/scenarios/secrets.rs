@@ -118,7 +118,8 @@ impl Canaries {
 
     /// One per line, for `grep -f`.
     fn patterns(&self) -> String {
-        self.0.iter().map(|canary| format!("{}\n", canary.text)).collect()
+        let lines: Vec<&str> = self.0.iter().map(|canary| canary.text.as_str()).collect();
+        lines.join("\n") + "\n"
     }
 }
 
@@ -239,14 +240,13 @@ fn none_in_process_lists(context: &Context<'_>) -> Result<()> {
 
 fn none_on_hosts(context: &Context<'_>) -> Result<()> {
     let canaries = Canaries::collect(context)?;
-    let patterns = canaries.patterns();
+    // The search must find what is there: one is planted in a log and in the journal.
+    let planted = "canary-that-the-test-planted";
+    let patterns = format!("{planted}\n{}", canaries.patterns());
     for host in context.hosts() {
-        // The search finds what is there: one planted in a log, one in the journal.
-        let planted = &canaries.0.first().context("there are no secrets")?.text;
-        let plant = format!(
-            "mkdir -p /var/log/sealift && cat >/var/log/sealift/planted && logger -t planted -f /var/log/sealift/planted && journalctl --sync"
-        );
-        context.lab.exec_with_input(host, &["sh", "-c", &plant], planted.as_bytes())?;
+        let plant = "mkdir -p /var/log/sealift && cat >/var/log/sealift/planted && \
+            logger -t planted -f /var/log/sealift/planted && journalctl --sync";
+        context.lab.exec_with_input(host, &["sh", "-c", plant], planted.as_bytes())?;
         let found = search(context, host, &patterns)?;
         context.lab.run(host, &["rm", "/var/log/sealift/planted"])?;
         if !found.iter().any(|place| place == "/var/log/sealift/planted")

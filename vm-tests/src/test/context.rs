@@ -18,7 +18,7 @@ use crate::payload::Payload;
 use crate::programs::Programs;
 
 /// How long an install may take before something must be wrong.
-pub const INSTALL_WITHIN: Duration = Duration::from_secs(25 * 60);
+pub const INSTALL_WITHIN: Duration = Duration::from_mins(25);
 
 /// What every test of a group gets.
 pub struct Context<'a> {

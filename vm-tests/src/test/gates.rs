@@ -32,13 +32,13 @@ pub fn run(tally: &mut Tally, cache: &Path) {
     });
     tally.run_many(WORKSPACE, || {
         let (output, well) = output(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))?;
-        counted(rust_counts(&output), well, &output)
+        counted(&rust_counts(&output), well, &output)
     });
     tally.run_many(WEB, || {
         // With the tests that start a real PostgreSQL.
         succeed(go().args(["vet", "-tags", "postgres", "./..."]))?;
         let (output, well) = output(go().args(["test", "-json", "-tags", "postgres", "./..."]))?;
-        counted(go_counts(&output), well, &output)
+        counted(&go_counts(&output), well, &output)
     });
     tally.run(DEPENDENCIES, || {
         let mut deny = Command::new(deny(cache)?);
@@ -81,8 +81,8 @@ struct Counts {
 }
 
 /// Counts for the tally. Tests that were left out are a failure: nothing is left out in silence.
-fn counted(counts: Counts, well: bool, output: &str) -> Result<(usize, usize)> {
-    let Counts { passed, failed, left_out } = counts;
+fn counted(counts: &Counts, well: bool, output: &str) -> Result<(usize, usize)> {
+    let Counts { passed, failed, left_out } = *counts;
     if failed > 0 || !well || left_out > 0 {
         println!("\n{}", failures(output));
     }
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn a_test_that_is_switched_off_is_a_failure() {
         let left_out = Counts { passed: 5, failed: 0, left_out: 1 };
-        assert!(counted(left_out, true, "").unwrap_err().to_string().contains("1 tests are switched off"));
+        assert!(counted(&left_out, true, "").unwrap_err().to_string().contains("1 tests are switched off"));
         let none = Counts::default();
-        assert!(counted(none, true, "").is_err());
-        assert_eq!(counted(Counts { passed: 5, failed: 0, left_out: 0 }, true, "").unwrap(), (5, 0));
+        assert!(counted(&none, true, "").is_err());
+        assert_eq!(counted(&Counts { passed: 5, failed: 0, left_out: 0 }, true, "").unwrap(), (5, 0));
     }
 }

@@ -181,7 +181,7 @@ pub fn tail(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(60);
+    const SECOND: Duration = Duration::from_mins(1);
 
     fn shell(script: &str) -> InstallerRun {
         InstallerRun::start(Command::new("sh").args(["-c", script])).unwrap()

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-pub use context::{Context, Installed};
+pub use context::Context;
 pub use installer_run::{Ended, InstallerRun};
 pub use sampler::Sampler;
 pub use tally::Tally;
@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         .chain(groups.iter().flat_map(|group| group.tests.iter().map(|test| test.name)))
         .collect();
     if options.list {
-        names.iter().for_each(|name| println!("{name}"));
+        println!("{}", names.join("\n"));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(unknown) =
@@ -88,7 +88,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 }
             }
             None => {
-                wanted.iter().for_each(|group| fail_all(&mut tally, group, "there is no bundle to install"))
+                for group in &wanted {
+                    fail_all(&mut tally, group, "there is no bundle to install");
+                }
             }
         }
     }
@@ -180,7 +182,9 @@ fn run_group(
 }
 
 fn fail_all(tally: &mut Tally, group: &Group, reason: &str) {
-    group.tests.iter().for_each(|test| tally.fail(test.name, reason));
+    for test in &group.tests {
+        tally.fail(test.name, reason);
+    }
 }
 
 /// After the first signal the running test ends and labs go down; the second one ends this program at once.

@@ -65,8 +65,8 @@ impl Tally {
                 } else {
                     format!("{passed} passed, {failed} failed, ")
                 };
-                let word = if failed == 0 { "ok" } else { "FAILED" };
-                println!("{word} ({count}{seconds:.1} s)");
+                let verdict = if failed == 0 { "ok" } else { "FAILED" };
+                println!("{verdict} ({count}{seconds:.1} s)");
             }
             Err(error) => {
                 self.failed += 1;
