@@ -31,7 +31,7 @@ fn two_builds_are_equal(context: &Context<'_>) -> Result<()> {
     build.arg("build").arg("--recipe").arg(programs::checkout().join("assets/orders/recipe.yaml"));
     build.arg("--lock").arg(&lock).arg("--mirrors").arg(&mirrors);
     build.arg(format!("--root=payload={}", context.payload.root().display()));
-    build.arg("--key").arg(context.made.public_key.with_extension("key"));
+    build.arg("--key").arg(context.made.public_key.with_extension(""));
     build.arg("--cache").arg(scratch.path().join("cache"));
     build.arg("--helm").arg(context.payload.bin.join("helm"));
     build.arg("--out").arg(&again);

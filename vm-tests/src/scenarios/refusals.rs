@@ -236,7 +236,7 @@ fn wrong_key(context: &Context<'_>) -> Result<()> {
     run(Command::new(&context.programs.bundle_builder)
         .args(["keygen", "--no-password", "--out"])
         .arg(&secret))?;
-    let public = secret.with_extension("pub");
+    let public = folder.path().join("other.key.pub");
     let copy = Copy::make(context)?;
     let trust = format!("--trust-key={}", public.display());
     refused(context, &copy, &["signed by key", "fingerprint of the signing key"], &[&trust])
