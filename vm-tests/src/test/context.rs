@@ -104,10 +104,11 @@ impl<'a> Context<'a> {
         InstallerRun::start(&mut self.seat.installer(arguments))?.finish(INSTALL_WITHIN)
     }
 
-    /// Writes an overlay profile at the seat and gives its path for `--profile`. A profile needs only what differs.
-    pub fn overlay(&self, name: &str, yaml: &str) -> Result<String> {
+    /// Writes an overlay profile with this content at the seat and gives its path for `--profile`.
+    pub fn overlay(&self, name: &str, content: &str) -> Result<String> {
         let path = format!("profiles/{name}.yaml");
-        fs::write(self.lab.seat_home().join(&path), yaml)
+        let text = format!("apiVersion: sealift/v1\nkind: Site\n{content}");
+        fs::write(self.lab.seat_home().join(&path), text)
             .with_context(|| format!("cannot write the overlay {name}"))?;
         Ok(path)
     }
