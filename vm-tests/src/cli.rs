@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
-use crate::stage::Show;
-use crate::{demo, payload, system, test};
+use crate::stage::{Show, human_bytes};
+use crate::{bench, demo, payload, system, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The lab, the payload, the demo and the tests that use real hosts")]
@@ -29,6 +29,9 @@ enum Verb {
     Payload(payload::Arguments),
     /// Everything that CI runs: format, lints, unit tests, dependencies, and the scenarios on real hosts
     Test(test::Options),
+    /// Figures with their targets, measured beside a baseline
+    #[command(subcommand)]
+    Bench(bench::Verb),
 }
 
 /// What the demo is asked for.
@@ -166,6 +169,7 @@ pub fn main() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Test(options) => test::run(&options),
+        Verb::Bench(verb) => bench::run(&verb),
     }
 }
 
@@ -174,7 +178,7 @@ fn lab_verb(verb: LabVerb) -> Result<ExitCode> {
     system::need_root()?;
     match verb {
         LabVerb::Up { name, masters, workers, vm_workers } => {
-            up(&name.name, &LabSpec::new(masters, workers, vm_workers))?
+            up(&name.name, &LabSpec::new(masters, workers, vm_workers))?;
         }
         LabVerb::Down { name } => {
             let found = Lab::down(&cache, &name.name)?;
@@ -252,6 +256,7 @@ fn status(lab: &Lab, json: bool) -> Result<()> {
             format!("{:?}", host.role).to_lowercase()
         );
     }
+    println!("on disk    {}", human_bytes(cache::bytes_on_disk(lab.folder())));
     println!("seat       {:<12} home {}", lab::SEAT, lab.seat_home().display());
     println!("packets towards outside: {} (astray inside: {})", traffic.outside, traffic.astray);
     for offender in &traffic.offenders {

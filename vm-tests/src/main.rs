@@ -3,18 +3,20 @@
 //! A front end: it may print. What it shows of the product it learns by running the product's programs.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod bundle;
-mod cluster;
-mod demo;
-mod programs;
 mod cache;
 mod cli;
+mod cluster;
+mod demo;
 mod lab;
 mod payload;
+mod programs;
 mod scenarios;
 mod stage;
 mod system;
 mod test;
+mod wait;
 
 use std::process::ExitCode;
 

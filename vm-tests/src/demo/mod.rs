@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::lab::{Backend, Lab, LabSpec};
 use crate::stage::{Done, Show, Stages};
 use crate::{bundle, cache, payload, programs, system};
-pub use proof::Proof;
+pub use proof::{Proof, page_of};
 
 /// What the demo is asked for.
 #[derive(Debug, Clone)]
@@ -76,6 +76,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 pub fn down(name: &str) -> Result<ExitCode> {
     system::need_root()?;
     let found = Lab::down(&cache::root(), name).context("cannot take the demo down")?;
-    println!("{}", if found.is_empty() { "there was no demo".to_owned() } else { format!("the demo is gone: {found}") });
+    println!(
+        "{}",
+        if found.is_empty() { "there was no demo".to_owned() } else { format!("the demo is gone: {found}") }
+    );
     Ok(ExitCode::SUCCESS)
 }

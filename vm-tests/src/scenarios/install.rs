@@ -8,6 +8,7 @@ use sealift_bundle::BundleDocument;
 use sealift_bundle::document::Role as BundleRole;
 use serde::Deserialize;
 
+use super::reference::Reference;
 use super::{Test, refusals};
 use crate::demo::Proof;
 use crate::lab::{self, FileState, Lab, Role};
@@ -131,7 +132,8 @@ fn judge(document: &BundleDocument, role: BundleRole, listing: &Listing) -> Resu
 /// Trees in which a running cluster writes by itself, beside those that every system changes.
 const ALIVE: &[&str] = &["/var/lib/sudo", "/var/lib/sealift/volumes", "/var/lib/cni"];
 
-fn all_files(lab: &Lab) -> Result<BTreeMap<&str, BTreeMap<String, FileState>>> {
+/// The files of all hosts, without what changes by itself.
+pub fn all_files(lab: &Lab) -> Result<BTreeMap<&str, BTreeMap<String, FileState>>> {
     std::thread::scope(|scope| {
         let looks: Vec<_> = lab
             .spec()
@@ -163,7 +165,7 @@ fn second_run_changes_nothing(context: &Context<'_>) -> Result<()> {
     if !changes.is_empty() {
         bail!("files changed:\n{}", changes.join("\n"));
     }
-    Ok(())
+    Reference::keep(context, &before)
 }
 
 fn no_packet_went_outside(context: &Context<'_>) -> Result<()> {

@@ -1,6 +1,124 @@
-//! To come.
+//! A worker that is a machine of its own: own kernel, cgroup v2, swap that must go, reboots.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 
 use super::Test;
+use super::masters::{node_is_ready_since_boot, pods_are_well};
+use crate::demo;
+use crate::lab::{Backend, Lab};
+use crate::test::Context;
+use crate::wait::until;
 
 /// In order.
-pub const TESTS: &[Test] = &[];
+pub const TESTS: &[Test] = &[
+    Test::cluster("machine::own_kernel_and_cgroup_v2", own_kernel_and_cgroup_v2),
+    Test::cluster("machine::swap_is_off_that_was_on", swap_is_off_that_was_on),
+    Test::cluster("machine::pod_runs_and_comes_back_after_a_reboot", pod_comes_back_after_a_reboot),
+];
+
+/// Longest time for anything on a machine that may be emulated.
+const WITHIN: Duration = Duration::from_secs(600);
+const POD: &str = "on-the-machine";
+
+fn machine<'a>(lab: &'a Lab) -> Result<&'a str> {
+    let machine = lab.spec().hosts.iter().find(|host| host.backend == Backend::Qemu);
+    machine.map(|host| host.name.as_str()).context("this lab has no machine")
+}
+
+fn kernel(lab: &Lab, host: &str) -> Result<String> {
+    Ok(lab.run(host, &["uname", "--kernel-release"])?.trim().to_owned())
+}
+
+fn own_kernel_and_cgroup_v2(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let host = machine(lab)?;
+    let (own, masters) = (kernel(lab, host)?, kernel(lab, "m1")?);
+    ensure!(own != masters, "{host} and m1 run the same kernel {own}");
+    let node = context.cluster().get(&["node", host])?;
+    let reported = node.pointer("/status/nodeInfo/kernelVersion").and_then(Value::as_str);
+    ensure!(reported == Some(own.as_str()), "the cluster takes the kernel of {host} for {reported:?}");
+    let groups = lab.run(host, &["stat", "--file-system", "--format=%T", "/sys/fs/cgroup"])?;
+    ensure!(groups.trim() == "cgroup2fs", "{host} has {}", groups.trim());
+    for (file, line) in [
+        ("/var/lib/kubelet/config.yaml", "cgroupDriver: systemd"),
+        ("/etc/containerd/config.toml", "SystemdCgroup = true"),
+    ] {
+        let text = String::from_utf8(lab.read_file(host, file)?)?;
+        ensure!(text.lines().any(|one| one.trim() == line), "{file} on {host} does not say {line}");
+    }
+    // Pods really live in slices of systemd.
+    lab.run(host, &["systemctl", "is-active", "--quiet", "kubepods.slice"])?;
+    Ok(())
+}
+
+fn no_swap(lab: &Lab, host: &str) -> Result<()> {
+    let swaps = lab.run(host, &["tail", "--lines=+2", "/proc/swaps"])?;
+    ensure!(swaps.trim().is_empty(), "{host} swaps to {swaps}");
+    Ok(())
+}
+
+/// The installer's record on the host says that swap was on: only who switched it off knows.
+fn swap_is_off_that_was_on(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let host = machine(lab)?;
+    no_swap(lab, host)?;
+    let journal = String::from_utf8(lab.read_file(host, "/var/lib/sealift/journal.jsonl")?)?;
+    let entries = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let off: Vec<Value> = entries.filter(|entry| entry["change"] == "swapOff").collect();
+    ensure!(
+        off.iter().any(|entry| entry["path"] == "/swapfile"),
+        "the journal of {host} records no swap that was switched off: {off:?}"
+    );
+    let fstab = String::from_utf8(lab.read_file(host, "/etc/fstab")?)?;
+    let active = fstab.lines().find(|line| !line.starts_with('#') && line.contains("swap"));
+    ensure!(active.is_none() && fstab.contains("/swapfile"), "fstab of {host}: {fstab}");
+    Ok(())
+}
+
+/// The probe's container, when it is ready: how often it was started anew.
+fn ready_restarts(context: &Context<'_>) -> Result<Option<u64>> {
+    let pod = context.cluster().get(&["pod", POD])?;
+    let status = pod.pointer("/status/containerStatuses/0").context("its container has no status yet")?;
+    let ready = status["ready"] == true && pod["status"]["phase"] == "Running";
+    ensure!(ready, "{}", status["state"]);
+    Ok(status["restartCount"].as_u64())
+}
+
+fn pod_comes_back_after_a_reboot(context: &Context<'_>) -> Result<()> {
+    let (lab, cluster) = (context.lab, context.cluster());
+    let host = machine(lab)?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": POD, "namespace": "default"},
+        "spec": {
+            "nodeSelector": {"kubernetes.io/hostname": host},
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": false,
+            // The image with a shell that every worker has.
+            "containers": [{
+                "name": "probe", "image": "docker.io/library/postgres:15", "imagePullPolicy": "IfNotPresent",
+                "command": ["sh", "-c", "uname --kernel-release && exec sleep infinity"],
+            }],
+        },
+    });
+    cluster.apply(&pod.to_string())?;
+    let before = until(&format!("a pod ready on {host}"), WITHIN, || ready_restarts(context))?;
+    let said = cluster.kubectl(&["logs", POD])?;
+    ensure!(said.trim() == kernel(lab, host)?, "the pod runs on the kernel {said}");
+
+    let boot_id = || lab.run(host, &["cat", "/proc/sys/kernel/random/boot_id"]);
+    let first = boot_id()?;
+    lab.reboot_host(host)?;
+    ensure!(boot_id()? != first, "{host} has not booted");
+    node_is_ready_since_boot(lab, &cluster, host, WITHIN)?;
+    no_swap(lab, host)?;
+    let what = format!("the pod started again on {host}");
+    until(&what, WITHIN, || Ok(ready_restarts(context)?.filter(|count| *count > before)))?;
+    let address = lab.spec().host(host)?.address.to_string();
+    until(&format!("the product's page at {host}"), WITHIN, || demo::page_of(lab, &address).map(Some))?;
+    cluster.kubectl(&["delete", "pod", POD, "--wait=true", "--timeout=120s", "--request-timeout=0"])?;
+    pods_are_well(&cluster)
+}

@@ -9,6 +9,7 @@ mod install;
 mod kills;
 mod machine;
 mod masters;
+mod reference;
 mod refusals;
 mod secrets;
 

@@ -1,0 +1,37 @@
+//! Benches: figures with their targets, every input, version and baseline above them.
+//!
+//! A bench measures against something that runs beside it, in the same run on the same machine, and ends with lines
+//! `figure NAME VALUE UNIT target TARGET pass` or `… miss`. A miss makes the exit code non-zero.
+//!
+//! In order of use: [`Verb`], [`run`], [`figure::Figure`].
+
+mod baseline;
+mod figure;
+mod install;
+mod ours;
+mod surroundings;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What is measured.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Installing five fresh hosts, against a plain shell script that does it by hand
+    Install(install::Options),
+}
+
+/// Runs a bench and shows its figures.
+pub fn run(verb: &Verb) -> Result<ExitCode> {
+    let figures = match verb {
+        Verb::Install(options) => install::run(options)?,
+    };
+    println!();
+    for figure in &figures {
+        println!("{figure}");
+    }
+    let missed = figures.iter().any(|figure| !figure.passes());
+    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

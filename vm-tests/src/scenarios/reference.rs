@@ -1,0 +1,217 @@
+//! The files of all hosts after an undisturbed install, kept for comparison with installs that were disturbed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::install::all_files;
+use crate::cache::Key;
+use crate::lab::{Backend, FileState, Lab, LabSpec, Role};
+use crate::test::Context;
+
+/// Lab for an undisturbed install where no other test has made one.
+const LAB: &str = "test-reference";
+
+/// Content that is random, dated or the host's own identity: such files must be there, and differ from lab to lab.
+const OWN_CONTENT: &[&str] = &[
+    // Keys, certificates and what holds them.
+    "/etc/kubernetes/pki/",
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/super-admin.conf",
+    "/etc/kubernetes/controller-manager.conf",
+    "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/scheduler.conf",
+    "/var/lib/sealift/pki/",
+    // It lists the members in the order of their random numbers.
+    "/etc/kubernetes/manifests/etcd.yaml",
+    // It says when things were done, and in how many runs.
+    "/var/lib/sealift/journal.jsonl",
+    // Who the host is.
+    "/etc/machine-id",
+    "/etc/shadow",
+    "/etc/ssh/ssh_host_",
+    "/root/.ssh/",
+    "/home/",
+];
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    /// Kind, permission bits, owner.
+    attributes: String,
+    /// Digest or target; none where the content is the lab's own.
+    content: Option<String>,
+}
+
+impl Entry {
+    fn new(path: &str, state: &FileState) -> Self {
+        let own = OWN_CONTENT.iter().any(|start| path.starts_with(start));
+        Self {
+            attributes: format!("{} {:o} {}:{}", state.kind, state.mode, state.owner.0, state.owner.1),
+            content: (!own).then(|| state.content.clone()),
+        }
+    }
+}
+
+/// A host's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct HostFiles {
+    /// What the host is meant for.
+    role: Role,
+    /// What runs it.
+    backend: Backend,
+    files: BTreeMap<String, Entry>,
+}
+
+/// All hosts' files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    hosts: BTreeMap<String, HostFiles>,
+}
+
+impl Reference {
+    /// What stands on the hosts of a lab.
+    pub fn look(context: &Context<'_>) -> Result<Self> {
+        Self::of(context.lab, &all_files(context.lab)?)
+    }
+
+    fn of(lab: &Lab, files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Result<Self> {
+        let hosts = files.iter().map(|(host, files)| {
+            let spec = lab.spec().host(host)?;
+            let files = files.iter().map(|(path, state)| (path.clone(), Entry::new(path, state))).collect();
+            Ok(((*host).to_owned(), HostFiles { role: spec.role, backend: spec.backend, files }))
+        });
+        Ok(Self { hosts: hosts.collect::<Result<_>>()? })
+    }
+
+    /// Keeps what an undisturbed install has left, for other labs' tests.
+    pub fn keep(context: &Context<'_>, files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Result<()> {
+        Self::of(context.lab, files)?.write(context)
+    }
+
+    fn write(&self, context: &Context<'_>) -> Result<()> {
+        let path = Self::path(context)?;
+        let folder = path.parent().context("a path without a folder")?;
+        // Those of older programs and bundles are of no use.
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder)?;
+        let temporary = path.with_extension("part");
+        fs::write(&temporary, serde_json::to_vec(self)?)?;
+        Ok(fs::rename(&temporary, &path)?)
+    }
+
+    /// That of this installer and this bundle: kept by an earlier test, or made on a lab of its own.
+    pub fn of_undisturbed(context: &Context<'_>) -> Result<Self> {
+        let path = Self::path(context)?;
+        if let Ok(text) = fs::read(&path) {
+            return serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()));
+        }
+        context.note(format!("no undisturbed install to compare with yet: one was made in lab {LAB}"));
+        Lab::down(context.cache, LAB)?;
+        let lab = Lab::up(context.cache, LAB, &LabSpec::standard(0))?;
+        let made = (|| {
+            let beside = Context::new(context.cache, &lab, context.programs, context.payload, context.made)?;
+            beside.installed()?;
+            let made = Self::look(&beside)?;
+            made.write(context)?;
+            Ok(made)
+        })();
+        Lab::down(context.cache, LAB)?;
+        made
+    }
+
+    fn path(context: &Context<'_>) -> Result<PathBuf> {
+        let lab: serde_json::Value =
+            serde_json::from_slice(&fs::read(context.lab.folder().join("lab.json"))?)?;
+        let key = Key::new("reference 1")
+            .file(&context.programs.installer)?
+            .text(&context.made.bundle.display().to_string())
+            .text(lab["tree"].as_str().context("the lab's description names no tree")?);
+        Ok(context.cache.join("reference").join(format!("{}.json", key.finish())))
+    }
+
+    /// What differs, one line each: `-` is missing in the other, `+` is there only, `~` is not the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let lines = other.hosts.iter().flat_map(|(name, files)| {
+            let lines = match self.hosts.get(name) {
+                Some(expected) if expected.backend == files.backend => compare(expected, files, true),
+                // A container where the other one has a machine, with other settings: names and modes are those of
+                // the other containers of its role.
+                _ => match self.twin(files) {
+                    Some(expected) => compare(expected, files, false),
+                    None => vec!["no such host to compare with".to_owned()],
+                },
+            };
+            lines.into_iter().map(move |line| format!("{name} {line}"))
+        });
+        lines.collect()
+    }
+
+    fn twin(&self, host: &HostFiles) -> Option<&HostFiles> {
+        self.hosts.values().find(|one| (one.role, one.backend) == (host.role, host.backend))
+    }
+}
+
+fn compare(expected: &HostFiles, found: &HostFiles, contents: bool) -> Vec<String> {
+    let missing = expected.files.keys().filter(|path| !found.files.contains_key(*path));
+    let missing = missing.map(|path| format!("- {path}"));
+    let rest = found.files.iter().filter_map(|(path, new)| match expected.files.get(path) {
+        None => Some(format!("+ {path}")),
+        Some(old) if old.attributes != new.attributes => {
+            Some(format!("~ {path}: {} instead of {}", new.attributes, old.attributes))
+        }
+        Some(old) if contents && old.content != new.content => Some(format!("~ {path}")),
+        Some(_) => None,
+    });
+    missing.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(backend: Backend, files: &[(&str, u32, &str)]) -> Reference {
+        let files = files.iter().map(|(path, mode, content)| {
+            let state =
+                FileState { kind: 'f', mode: *mode, owner: (0, 0), size: 1, content: (*content).to_owned() };
+            ((*path).to_owned(), Entry::new(path, &state))
+        });
+        let host = HostFiles { role: Role::Worker, backend, files: files.collect() };
+        Reference { hosts: BTreeMap::from([("w1".to_owned(), host)]) }
+    }
+
+    #[test]
+    fn keys_may_differ_in_content_but_not_in_mode() {
+        let one =
+            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "1")]);
+        let other =
+            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "2"), ("/etc/x", 0o644, "1")]);
+        assert_eq!(one.differences(&other), Vec::<String>::new());
+        let open =
+            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o644, "2"), ("/etc/y", 0o644, "1")]);
+        let lines = one.differences(&open);
+        assert_eq!(
+            lines,
+            ["w1 - /etc/x", "w1 ~ /etc/kubernetes/pki/ca.key: f 644 0:0 instead of f 600 0:0", "w1 + /etc/y"]
+        );
+        let changed =
+            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "2")]);
+        assert_eq!(one.differences(&changed), ["w1 ~ /etc/x"]);
+    }
+
+    #[test]
+    fn a_container_is_compared_with_its_like_where_the_other_is_a_machine() {
+        let mut one = reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w1")]);
+        one.hosts
+            .insert("w2".into(), reference(Backend::Qemu, &[("/boot/k", 0o644, "1")]).hosts["w1"].clone());
+        let mut other = reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w1")]);
+        other.hosts.insert(
+            "w2".into(),
+            reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w2")]).hosts["w1"].clone(),
+        );
+        assert_eq!(one.differences(&other), Vec::<String>::new());
+    }
+}
