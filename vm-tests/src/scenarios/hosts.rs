@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::Test;
-use crate::demo::seat::Seat;
 use crate::lab::{self, Backend, FileState, Lab};
 use crate::test::{Context, Ended, joined};
 
@@ -88,7 +87,7 @@ impl<'a> Before<'a> {
 fn nothing_left(lab: &Lab, host: &str) -> Result<()> {
     let script = "find /var/tmp /tmp /home -type f -size +1M; \
         for folder in \"$@\"; do find \"$folder\" -mindepth 1 ! -name lost+found ! -name filler; done; \
-        for file in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <\"$file\" 2>/dev/null; echo; done | grep -E 'installer.* agent|sealift' || true";
+        readlink /proc/[0-9]*/exe | grep -E 'installer|sealift' || true";
     let mut words = vec!["sh", "-c", script, "look"];
     words.extend(CLUSTER_FOLDERS);
     let left = lab.run(host, &words)?;
@@ -98,19 +97,30 @@ fn nothing_left(lab: &Lab, host: &str) -> Result<()> {
     Ok(())
 }
 
-/// Installs with more profiles over the demo's, in plain words as a person reads them.
-fn install(context: &Context<'_>, overlays: &[&str]) -> Result<Ended> {
-    let mut extra = Vec::new();
+/// Installs with one of the profiles below and more over it, in plain words as a person reads them.
+fn install(context: &Context<'_>, profile: &str, overlays: &[&str]) -> Result<Ended> {
+    let mut arguments = vec!["install", "--bundle", "orders.bundle", "--yes", "--profile", profile];
     for overlay in overlays {
-        extra.extend(["--profile", overlay]);
+        arguments.extend(["--profile", overlay]);
     }
-    context.installer(&Seat::install_arguments(&extra))
+    context.installer(&arguments)
+}
+
+/// The demo's profile without the machine, which takes long to be asked and adds nothing to most cases.
+fn without_machine(context: &Context<'_>) -> Result<String> {
+    let profiles = context.lab.seat_home().join("profiles");
+    let demo = fs::read_to_string(profiles.join("demo.yaml"))?;
+    let start = format!("  - name: {}\n", machine(context.lab)?);
+    let (before, rest) = demo.split_once(&start).context("the demo's profile does not name the machine")?;
+    let lines = rest.lines().skip_while(|line| line.starts_with("    ")).map(|line| format!("{line}\n"));
+    fs::write(profiles.join("without-machine.yaml"), before.to_owned() + &lines.collect::<String>())?;
+    Ok("profiles/without-machine.yaml".to_owned())
 }
 
 /// The whole case: refused with this code, these words and a next step, and no container changed.
 fn refused(context: &Context<'_>, overlays: &[&str], words: &[&str]) -> Result<()> {
     let before = Before::look(context.lab, &containers(context.lab))?;
-    let ended = install(context, overlays)?;
+    let ended = install(context, &without_machine(context)?, overlays)?;
     says(&ended, words)?;
     before.unchanged()
 }
@@ -175,8 +185,8 @@ fn unknown_host_key(context: &Context<'_>) -> Result<()> {
 /// A profile like the demo's but with a password instead of a key, and another password for w1.
 fn wrong_password(context: &Context<'_>) -> Result<()> {
     let home = context.lab.seat_home();
-    let demo = fs::read_to_string(home.join("profiles/demo.yaml"))?;
-    let by_password: String = demo
+    let by_key = fs::read_to_string(home.join(without_machine(context)?))?;
+    let by_password: String = by_key
         .lines()
         .map(|line| {
             let key = line.trim_start().starts_with("privateKey:");
@@ -190,9 +200,7 @@ fn wrong_password(context: &Context<'_>) -> Result<()> {
         "hosts:\n  - name: w1\n    password: {file: ~/.sealift/wrong-password}\n",
     )?;
     let before = Before::look(context.lab, &containers(context.lab))?;
-    let arguments =
-        ["install", "--profile", "profiles/by-password.yaml", "--bundle", "orders.bundle", "--yes"];
-    let ended = context.installer(&[&arguments[..], &["--profile", &overlay]].concat())?;
+    let ended = install(context, "profiles/by-password.yaml", &[&overlay])?;
     says(&ended, &["w1 (10.77.0.21) refused the password of user ops", "check the password of ops"])?;
     // The others take the right one.
     if ["m1", "m2", "m3"].iter().any(|host| ended.errors.contains(&format!("{host} (10.77"))) {
@@ -230,8 +238,9 @@ fn host_down(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
     let others: Vec<&str> = containers(lab).into_iter().filter(|host| *host != "w1").collect();
     let before = Before::look(lab, &others)?;
+    let profile = without_machine(context)?;
     lab.kill_host("w1")?;
-    let ended = install(context, &[]);
+    let ended = install(context, &profile, &[]);
     lab.start_host("w1")?;
     lab.wait_ssh("w1")?;
     says(&ended?, &["w1 (10.77.0.21)", "check that w1 is switched on"])?;
@@ -274,7 +283,7 @@ fn clock_one_hour_off(context: &Context<'_>) -> Result<()> {
     hosts.push(host);
     let before = Before::look(lab, &hosts)?;
     lab.run(host, &["date", "--set", "+1 hour"])?;
-    let ended = install(context, &[]);
+    let ended = install(context, "profiles/demo.yaml", &[]);
     lab.run(host, &["date", "--set", "-1 hour"])?;
     let name = format!("clock.skew on {host}");
     let remedy = format!("set the clock of {host}");
