@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn a_look_that_fails_is_tried_again() {
         let mut looks = 0;
-        let seen = until("the third look", Duration::from_secs(60), || {
+        let seen = until("the third look", Duration::from_mins(1), || {
             looks += 1;
             match looks {
                 1 => bail!("not there"),

@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let (mut measured, mut by_hand) = (Vec::new(), Vec::new());
     for pair in 1..=options.pairs {
         // In turns, so that whoever comes second has no lasting advantage.
-        let mut order = ["installer", "baseline"];
+        let mut order = ["baseline", "installer"];
         if pair % 2 == 0 {
             order.reverse();
         }

@@ -216,6 +216,7 @@ fn further_run_changes_nothing(context: &Context<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::Said::{NotYet, Now, Over};
     use super::*;
     use serde_json::json;
 
@@ -229,7 +230,6 @@ mod tests {
         let judge = |moment: Moment| {
             [&started, &some, &more, &uncounted, &finished].map(|event| moment.judge("m1.x", event))
         };
-        use Said::{NotYet, Now, Over};
         assert_eq!(judge(Moment::Begun), [Now, NotYet, NotYet, NotYet, Over]);
         assert_eq!(judge(Moment::Moving), [NotYet, Now, Now, Now, Over]);
         assert_eq!(judge(Moment::HalfWay), [NotYet, NotYet, Now, NotYet, Over]);

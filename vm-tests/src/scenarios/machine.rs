@@ -20,10 +20,10 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// Longest time for anything on a machine that may be emulated.
-const WITHIN: Duration = Duration::from_secs(600);
+const WITHIN: Duration = Duration::from_mins(10);
 const POD: &str = "on-the-machine";
 
-fn machine<'a>(lab: &'a Lab) -> Result<&'a str> {
+fn machine(lab: &Lab) -> Result<&str> {
     let machine = lab.spec().hosts.iter().find(|host| host.backend == Backend::Qemu);
     machine.map(|host| host.name.as_str()).context("this lab has no machine")
 }
