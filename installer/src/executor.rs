@@ -99,7 +99,15 @@ impl AgentExecutor<'_> {
         };
         let request = Request::Export { set, address };
         match ask(self.sessions, &host, &request, &mut |_| {}, &mut NoBlobs).map_err(step_error)? {
-            Response::Secrets { files } => Ok(files),
+            Response::Secrets { mut files } => {
+                if let Operation::InstallSiteCa { with_key: false, certificate_names, .. } = &step.operation
+                    && certificate_names.is_empty()
+                {
+                    // A worker trusts the CA; its key is none of a worker's business.
+                    files.0.retain(|file| !file.name.ends_with(".key"));
+                }
+                Ok(files)
+            }
             _ => Err(internal(format!("the agent on {host} did not hand out what {} needs", step.id))),
         }
     }

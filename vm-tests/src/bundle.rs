@@ -60,7 +60,7 @@ fn key(programs: &Programs, payload: &Payload, public_key: &Path) -> Result<Stri
 fn vendor_key(folder: &Path, programs: &Programs) -> Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let secret = folder.join("vendor.key");
-    let public = folder.join("vendor.pub");
+    let public = folder.join("vendor.key.pub");
     if !(secret.is_file() && public.is_file()) {
         for path in [&secret, &public] {
             // A half of a pair is of no use.

@@ -89,7 +89,7 @@ pub struct ServiceSpec {
 
 /// When a service counts as up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Ready {
     /// systemd says active.
     Active,
@@ -117,7 +117,6 @@ pub enum InitPhase {
     Etcd,
     ControlPlane,
     KubeletStart,
-    WaitControlPlane,
     UploadConfig,
     MarkControlPlane,
     BootstrapToken,
@@ -147,7 +146,7 @@ pub struct JoinSpec {
 
 /// Something in the cluster that must be ready before the next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Gate {
     /// The API server of this master answers `/readyz`.
     ApiReady {
@@ -191,7 +190,7 @@ pub enum SecretSet {
 
 /// Where a step's secrets come from at run time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum SecretSource {
     /// Exported by another host just before the step.
     Host {
@@ -229,7 +228,7 @@ pub struct ReleaseSpec {
 
 /// One typed operation on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "operation")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "operation")]
 pub enum Operation {
     /// Marks the host as part of a site, before anything else changes.
     ClaimHost {

@@ -93,7 +93,12 @@ impl AgentSession {
                 refusals.push(refusal);
                 continue;
             }
-            match launch(&connection, &place.path, &privilege)? {
+            let started = launch(&connection, &place.path, &privilege);
+            if !matches!(started, Ok(Started::Agent(_))) && place.temporary {
+                // A refused host stays as it was. Where the connection itself is gone, nothing more can be done.
+                let _ = upload::remove(&connection, &place.path);
+            }
+            match started? {
                 Started::Agent(wire) => {
                     return Self::new(connection, wire, place.temporary.then_some(place.path));
                 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use sealift_plan::operation::{FileSpec, InitPhase};
+use serde::de::DeserializeOwned;
 
-use super::{ADMIN_CONF, KUBELET_CONF, KUBERNETES, changed, kubectl, unchanged};
+use super::{KUBELET_CONF, KUBERNETES, changed, kubectl, unchanged};
 use crate::command::Command;
 use crate::context::Context;
 use crate::file;
@@ -17,6 +18,8 @@ use crate::journal::Change;
 use crate::protocol::{Failure, FailureKind, Outcome};
 use crate::transient::{self, TransientUnit};
 
+/// Rights of `system:masters`, on the host that ran `init` alone.
+const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
 /// Longest time for one phase: kubeadm's own limits for kubelet and control plane are four minutes each.
 const LIMIT: Duration = Duration::from_mins(10);
 
@@ -91,7 +94,6 @@ fn arguments(phase: InitPhase) -> Vec<&'static str> {
         InitPhase::Etcd => vec!["etcd", "local"],
         InitPhase::ControlPlane => vec!["control-plane", "all"],
         InitPhase::KubeletStart => vec!["kubelet-start"],
-        InitPhase::WaitControlPlane => vec!["wait-control-plane"],
         InitPhase::UploadConfig => vec!["upload-config", "all"],
         InitPhase::MarkControlPlane => vec!["mark-control-plane"],
         InitPhase::BootstrapToken => vec!["bootstrap-token"],
@@ -118,7 +120,6 @@ fn is_done(ctx: &Context<'_>, phase: InitPhase, node: &str) -> Result<bool, Fail
             "manifests/kube-scheduler.yaml",
         ]),
         InitPhase::KubeletStart => kubelet_runs(ctx)?,
-        InitPhase::WaitControlPlane => api_ready(ctx)?,
         InitPhase::UploadConfig => {
             config_map(ctx, "kube-system", "kubeadm-config")?
                 && config_map(ctx, "kube-system", "kubelet-config")?
@@ -130,7 +131,7 @@ fn is_done(ctx: &Context<'_>, phase: InitPhase, node: &str) -> Result<bool, Fail
             conf.contains("kubelet-client-current.pem")
         }
         InitPhase::KubeProxy => {
-            kubectl::find::<DaemonSet>(ctx, &["-n", "kube-system", "daemonset", "kube-proxy"])?.is_some()
+            find::<DaemonSet>(ctx, &["-n", "kube-system", "daemonset", "kube-proxy"])?.is_some()
         }
     })
 }
@@ -141,18 +142,18 @@ fn kubelet_runs(ctx: &Context<'_>) -> Result<bool, Failure> {
         && ctx.run_to_end(Command::new("systemctl").args(["is-active", "--quiet", "kubelet"]))?.success())
 }
 
-fn api_ready(ctx: &Context<'_>) -> Result<bool, Failure> {
-    let command = kubectl::command_with(ADMIN_CONF, &["get", "--raw", "/readyz", "--request-timeout=5s"]);
-    Ok(ctx.run_to_end(command.timeout(Duration::from_secs(10)))?.success())
+/// As the super-administrator: kubeadm gives the administrator its rights in one of these very phases.
+fn find<T: DeserializeOwned>(ctx: &Context<'_>, args: &[&str]) -> Result<Option<T>, Failure> {
+    kubectl::find_with(ctx, SUPER_ADMIN_CONF, args)
 }
 
 fn config_map(ctx: &Context<'_>, namespace: &str, name: &str) -> Result<bool, Failure> {
-    Ok(kubectl::find::<ConfigMap>(ctx, &["-n", namespace, "configmap", name])?.is_some())
+    Ok(find::<ConfigMap>(ctx, &["-n", namespace, "configmap", name])?.is_some())
 }
 
 fn is_marked(ctx: &Context<'_>, node: &str) -> Result<bool, Failure> {
     const ROLE: &str = "node-role.kubernetes.io/control-plane";
-    let Some(node) = kubectl::find::<Node>(ctx, &["node", node])? else { return Ok(false) };
+    let Some(node) = find::<Node>(ctx, &["node", node])? else { return Ok(false) };
     let labelled = node.metadata.labels.iter().flatten().any(|(key, _)| key == ROLE);
     let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
     Ok(labelled && taints.into_iter().any(|taint| taint.key == ROLE))

@@ -1,6 +1,7 @@
 //! Joining: the CA pairs and the discovery file come from a master through the seat's memory, then `kubeadm join`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -96,36 +97,90 @@ pub(super) fn export_discovery(ctx: &Context<'_>, address: &str) -> Result<Secre
 }
 
 /// Joins this host where it has not joined yet.
+///
+/// A master joins in two halves. Until its own etcd member runs, everything asks the endpoint for the cluster, so the
+/// name leads to another master; then it leads to this one again, before any pod starts that would remember the other.
 pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<Outcome, Failure> {
-    let unit = unit(ctx, join);
-    let running = transient::is_running(ctx, &unit)?;
-    if !running && has_joined(ctx, join)? {
-        return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
-    }
-    if !running {
-        let Some(discovery) = secrets.0.iter().find(|secret| secret.name == DISCOVERY_NAME) else {
-            return Err(needs_secrets("a token to join with"));
-        };
-        forget_half_joined(ctx, join)?;
-        file::write_atomic(&ctx.paths().host(DISCOVERY_PATH), discovery.content.as_bytes(), 0o600)?;
-        let config = join.config.content.replace("@DISCOVERY@", DISCOVERY_PATH);
-        file::write_atomic(&ctx.paths().host(&join.config.path), config.as_bytes(), join.config.mode)?;
-    }
-    ctx.record(Change::Command { command: unit.message.clone() })?;
-    let result = transient::run(ctx, &unit);
-    if result.is_ok() || !transient::is_running(ctx, &unit)? {
-        for path in [DISCOVERY_PATH, join.config.path.as_str()] {
-            // Both stand on a volatile file system; one that is gone is as good.
-            let _ = std::fs::remove_file(ctx.paths().host(path));
+    let halves = halves(ctx, join);
+    let mut begun = None;
+    for (number, unit) in halves.iter().enumerate() {
+        if transient::is_running(ctx, unit)? {
+            begun = Some(number);
         }
     }
-    result?;
+    if begun.is_none() {
+        if has_joined(ctx, join)? {
+            return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
+        }
+        write_secrets(ctx, join, secrets)?;
+        forget_half_joined(ctx, join)?;
+    }
+    for (number, unit) in halves.iter().enumerate().skip(begun.unwrap_or_default()) {
+        if join.control_plane {
+            point_endpoint(ctx, join, if number == 0 { join.via } else { join.address })?;
+        }
+        ctx.record(Change::Command { command: unit.message.clone() })?;
+        if let Err(failure) = transient::run(ctx, unit) {
+            if !transient::is_running(ctx, unit)? {
+                if join.control_plane {
+                    point_endpoint(ctx, join, join.address)?;
+                }
+                remove_secrets(ctx, join);
+            }
+            return Err(failure);
+        }
+    }
+    remove_secrets(ctx, join);
     finish(ctx, join)?;
     Ok(changed(if join.control_plane { "joined as master" } else { "joined as worker" }))
 }
 
-fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
+fn write_secrets(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<(), Failure> {
+    let Some(discovery) = secrets.0.iter().find(|secret| secret.name == DISCOVERY_NAME) else {
+        return Err(needs_secrets("a token to join with"));
+    };
+    file::write_atomic(&ctx.paths().host(DISCOVERY_PATH), discovery.content.as_bytes(), 0o600)?;
+    let config = join.config.content.replace("@DISCOVERY@", DISCOVERY_PATH);
+    file::write_atomic(&ctx.paths().host(&join.config.path), config.as_bytes(), join.config.mode)?;
+    Ok(())
+}
+
+fn remove_secrets(ctx: &Context<'_>, join: &JoinSpec) {
+    for path in [DISCOVERY_PATH, join.config.path.as_str()] {
+        // Both stand on a volatile file system; one that is gone is as good.
+        let _ = std::fs::remove_file(ctx.paths().host(path));
+    }
+}
+
+/// Lets the endpoint's name lead to a master, in the line that an earlier step has written into `/etc/hosts`.
+fn point_endpoint(ctx: &Context<'_>, join: &JoinSpec, address: IpAddr) -> Result<(), Failure> {
+    let name = join.endpoint.rsplit_once(':').map_or(join.endpoint.as_str(), |(name, _)| name);
+    let path = ctx.paths().host("/etc/hosts");
+    let hosts = file::read_text_if_exists(&path)?.unwrap_or_default();
+    let line = format!("{address} {name}");
+    let pointed: String = hosts
+        .lines()
+        .map(|old| if old.split_whitespace().nth(1) == Some(name) { line.as_str() } else { old })
+        .fold(String::with_capacity(hosts.len()), |text, line| text + line + "\n");
+    file::write_atomic(&path, pointed.as_bytes(), 0o644).map(drop)
+}
+
+/// The commands of a join. Phases are named as kubeadm names them.
+fn halves(ctx: &Context<'_>, join: &JoinSpec) -> Vec<TransientUnit> {
+    if !join.control_plane {
+        return vec![unit(ctx, join, "kubeadm join", None)];
+    }
+    let first = "kubelet-wait-bootstrap,control-plane-join,wait-control-plane";
+    let second = "preflight,control-plane-prepare,check-etcd,kubelet-start,etcd-join";
+    vec![
+        unit(ctx, join, "kubeadm join, until etcd", Some(first)),
+        unit(ctx, join, "kubeadm join, from kubelet on", Some(second)),
+    ]
+}
+
+fn unit(ctx: &Context<'_>, join: &JoinSpec, message: &str, skip_phases: Option<&str>) -> TransientUnit {
     let mut args = vec!["join".to_owned(), format!("--config={}", join.config.path)];
+    args.extend(skip_phases.map(|phases| format!("--skip-phases={phases}")));
     let mut ignored = join.ignore_preflight.clone();
     // Left by a join that a power cut ended; our own checks have refused other clusters' leftovers before.
     for check in [
@@ -134,6 +189,10 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
         "FileAvailable--etc-kubernetes-pki-ca.crt",
         "DirAvailable--var-lib-etcd",
         "DirAvailable--etc-kubernetes-manifests",
+        "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml",
+        "FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml",
+        "FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml",
+        "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
         "Port-10250",
     ] {
         if !ignored.iter().any(|one| one == check) {
@@ -147,7 +206,7 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
         args,
         environment: BTreeMap::new(),
         timeout: LIMIT,
-        message: "kubeadm join".to_owned(),
+        message: message.to_owned(),
     }
 }
 

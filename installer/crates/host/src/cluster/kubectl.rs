@@ -36,9 +36,18 @@ pub(super) fn get<T: DeserializeOwned>(ctx: &Context<'_>, args: &[&str]) -> Resu
 
 /// Reads one object that may not be there.
 pub(super) fn find<T: DeserializeOwned>(ctx: &Context<'_>, args: &[&str]) -> Result<Option<T>, Failure> {
+    find_with(ctx, ADMIN_CONF, args)
+}
+
+/// Reads one object that may not be there, with a kubeconfig.
+pub(super) fn find_with<T: DeserializeOwned>(
+    ctx: &Context<'_>,
+    kubeconfig: &str,
+    args: &[&str],
+) -> Result<Option<T>, Failure> {
     let mut all = vec!["get", "--ignore-not-found", "-o", "json"];
     all.extend(args);
-    let finished = run(ctx, &all)?;
+    let finished = ctx.run(command_with(kubeconfig, &all))?;
     if finished.stdout.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }

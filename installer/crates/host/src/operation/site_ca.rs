@@ -58,14 +58,24 @@ pub(crate) fn install(
     with_key: bool,
     names: &[String],
 ) -> Result<Outcome, Failure> {
+    if secrets.0.is_empty() {
+        if in_place(ctx, with_key, names)? {
+            return Ok(Outcome::new(false, "CA and certificate are as wanted"));
+        }
+        return Err(Failure::new(FailureKind::NeedsSecrets, "this step needs the site's CA"));
+    }
     let secret = |name: &str| {
         let found = secrets.0.iter().find(|file| file.name == name);
         found
             .map(|file| file.content.as_str())
             .ok_or_else(|| Failure::other(format!("{name} did not come with the step")))
     };
-    let (certificate, key) = (secret(CA_CERTIFICATE)?, secret(CA_KEY)?);
-    check_pair(certificate, key)?;
+    let certificate = secret(CA_CERTIFICATE)?;
+    // A host that neither keeps the key nor issues with it gets the certificate alone.
+    let key = if with_key || !names.is_empty() { secret(CA_KEY)? } else { "" };
+    if !key.is_empty() {
+        check_pair(certificate, key)?;
+    }
     if read(ctx, CA_CERTIFICATE)?.is_some_and(|standing| standing.trim() != certificate.trim()) {
         return Err(Failure::new(FailureKind::Conflict, "this host trusts the CA of another installation")
             .cause(format!("{FOLDER}/{CA_CERTIFICATE} differs from the one that the first master has"))
@@ -88,6 +98,14 @@ pub(crate) fn install(
         (false, false) => "CA and certificate are as wanted",
     };
     Ok(Outcome::new(changed || issued, summary))
+}
+
+fn in_place(ctx: &Context<'_>, with_key: bool, names: &[String]) -> Result<bool, Failure> {
+    let Some(certificate) = read(ctx, CA_CERTIFICATE)? else { return Ok(false) };
+    if with_key && read(ctx, CA_KEY)?.is_none() {
+        return Ok(false);
+    }
+    Ok(names.is_empty() || stands(ctx, &certificate, names)?)
 }
 
 /// Hands out the CA.

@@ -14,13 +14,12 @@ const CONTROL_PLANE_SECONDS: u32 = 480;
 /// Longest wait for nodes and platform workloads, seconds.
 const NODES_SECONDS: u32 = 600;
 
-const PHASES: [(InitPhase, &str, &str); 11] = [
+const PHASES: [(InitPhase, &str, &str); 10] = [
     (InitPhase::Certs, "init-certs", "certificates"),
     (InitPhase::Kubeconfig, "init-kubeconfig", "kubeconfig files"),
     (InitPhase::Etcd, "init-etcd", "etcd's manifest"),
     (InitPhase::ControlPlane, "init-control-plane", "control-plane manifests"),
     (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet"),
-    (InitPhase::WaitControlPlane, "init-wait", "wait for the API server"),
     (InitPhase::UploadConfig, "init-upload-config", "keep the configuration in the cluster"),
     (InitPhase::MarkControlPlane, "init-mark", "label and taint the master"),
     (InitPhase::BootstrapToken, "init-bootstrap", "rules for joining nodes"),
@@ -41,6 +40,13 @@ impl Graph<'_> {
                 Operation::KubeadmInit { phase, node: first.name.clone(), config: config.clone() };
             self.add(first, name, format!("kubeadm init: {title}"), &strs(&needs), operation);
             needs = vec![name.to_owned()];
+            if phase == InitPhase::KubeletStart {
+                // Everything after this phase speaks to the API server.
+                let gate = Gate::ApiReady { address: first.address };
+                let title = "API server answers for the first time".to_owned();
+                self.add(first, "init-wait", title, &[name], wait(gate, CONTROL_PLANE_SECONDS));
+                needs = vec!["init-wait".to_owned()];
+            }
         }
         let gate = Gate::ApiReady { address: first.address };
         self.add(

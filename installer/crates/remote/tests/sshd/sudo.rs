@@ -1,13 +1,18 @@
 //! Becoming root.
 
+use std::path::Path;
+
 use sealift_remote::{AgentSession, RemoteError, Target, Timeouts};
 use secrecy::SecretString;
 
-use crate::fixture::{Account, Program, Sshd, ask, connect};
+use crate::fixture::{Account, Program, Sshd, ask, connect, names};
 
 fn refused(target: &Target) -> RemoteError {
-    AgentSession::connect(target, &Program::at_home().agent, Timeouts::default())
-        .expect_err("this must not become root")
+    let error = AgentSession::connect(target, &Program::at_home().agent, Timeouts::default())
+        .expect_err("this must not become root");
+    let left = names(&Path::new("/home").join(&target.user));
+    assert!(!left.iter().any(|name| name.starts_with(".sealift")), "left on the host: {left:?}");
+    error
 }
 
 fn with_password(target: Target, password: impl Into<SecretString>) -> Target {
