@@ -110,7 +110,7 @@ pub fn prune(parent: &Path, needed: &dyn Fn(&str) -> bool) -> Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let key = name.trim_start_matches(".building-").trim_start_matches('.').trim_end_matches(".lock");
         let is_result = key == name;
-        if name.ends_with(".lock") || is_result && needed(key) {
+        if name.strip_suffix(".lock").is_some() || is_result && needed(key) {
             continue;
         }
         let lock = fs::File::create(parent.join(format!(".{key}.lock")))
@@ -167,7 +167,8 @@ mod tests {
         assert_eq!(failed.unwrap_err().to_string(), "broken");
         assert!(!parent.path().join("k").exists());
 
-        let first = folder(parent.path(), "k", |path| Ok(fs::write(path.join("whole"), "x")?)).unwrap();
+        let first = folder(parent.path(), "k", |path| fs::write(path.join("whole"), "x").map_err(Into::into))
+            .unwrap();
         assert!(!first.skipped);
         assert!(!first.path.join("half").exists());
         let second = folder(parent.path(), "k", |_| anyhow::bail!("built twice")).unwrap();

@@ -41,6 +41,8 @@ fn promises(cache: &Path, lab: &Lab, beside: &Lab, show: &mut dyn FnMut(&str)) -
         power(lab, &host.name)?;
         show(&format!("{} loses power, starts, reboots, and keeps its files", host.name));
     }
+    blackout(lab)?;
+    show("all hosts lose power at once and come back; one shuts down in order");
     links(lab)?;
     show("a cut cable is cut, and works again when plugged in");
     seat(lab)?;
@@ -109,6 +111,18 @@ fn power(lab: &Lab, host: &str) -> Result<()> {
         ensure!(swap.contains("/swapfile"), "{host} has no swap: {swap}");
     }
     Ok(())
+}
+
+fn blackout(lab: &Lab) -> Result<()> {
+    lab.kill_all()?;
+    for host in &lab.spec().hosts {
+        ensure!(!lab.is_up(&host.name), "{} is up after all lost power", host.name);
+    }
+    lab.start_all()?;
+    lab.stop_host("m2")?;
+    ensure!(!lab.is_up("m2"), "m2 is up after it was shut down");
+    lab.start_host("m2")?;
+    lab.wait_ssh("m2")
 }
 
 fn links(lab: &Lab) -> Result<()> {

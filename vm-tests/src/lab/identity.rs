@@ -48,8 +48,6 @@ pub fn create_credentials(lab: &Path) -> Result<Credentials> {
 
 /// One host's own identity.
 pub struct Identity {
-    /// Thirty-two hexadecimal digits.
-    pub machine_id: String,
     /// Public half of the host's SSH key: type and key.
     pub host_key: String,
 }
@@ -69,7 +67,7 @@ pub fn create_host(
     let files = seed_files(host, credentials, shadow, &machine_id, &host_key, &private);
     write_private(&folder.join("seed.tar"), &seed_tar(&files)?)?;
     write_private(&folder.join("machine-id"), machine_id.as_bytes())?;
-    Ok(Identity { machine_id, host_key })
+    Ok(Identity { host_key })
 }
 
 struct SeedFile {
@@ -299,7 +297,7 @@ mod tests {
     fn known_hosts_has_name_and_address() {
         let folder = tempfile::tempdir().unwrap();
         let spec = LabSpec::standard(0);
-        let identity = Identity { machine_id: "0".into(), host_key: "ssh-ed25519 AAAA".into() };
+        let identity = Identity { host_key: "ssh-ed25519 AAAA".into() };
         write_ssh_folder(folder.path(), "ops", &[(&spec.hosts[0], &identity)]).unwrap();
         let known = fs::read_to_string(folder.path().join("known_hosts")).unwrap();
         assert_eq!(known, "m1,10.77.0.11 ssh-ed25519 AAAA\n");

@@ -38,7 +38,7 @@ impl Leftovers {
         let mut folders = nspawn_folders(name);
         folders.extend(folder.is_dir().then(|| folder.to_owned()));
         Ok(Self {
-            processes: processes(name),
+            processes: processes(name, folder),
             namespaces: network::namespaces(name).into_iter().map(|(name, _)| name).collect(),
             mounts: mounts_below(
                 &fs::read_to_string("/proc/self/mounts").context("cannot read mounts")?,
@@ -74,7 +74,7 @@ impl Leftovers {
 impl Leftovers {
     /// Ends and removes all but the folder: what a loss of power of the whole machine would take.
     pub fn clear_running(name: &str, folder: &Path) -> Result<()> {
-        process::kill_all(&format!("lab {name}"), || processes(name))?;
+        process::kill_all(&format!("lab {name}"), || processes(name, folder))?;
         network::remove(name)?;
         for mount in Self::find(name, folder)?.mounts {
             run(Command::new("umount").arg("--lazy").arg(&mount))?;
@@ -99,11 +99,13 @@ impl fmt::Display for Leftovers {
     }
 }
 
-/// All that runs in a lab: on its hosts by control group, on its seat and for its virtual machines by namespace.
-fn processes(name: &str) -> BTreeSet<u32> {
+/// All that runs in a lab: on its hosts by control group, on its seat and for its virtual machines by namespace,
+/// and supervisors, which start before they are in either, by their program.
+fn processes(name: &str, folder: &Path) -> BTreeSet<u32> {
     let inodes = network::namespaces(name).into_iter().map(|(_, inode)| inode).collect();
     let mut found = process::in_namespaces("net", &inodes);
     found.extend(cgroup::processes(name, None));
+    found.extend(process::running_from(folder));
     found.remove(&std::process::id());
     found
 }

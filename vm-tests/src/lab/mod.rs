@@ -15,6 +15,7 @@ mod command;
 mod create;
 mod identity;
 mod leftovers;
+mod limits;
 mod network;
 mod nspawn;
 mod process;
@@ -34,15 +35,15 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use check::check;
-pub use command::{failure, run, shell_word};
+pub use command::{run, shell_word};
 pub use leftovers::Leftovers;
-pub use network::{Offender, Traffic};
+pub use network::Traffic;
 pub use qemu::Acceleration;
 pub use snapshot::{FileState, differences};
-pub use spec::{Backend, CONTROL, DiskSpec, GATEWAY, HostSpec, LabSpec, Role, SEAT};
+pub use spec::{Backend, LabSpec, Role, SEAT};
 
 /// How long a container may take until it answers; a virtual machine under emulation gets five times that.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+const ANSWER_WITHIN: Duration = Duration::from_mins(2);
 
 /// A lab that is up, or was when it was opened.
 pub struct Lab {
@@ -88,6 +89,7 @@ impl Lab {
         let _lock = lock(cache, name)?;
         let folder = folder(cache, name)?;
         spec.check()?;
+        limits::raise()?;
         let lab = match create::reusable(cache, &folder, spec)? {
             Some(state) => Self { folder, state, reused: true },
             None => Self { state: create::create(cache, name, &folder, spec)?, folder, reused: false },
@@ -310,11 +312,7 @@ impl Lab {
             // Between two lives of a host that reboots itself, its supervisor is there.
             let running = supervise::Running::read(&lab.host_folder(host));
             if !running.is_some_and(|running| running.supervisor.is_alive()) {
-                bail!(
-                    "{host} is off; see {} and {}",
-                    lab.logs(host)[0].display(),
-                    lab.logs(host)[1].display()
-                );
+                bail!("{host} is off; {}", lab.last_words(host));
             }
             let mut probe = lab.ssh_command(host, &["test", "!", "-e", "/run/nologin"]);
             Ok(command::output(&mut probe, None)?.status.success())
@@ -326,15 +324,22 @@ impl Lab {
         let deadline = Instant::now() + if emulated { ANSWER_WITHIN * 5 } else { ANSWER_WITHIN };
         while !done(self)? {
             if Instant::now() > deadline {
-                bail!(
-                    "{host} {problem}; see {} and {}",
-                    self.logs(host)[0].display(),
-                    self.logs(host)[1].display()
-                );
+                bail!("{host} {problem}; {}", self.last_words(host));
             }
             std::thread::sleep(Duration::from_millis(if emulated { 500 } else { 150 }));
         }
         Ok(())
+    }
+
+    /// The end of what a host's console and supervisor said: the files go with the lab, the message stays.
+    fn last_words(&self, host: &str) -> String {
+        let tail = |path: &PathBuf| {
+            let bytes = fs::read(path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let lines: Vec<_> = text.lines().collect();
+            format!("the end of {}:\n{}", path.display(), lines[lines.len().saturating_sub(10)..].join("\n"))
+        };
+        self.logs(host).iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
     /// Starts all hosts that are off, at the same time, and waits until all answer.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -88,6 +89,13 @@ pub fn in_namespaces(kind: &str, inodes: &BTreeSet<u64>) -> BTreeSet<u32> {
     all().filter(|pid| of(*pid).is_some_and(|inode| inodes.contains(&inode))).collect()
 }
 
+/// The processes whose program is in this folder.
+pub fn running_from(folder: &Path) -> BTreeSet<u32> {
+    all()
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(folder)))
+        .collect()
+}
+
 /// The child of `parent` that is the first process of a process namespace: a container's init.
 pub fn namespace_init(parent: u32) -> Option<u32> {
     all().find(|pid| {
@@ -127,6 +135,13 @@ mod tests {
         let me = ProcessId::of(std::process::id()).unwrap();
         assert!(me.is_alive());
         assert!(!ProcessId { started: me.started + 1, ..me }.is_alive());
+    }
+
+    #[test]
+    fn a_program_is_found_by_its_folder() {
+        let own = std::env::current_exe().unwrap();
+        assert!(running_from(own.parent().unwrap()).contains(&std::process::id()));
+        assert!(running_from(Path::new("/no/such/folder")).is_empty());
     }
 
     #[test]

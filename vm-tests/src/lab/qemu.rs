@@ -24,7 +24,7 @@ pub enum Acceleration {
 }
 
 /// How long the trial of KVM may take: a guest that works is through in a few seconds.
-const TRIAL_WITHIN: Duration = Duration::from_secs(60);
+const TRIAL_WITHIN: Duration = Duration::from_secs(25);
 /// What the kernel says when its first program ends at once: it got as far as running programs.
 const TRIAL_PASSED: &str = "Attempted to kill init";
 /// What QEMU says when the kernel below it cannot run a guest's instruction.
