@@ -1,5 +1,6 @@
 //! `kubectl` with the administrator's kubeconfig, JSON in and out.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{ADMIN_CONF, unreadable};
@@ -32,6 +33,15 @@ pub(super) fn get<T: DeserializeOwned>(ctx: &Context<'_>, args: &[&str]) -> Resu
     let finished = run(ctx, &all)?;
     serde_json::from_slice(&finished.stdout)
         .map_err(|error| unreadable(&format!("kubectl {}", all.join(" ")), &error))
+}
+
+/// Reads a list of objects. kubectl wraps them in a kind of its own (`List`, not `NodeList`).
+pub(super) fn list<T: DeserializeOwned>(ctx: &Context<'_>, args: &[&str]) -> Result<Vec<T>, Failure> {
+    #[derive(Deserialize)]
+    struct Items<T> {
+        items: Vec<T>,
+    }
+    Ok(get::<Items<T>>(ctx, args)?.items)
 }
 
 /// Reads one object that may not be there.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::List;
 use k8s_openapi::api::core::v1::{Node, Pod};
 
 use super::{changed, kubectl, unchanged};
@@ -12,11 +11,11 @@ use crate::protocol::{Failure, NodeState, Outcome};
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 
 pub(super) fn list(ctx: &Context<'_>) -> Result<Vec<Node>, Failure> {
-    Ok(kubectl::get::<List<Node>>(ctx, &["nodes"])?.items)
+    kubectl::list(ctx, &["nodes"])
 }
 
 pub(super) fn pods(ctx: &Context<'_>) -> Result<Vec<Pod>, Failure> {
-    Ok(kubectl::get::<List<Pod>>(ctx, &["pods", "--all-namespaces"])?.items)
+    kubectl::list(ctx, &["pods", "--all-namespaces"])
 }
 
 pub(super) fn state(node: &Node) -> NodeState {

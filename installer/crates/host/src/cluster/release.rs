@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::List;
 use k8s_openapi::api::core::v1::Pod;
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::layout;
@@ -165,11 +164,11 @@ fn unit(ctx: &Context<'_>, release: &ReleaseSpec, description: &str) -> Result<T
 
 /// A failed hook is a failed migration more often than not: its pods' last lines say why.
 fn with_hook_logs(ctx: &Context<'_>, release: &ReleaseSpec, failure: Failure) -> Failure {
-    let Ok(pods) = kubectl::get::<List<Pod>>(ctx, &["-n", &release.namespace, "pods"]) else {
+    let Ok(pods) = kubectl::list::<Pod>(ctx, &["-n", &release.namespace, "pods"]) else {
         return failure;
     };
     let mut failure = failure;
-    for pod in pods.items.iter().filter(|pod| of_job(pod) && !nodes::pod_is_well(pod)) {
+    for pod in pods.iter().filter(|pod| of_job(pod) && !nodes::pod_is_well(pod)) {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let args = ["-n", &release.namespace, "logs", &name, "--all-containers", "--tail=10"];
         if let Ok(logs) = kubectl::run(ctx, &args) {
