@@ -5,6 +5,8 @@ cd /var/tmp/baseline
 # ENDPOINT: name and port of the API; FIRST: address of the first master; IGNORED_MASTER and IGNORED_WORKER: preflight
 # checks that do not fit these hosts.
 . ./settings
+# A file system of its own is not empty: it has lost+found.
+IGNORED_MASTER=$IGNORED_MASTER,DirAvailable--var-lib-etcd
 
 # Output only where it went wrong.
 quietly() {
@@ -78,7 +80,11 @@ join() { # ROLE
     local ignored=$IGNORED_MASTER
     if [ "$1" = worker ]; then ignored=$IGNORED_WORKER; fi
     sed -i 's#@DISCOVERY@#/run/sealift/discovery.conf#' /run/sealift/kubeadm-join.yaml
+    # The endpoint's name leads to the host itself, where nothing answers yet.
+    cp /etc/hosts hosts.lasting
+    sed -i -E "s/^[0-9.]+ ${ENDPOINT%:*}\$/$FIRST ${ENDPOINT%:*}/" /etc/hosts
     quietly kubeadm join --config /run/sealift/kubeadm-join.yaml --ignore-preflight-errors="$ignored"
+    cat hosts.lasting >/etc/hosts
     rm /run/sealift/discovery.conf
     if [ "$1" = worker ]; then
         # From now on through the load balancer on the worker itself.

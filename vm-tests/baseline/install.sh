@@ -55,7 +55,10 @@ join() {
     on "$host" bash "$remote/host.sh" join "${role[$host]}"
 }
 
+done_with() { echo "$* after $SECONDS s"; }
+
 all copy "${names[@]}"
+done_with "files copied, images imported"
 on "$first" bash "$remote/host.sh" init
 count=1
 on "$first" bash "$remote/host.sh" voters "$count"
@@ -68,5 +71,8 @@ for host in "${masters[@]:1}"; do
     count=$((count + 1))
     on "$host" bash "$remote/host.sh" voters "$count"
 done
+done_with "$count masters"
 all join "${workers[@]}"
+done_with "workers joined"
 on "$first" bash "$remote/host.sh" nodes "${#names[@]}"
+done_with "all nodes Ready"

@@ -41,8 +41,12 @@ pub fn measure(cache: &Path, lab: &Lab, seat: &Seat<'_>, bundle: &Bundle) -> Res
     }
     configuration(seat, bundle, &folder)?;
     let start = Instant::now();
-    lab::run(&mut lab.seat_command(&["bash", "baseline/install.sh", FOLDER]))?;
-    Ok(start.elapsed().as_secs_f64())
+    let said = lab::run(&mut lab.seat_command(&["bash", "baseline/install.sh", FOLDER]))?;
+    let seconds = start.elapsed().as_secs_f64();
+    for line in said.lines() {
+        println!("             {line}");
+    }
+    Ok(seconds)
 }
 
 /// Binaries and images by role, as somebody would carry them: kept in the cache.
