@@ -29,7 +29,8 @@ pub const BUILD: &[&str] =
     &["gcc", "libc6-dev", "libseccomp-dev", "make", "musl-tools", "perl", "pkg-config"];
 
 /// Other people's programs that check our work, or that our work is tried against.
-pub const CHECKS: &[&str] = &["minisign", "postgresql-15", "skopeo"];
+pub const CHECKS: &[&str] =
+    &["minisign", "openssh-client", "openssh-server", "postgresql-15", "skopeo", "sudo"];
 
 /// Makes sure that all these packages are there.
 ///
