@@ -4,9 +4,7 @@ use std::sync::Mutex;
 
 use sealift_bundle::Bundle;
 use sealift_engine::{Executor, StepError, StepOutcome, StepProgress};
-use sealift_host::protocol::{
-    FailureKind, Progress, Request, Response, SecretFile, SecretFiles, TestResult,
-};
+use sealift_host::protocol::{FailureKind, Progress, Request, Response, SecretFile, SecretFiles, TestResult};
 use sealift_plan::Step;
 use sealift_plan::operation::{Operation, SecretSet, SecretSource};
 use sealift_remote::CallError;
@@ -15,6 +13,9 @@ use secrecy::ExposeSecret;
 use crate::failure::{Failure, Kind};
 use crate::sessions::{BundleBlobs, CallOrConnect, NoBlobs, Sessions, ask};
 use crate::site::OpenSite;
+
+/// Name of the site CA's private key among the exported secrets.
+const SITE_CA_KEY: &str = "site-ca.key";
 
 /// The engine's hands.
 pub(crate) struct AgentExecutor<'a> {
@@ -30,12 +31,14 @@ impl Executor for AgentExecutor<'_> {
     fn execute(&self, step: &Step, progress: &dyn Fn(StepProgress)) -> Result<StepOutcome, StepError> {
         let given = match step.operation.secret_source() {
             // The profile's secrets are at hand; those of other hosts are fetched only when they are needed.
-            Some(SecretSource::Profile { keys }) => self.from_profile(&keys)?,
+            Some(SecretSource::Profile { keys }) => self.profile_secrets(&keys)?,
             _ => SecretFiles::default(),
         };
         let response = match self.apply(step, given, progress) {
-            Err(CallOrConnect::Call(CallError::Failed(failure))) if failure.kind == FailureKind::NeedsSecrets => {
-                let secrets = self.from_host(step)?;
+            Err(CallOrConnect::Call(CallError::Failed(failure)))
+                if failure.kind == FailureKind::NeedsSecrets =>
+            {
+                let secrets = self.host_secrets(step)?;
                 self.apply(step, secrets, progress)
             }
             other => other,
@@ -72,7 +75,7 @@ impl AgentExecutor<'_> {
         ask(self.sessions, &step.host, &request, &mut forward, &mut BundleBlobs(self.bundle))
     }
 
-    fn from_profile(
+    fn profile_secrets(
         &self,
         keys: &std::collections::BTreeMap<String, String>,
     ) -> Result<SecretFiles, StepError> {
@@ -86,7 +89,7 @@ impl AgentExecutor<'_> {
         Ok(SecretFiles(files))
     }
 
-    fn from_host(&self, step: &Step) -> Result<SecretFiles, StepError> {
+    fn host_secrets(&self, step: &Step) -> Result<SecretFiles, StepError> {
         let Some(SecretSource::Host { host, set }) = step.operation.secret_source() else {
             return Err(internal(format!("step {} asks for secrets that the plan does not name", step.id)));
         };
@@ -104,7 +107,7 @@ impl AgentExecutor<'_> {
                     && certificate_names.is_empty()
                 {
                     // A worker trusts the CA; its key is none of a worker's business.
-                    files.0.retain(|file| !file.name.ends_with(".key"));
+                    files.0.retain(|file| file.name != SITE_CA_KEY);
                 }
                 Ok(files)
             }
@@ -114,18 +117,18 @@ impl AgentExecutor<'_> {
 }
 
 fn internal(message: String) -> StepError {
-    StepError { lost: false, report: Failure::new(Kind::Internal, message).report() }
+    StepError { lost: false, report: Box::new(Failure::new(Kind::Internal, message).report()) }
 }
 
 fn step_error(error: CallOrConnect) -> StepError {
     match error {
         CallOrConnect::Call(error) => {
             let lost = matches!(error, CallError::Lost(_));
-            StepError { lost, report: Failure::from(error).report() }
+            StepError { lost, report: Box::new(Failure::from(error).report()) }
         }
         // A host that cannot be reached now may be back in a moment; one that refuses us will not change its mind.
         CallOrConnect::Connect(failure) => {
-            StepError { lost: failure.transient, report: failure.report() }
+            StepError { lost: failure.transient, report: Box::new(failure.report()) }
         }
     }
 }

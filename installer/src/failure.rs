@@ -47,7 +47,14 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new(), log: Vec::new(), transient: false }
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            log: Vec::new(),
+            transient: false,
+        }
     }
 
     pub(crate) fn of(kind: Kind, error: &(dyn Error + 'static)) -> Self {
@@ -136,12 +143,18 @@ impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         let (kind, hint) = match &error {
             BundleError::Open { .. } => (Kind::Usage, "check the path of the bundle"),
-            BundleError::Read { .. } => (Kind::Verification, "the disk cannot be read there: copy the bundle again"),
-            BundleError::WrongKey { .. } => {
-                (Kind::Verification, "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs")
+            BundleError::Read { .. } => {
+                (Kind::Verification, "the disk cannot be read there: copy the bundle again")
             }
+            BundleError::WrongKey { .. } => (
+                Kind::Verification,
+                "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs",
+            ),
             BundleError::Unsigned { .. } => (Kind::Verification, "ask the vendor for the signed bundle"),
-            _ => (Kind::Verification, "copy the bundle again from its source and verify it there first; if it fails there too, ask the vendor"),
+            _ => (
+                Kind::Verification,
+                "copy the bundle again from its source and verify it there first; if it fails there too, ask the vendor",
+            ),
         };
         Self::of(kind, &error).hint(hint)
     }
@@ -178,16 +191,33 @@ impl From<HostFailure> for Failure {
             _ => Kind::Run,
         };
         let hint = match failure.kind {
-            FailureKind::Verification => "the bytes on the host are not the bundle's: run again, they are fetched anew; if it happens twice, have the host's disk and memory tested",
-            FailureKind::DiskFull => "free space on the named disk and run the same command again: it goes on where it stopped",
+            FailureKind::Verification => {
+                "the bytes on the host are not the bundle's: run again, they are fetched anew; if it happens twice, have the host's disk and memory tested"
+            }
+            FailureKind::DiskFull => {
+                "free space on the named disk and run the same command again: it goes on where it stopped"
+            }
             FailureKind::Locked => "wait until the other run has ended, or ask its owner",
-            FailureKind::Network => "check cables and firewalls between the named hosts, then run the same command again: it goes on where it stopped",
-            FailureKind::Command | FailureKind::Timeout => "read the lines above; when the cause is mended, run the same command again: it goes on where it stopped",
+            FailureKind::Network => {
+                "check cables and firewalls between the named hosts, then run the same command again: it goes on where it stopped"
+            }
+            FailureKind::Command | FailureKind::Timeout => {
+                "read the lines above; when the cause is mended, run the same command again: it goes on where it stopped"
+            }
             FailureKind::Conflict => "move away what stands in the way, then run the same command again",
-            FailureKind::NeedsSecrets | FailureKind::Other => "run the same command again; if it fails the same way, send the run folder to your vendor",
+            FailureKind::NeedsSecrets | FailureKind::Other => {
+                "run the same command again; if it fails the same way, send the run folder to your vendor"
+            }
         };
         let hints = failure.hint.into_iter().chain([hint.to_owned()]).collect();
-        Self { kind, message: failure.message, causes: failure.causes, hints, log: failure.log, transient: false }
+        Self {
+            kind,
+            message: failure.message,
+            causes: failure.causes,
+            hints,
+            log: failure.log,
+            transient: false,
+        }
     }
 }
 
@@ -196,9 +226,8 @@ impl From<CallError> for Failure {
         match error {
             CallError::Failed(failure) => failure.into(),
             CallError::Lost(error) => error.into(),
-            other @ CallError::Blob { .. } => {
-                Self::of(Kind::Verification, &other).hint("copy the bundle again from its source and run the same command")
-            }
+            other @ CallError::Blob { .. } => Self::of(Kind::Verification, &other)
+                .hint("copy the bundle again from its source and run the same command"),
         }
     }
 }
@@ -230,8 +259,12 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteError::Refused { .. } => {
             format!("is {name} up, and does its SSH server run on this port? look at the host's own console")
         }
-        RemoteError::Unreachable { .. } | RemoteError::TimedOut { .. } | RemoteError::BehindBastion { .. } => {
-            format!("check that {name} is switched on, that the address is right, and that no firewall stands between")
+        RemoteError::Unreachable { .. }
+        | RemoteError::TimedOut { .. }
+        | RemoteError::BehindBastion { .. } => {
+            format!(
+                "check that {name} is switched on, that the address is right, and that no firewall stands between"
+            )
         }
         RemoteError::Handshake { .. } => format!("is the port of {name} that of an SSH server?"),
         RemoteError::HostKeyUnknown { got, .. } => format!(
@@ -248,7 +281,9 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         }
         RemoteError::KeyUnreadable { .. } => "the private key must be in PEM or OpenSSH format".to_owned(),
         RemoteError::KeyRejected { user, .. } => {
-            format!("put the public key into ~{user}/.ssh/authorized_keys on {name}, or name the right key in the profile")
+            format!(
+                "put the public key into ~{user}/.ssh/authorized_keys on {name}, or name the right key in the profile"
+            )
         }
         RemoteError::PasswordRejected { user, .. } => format!(
             "check the password of {user}, and ask the owner of {name} whether password login is allowed"
@@ -263,11 +298,13 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("give the right password as `sudoPassword` for {name}")
         }
         RemoteError::NoExecFolder { .. } => {
-            format!("one of these folders on {name} must allow programs to run (mounted without noexec) and have 30 MB free")
+            format!(
+                "one of these folders on {name} must allow programs to run (mounted without noexec) and have 30 MB free"
+            )
         }
         RemoteError::AgentStart { .. } => format!("{name} must be a 64-bit Intel or AMD Linux host"),
         RemoteError::Lost { .. } => "run the same command again: it goes on where it stopped".to_owned(),
-        _ => return Vec::new(),
+        RemoteError::AgentProgram { .. } => return Vec::new(),
     };
     vec![hint]
 }

@@ -11,9 +11,11 @@ pub(crate) struct JsonLines;
 impl Sink for JsonLines {
     fn take(&self, event: &Event) {
         match event {
-            Event::Step(record) => Output::Json.json(record),
+            Event::Step(record) => Output::json_line(record),
             Event::Progress(progress) => {
-                Output::Json.json(&json!({"version": sealift_events::VERSION, "event": "progress", "progress": progress}));
+                Output::json_line(
+                    &json!({"version": sealift_events::VERSION, "event": "progress", "progress": progress}),
+                );
             }
         }
     }

@@ -52,7 +52,8 @@ impl State {
                 Some(format!("run       {run}: {steps} steps on {} hosts", hosts.len()))
             }
             StepEvent::StepStarted { step, title, .. } => {
-                let running = Running { title: title.clone(), last_line: record.elapsed_millis, last_done: 0 };
+                let running =
+                    Running { title: title.clone(), last_line: record.elapsed_millis, last_done: 0 };
                 self.started.insert(step.clone(), running);
                 None
             }
@@ -62,12 +63,13 @@ impl State {
                 if !changed {
                     return None;
                 }
-                let mut line = format!("{clock} {:>3}/{} {host:<4} {title}: {summary}", self.done, self.steps);
+                let mut line =
+                    format!("{clock} {:>3}/{} {host:<4} {title}: {summary}", self.done, self.steps);
                 if *moved > 0 {
-                    line.push_str(&format!(", {}", rate(*moved, *millis)));
+                    line.push_str(", ");
+                    line.push_str(&rate(*moved, *millis));
                 }
-                line.push_str(&format!(" ({:.1} s)", *millis as f64 / 1e3));
-                Some(line)
+                Some(format!("{line} ({:.1} s)", *millis as f64 / 1e3))
             }
             StepEvent::StepRetried { host, step, reason } => {
                 let title = self.started.get(step).map_or(step.as_str(), |running| &running.title);
@@ -82,13 +84,22 @@ impl State {
                 let seconds = *millis as f64 / 1e3;
                 Some(match result {
                     RunResult::Done if *changed == 0 => {
-                        format!("run       nothing changed: all {unchanged} steps found everything in place ({seconds:.1} s)")
+                        format!(
+                            "run       nothing changed: all {unchanged} steps found everything in place ({seconds:.1} s)"
+                        )
                     }
                     RunResult::Done => {
-                        format!("run       done in {seconds:.1} s: {changed} steps changed something, {unchanged} found it in place")
+                        format!(
+                            "run       done in {seconds:.1} s: {changed} steps changed something, {unchanged} found it in place"
+                        )
                     }
-                    RunResult::Failed => format!("run       stopped after {seconds:.1} s, {} of {} steps done", self.done, self.steps),
-                    RunResult::Cancelled => format!("run       stopped as asked, {} of {} steps done", self.done, self.steps),
+                    RunResult::Failed => format!(
+                        "run       stopped after {seconds:.1} s, {} of {} steps done",
+                        self.done, self.steps
+                    ),
+                    RunResult::Cancelled => {
+                        format!("run       stopped as asked, {} of {} steps done", self.done, self.steps)
+                    }
                 })
             }
             StepEvent::Unknown => None,
@@ -153,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_run_without_changes_says_so() {
-        let event = StepEvent::RunFinished { result: RunResult::Done, changed: 0, unchanged: 71, millis: 5000 };
+        let event =
+            StepEvent::RunFinished { result: RunResult::Done, changed: 0, unchanged: 71, millis: 5000 };
         let line = State::default().step(&record(0, event)).unwrap();
         assert!(line.contains("nothing changed"), "{line}");
     }
@@ -161,12 +173,8 @@ mod tests {
     #[test]
     fn a_long_step_speaks_every_few_seconds_only() {
         let mut state = State::default();
-        let started = StepEvent::StepStarted {
-            step: "s".into(),
-            host: "m1".into(),
-            title: "t".into(),
-            attempt: 1,
-        };
+        let started =
+            StepEvent::StepStarted { step: "s".into(), host: "m1".into(), title: "t".into(), attempt: 1 };
         state.step(&record(0, started));
         let at = |elapsed_millis| ProgressEvent {
             step: "s".into(),

@@ -22,7 +22,7 @@ impl Output {
     pub(crate) fn line(self, topic: &str, text: &str, data: &impl Serialize) {
         match self {
             Self::Plain => say(&format!("{topic:<9} {text}")),
-            Self::Json => self.json(&json!({"version": 1, "topic": topic, "text": text, "data": data})),
+            Self::Json => Self::json_line(&json!({"version": 1, "topic": topic, "text": text, "data": data})),
         }
     }
 
@@ -33,7 +33,7 @@ impl Output {
         }
     }
 
-    pub(crate) fn json(self, value: &impl Serialize) {
+    pub(crate) fn json_line(value: &impl Serialize) {
         match serde_json::to_string(value) {
             Ok(line) => say(&line),
             Err(error) => say(&format!("{{\"version\":1,\"topic\":\"error\",\"text\":\"{error}\"}}")),
@@ -44,7 +44,7 @@ impl Output {
         match self {
             Self::Plain => eprint!("{}", plain(failure)),
             Self::Json => {
-                self.json(&json!({
+                Self::json_line(&json!({
                     "version": 1, "topic": "error", "text": failure.message, "data": failure,
                     "exitCode": failure.exit_code(),
                 }));

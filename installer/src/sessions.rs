@@ -36,7 +36,8 @@ pub(crate) fn own_program() -> Result<AgentProgram, Failure> {
         }
     };
     let (path, digest) = read().map_err(|error| {
-        let failure = Failure::new(Kind::Internal, "this program cannot read itself to bring it to the hosts");
+        let failure =
+            Failure::new(Kind::Internal, "this program cannot read itself to bring it to the hosts");
         Failure { causes: vec![error.to_string()], ..failure }
     })?;
     Ok(AgentProgram::new(path, digest))
@@ -87,7 +88,10 @@ impl Sessions {
                 facts.clock.skew_millis = facts.clock.unix_millis - i64::midpoint(before, after);
                 Ok(*facts)
             }
-            _ => Err(Failure::new(Kind::Internal, format!("the agent on {name} did not answer the probe with facts"))),
+            _ => Err(Failure::new(
+                Kind::Internal,
+                format!("the agent on {name} did not answer the probe with facts"),
+            )),
         }
     }
 
@@ -109,10 +113,9 @@ impl Sessions {
         if let Some(session) = kept {
             return Ok(session);
         }
-        let target = self
-            .targets
-            .get(name)
-            .ok_or_else(|| Failure::new(Kind::Internal, format!("the plan names a host {name} that is not in the profile")))?;
+        let target = self.targets.get(name).ok_or_else(|| {
+            Failure::new(Kind::Internal, format!("the plan names a host {name} that is not in the profile"))
+        })?;
         let mut session =
             AgentSession::connect(target, &self.program, Timeouts::default()).map_err(Failure::from)?;
         self.ask_for_lock(&mut session)?;

@@ -64,7 +64,9 @@ fn installed_keys() -> Vec<PathBuf> {
         };
         // A folder that is not there holds no key.
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        keys.extend(entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")));
+        keys.extend(
+            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")),
+        );
     }
     keys.sort();
     keys
@@ -83,8 +85,11 @@ pub(crate) fn verify_bundle(bundle: &Bundle, output: Output) -> Result<(), Failu
         }
     })?;
     let seconds = started.elapsed().as_secs_f64();
-    let text =
-        format!("{} in {seconds:.1} s, every one of {} blobs matches the signature", bytes(report.bytes), report.blobs);
+    let text = format!(
+        "{} in {seconds:.1} s, every one of {} blobs matches the signature",
+        bytes(report.bytes),
+        report.blobs
+    );
     output.line("verify", &text, &json!({"bytes": report.bytes, "blobs": report.blobs, "seconds": seconds}));
     Ok(())
 }

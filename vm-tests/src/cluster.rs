@@ -112,7 +112,9 @@ impl<'a> Cluster<'a> {
     pub fn pods_not_ready(&self) -> Result<Vec<String>> {
         let list = self.get(&["pods", "--all-namespaces"])?;
         let unwell = items(&list).filter(|pod| !pod_is_well(pod));
-        Ok(unwell.map(|pod| format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name"))).collect())
+        Ok(unwell
+            .map(|pod| format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name")))
+            .collect())
     }
 
     /// Results of the product's acceptance tests: passed and failed.
@@ -152,7 +154,10 @@ fn node(object: &Value) -> Node {
     let roles = labels.into_iter().flat_map(|labels| labels.keys());
     Node {
         name: text(object, "/metadata/name"),
-        roles: roles.filter_map(|key| key.strip_prefix("node-role.kubernetes.io/")).map(str::to_owned).collect(),
+        roles: roles
+            .filter_map(|key| key.strip_prefix("node-role.kubernetes.io/"))
+            .map(str::to_owned)
+            .collect(),
         version: text(object, "/status/nodeInfo/kubeletVersion"),
         ready: has_condition(object, "Ready"),
     }

@@ -31,7 +31,8 @@ pub fn build() -> Result<Programs> {
     let bundle_builder = target.join("release/bundle-builder");
     let mut bytes = 0;
     for program in [&installer, &bundle_builder] {
-        bytes += program.metadata().with_context(|| format!("cargo did not make {}", program.display()))?.len();
+        bytes +=
+            program.metadata().with_context(|| format!("cargo did not make {}", program.display()))?.len();
     }
     Ok(Programs { installer, bundle_builder, bytes })
 }

@@ -5,6 +5,5 @@ use std::io;
 use crate::failure::{Failure, Kind};
 
 pub(crate) fn run() -> Result<(), Failure> {
-    sealift_host::agent::serve(io::stdin(), io::stdout())
-        .map_err(|error| Failure::of(Kind::Internal, &error))
+    sealift_host::agent::serve(io::stdin(), io::stdout()).map_err(|error| Failure::of(Kind::Internal, &error))
 }

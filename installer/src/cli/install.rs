@@ -105,8 +105,11 @@ fn finish(
     match summary.result {
         RunResult::Done => {}
         RunResult::Cancelled => {
-            return Err(Failure::new(Kind::Run, "the run was stopped as asked; what was begun has ended well")
-                .hint("run the same command again: it goes on where it stopped"));
+            return Err(Failure::new(
+                Kind::Run,
+                "the run was stopped as asked; what was begun has ended well",
+            )
+            .hint("run the same command again: it goes on where it stopped"));
         }
         RunResult::Failed => return Err(failed(summary)),
     }
@@ -139,7 +142,10 @@ fn failed(summary: &Summary) -> Failure {
         if report.kind == "verification" {
             kind = Kind::Verification;
         }
-        causes.push(format!("{step}: {}", std::iter::once(&report.message).chain(&report.causes).cloned().collect::<Vec<_>>().join(": ")));
+        causes.push(format!(
+            "{step}: {}",
+            std::iter::once(&report.message).chain(&report.causes).cloned().collect::<Vec<_>>().join(": ")
+        ));
         hints.extend(report.hint.clone());
         log.extend(report.log.iter().cloned());
     }
@@ -166,7 +172,13 @@ fn cluster_state(prepared: &Prepared) -> Result<ClusterState, Failure> {
 }
 
 fn accept(plan: &Plan, yes: bool, output: Output) -> Result<(), Failure> {
-    let text = format!("{} steps on {} hosts for {} ({})", plan.steps.len(), plan.hosts.len(), plan.product, plan.kubernetes);
+    let text = format!(
+        "{} steps on {} hosts for {} ({})",
+        plan.steps.len(),
+        plan.hosts.len(),
+        plan.product,
+        plan.kubernetes
+    );
     output.line("plan", &text, &json!({"digest": plan.digest(), "steps": plan.steps.len()}));
     if yes {
         return Ok(());
@@ -215,7 +227,9 @@ fn write(path: &Path, content: &str) -> Result<(), Failure> {
 
 /// Who runs this, for whoever finds the hosts taken.
 fn owner() -> String {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    let user = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| "unknown".to_owned());
     let seat = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{user} at {}, process {}", seat.trim(), std::process::id())
 }

@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     show(&plan, output);
     if let Some(path) = &arguments.write {
         std::fs::write(path, plan.to_json()).map_err(|error| {
-            let failure = Failure::new(Kind::Usage, format!("the plan cannot be written to {}", path.display()));
+            let failure =
+                Failure::new(Kind::Usage, format!("the plan cannot be written to {}", path.display()));
             Failure { causes: vec![error.to_string()], ..failure }
         })?;
     }
@@ -42,7 +43,13 @@ fn show(plan: &Plan, output: Output) {
         output.line("plan", "the plan", plan);
         return;
     }
-    say(&format!("plan      {} steps on {} hosts for {} ({})", plan.steps.len(), plan.hosts.len(), plan.product, plan.kubernetes));
+    say(&format!(
+        "plan      {} steps on {} hosts for {} ({})",
+        plan.steps.len(),
+        plan.hosts.len(),
+        plan.product,
+        plan.kubernetes
+    ));
     for host in &plan.hosts {
         say(&format!("\n{host}"));
         for step in plan.steps.iter().filter(|step| &step.host == host) {
@@ -74,7 +81,9 @@ fn touched(step: &sealift_plan::Step) -> Vec<String> {
             let files = service.files.iter().map(|file| format!("file {}", file.path));
             files.chain([format!("unit {}", service.unit)]).collect()
         }
-        Operation::PullImages { images } => images.iter().map(|image| format!("image {}", image.name)).collect(),
+        Operation::PullImages { images } => {
+            images.iter().map(|image| format!("image {}", image.name)).collect()
+        }
         Operation::SwapOff => vec!["swap areas in /etc/fstab".to_owned()],
         _ => Vec::new(),
     }

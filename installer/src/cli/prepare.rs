@@ -85,7 +85,9 @@ impl Prepared {
         for finding in blocking {
             failure.causes.push(long(finding));
         }
-        Err(failure.hint("mend these and run the same command again, or accept a risk by name under `acceptedRisks`"))
+        Err(failure.hint(
+            "mend these and run the same command again, or accept a risk by name under `acceptedRisks`",
+        ))
     }
 
     /// Makes the plan.
@@ -120,7 +122,7 @@ fn long(finding: &Finding) -> String {
         ("what to do", &finding.remedy),
     ] {
         if !value.is_empty() {
-            text.push_str(&format!("\n{name:<11} {value}"));
+            text = format!("{text}\n{name:<11} {value}");
         }
     }
     text

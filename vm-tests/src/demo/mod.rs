@@ -63,13 +63,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Ok(((), Done { bytes: made.bytes, skipped: false }))
     })?;
     stages.run("install", || {
-        let sent = lab.seat_tx_bytes()?;
+        let before = lab.seat_tx_bytes()?;
         let changed = seat.install(options.show)?;
-        Ok(((), Done { bytes: lab.seat_tx_bytes()? - sent, skipped: changed == 0 }))
+        Ok(((), Done { bytes: lab.seat_tx_bytes()? - before, skipped: changed == 0 }))
     })?;
-    let proof = stages.run("proof", || Ok((Proof::collect(&lab)?, Done::default())))?;
-    proof.show(options.show, stages.records(), &lab);
-    Ok(if proof.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let closing = stages.run("proof", || Ok((Proof::collect(&lab)?, Done::default())))?;
+    closing.show(options.show, stages.records(), &lab);
+    Ok(if closing.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Takes the demo's lab down.

@@ -1,10 +1,10 @@
 //! The field engineer's place: a folder with the installer, the bundle, the vendor's key and the site profile.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -65,56 +65,24 @@ impl<'a> Seat<'a> {
         Ok(())
     }
 
-    /// `installer install`, its lines shown as they come. Gives how many steps changed something.
+    /// `installer install`, its words shown as they come. Gives how many steps changed something.
     pub fn install(&self, show: Show) -> Result<u64> {
-        let mut command = self.installer(&Self::install_arguments(&["--output=json"]));
-        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start the installer")?;
-        let output = child.stdout.take().context("the installer has no output")?;
-        let mut changed = None;
-        for line in BufReader::new(output).lines() {
-            let line = line?;
-            let event: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-            if event["topic"] == "done" {
-                changed = event["data"]["changed"].as_u64();
-            }
-            match show {
-                Show::Json => println!("{line}"),
-                Show::Lines => {
-                    if let Some(text) = plain(&event) {
-                        println!("    {text}");
-                    }
-                }
-            }
+        let arguments = Self::install_arguments(if show == Show::Json { &["--output=json"] } else { &[] });
+        let status = self.installer(&arguments).status().context("cannot start the installer")?;
+        if !status.success() {
+            bail!("installer install ended with {status}; run the demo again, it goes on where it stopped");
         }
-        let status = child.wait()?;
-        match changed {
-            Some(changed) if status.success() => Ok(changed),
-            _ => bail!("installer install ended with {status}; run the demo again, it goes on where it stopped"),
-        }
+        self.changed_steps()
     }
-}
 
-/// A line for people from the installer's events.
-fn plain(event: &Value) -> Option<String> {
-    if let (Some(topic), Some(text)) = (event["topic"].as_str(), event["text"].as_str()) {
-        let mut lines = format!("{topic:<9} {text}");
-        for part in ["causes", "log", "hints"] {
-            for more in event["data"][part].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                lines.push_str(&format!("\n        {more}"));
-            }
-        }
-        return Some(lines);
-    }
-    let seconds = event["elapsedMillis"].as_f64().unwrap_or_default() / 1000.0;
-    let (step, summary) = (event["step"].as_str(), event["summary"].as_str());
-    match event["event"].as_str()? {
-        "stepFinished" if event["changed"] == true => {
-            let took = event["millis"].as_f64().unwrap_or_default() / 1000.0;
-            Some(format!("{seconds:6.1} s  {:<28} {} ({took:.1} s)", step?, summary?))
-        }
-        "stepRetried" => Some(format!("{seconds:6.1} s  {:<28} again: {}", step?, event["reason"].as_str()?)),
-        "stepFailed" => Some(format!("{seconds:6.1} s  {:<28} FAILED: {}", step?, event["failure"]["message"].as_str()?)),
-        _ => None,
+    /// What the newest run's journal says at its end.
+    fn changed_steps(&self) -> Result<u64> {
+        let runs = fs::read_dir(self.lab.seat_home().join("runs"))?.flatten().map(|entry| entry.path());
+        let newest = runs.max().context("the installer left no run folder")?;
+        let journal = fs::read_to_string(newest.join("events.jsonl"))?;
+        let last = journal.lines().last().context("the run's journal is empty")?;
+        let last: Value = serde_json::from_str(last).context("the run's journal cannot be read")?;
+        last["changed"].as_u64().context("the run's journal has no end")
     }
 }
 
@@ -135,7 +103,7 @@ fn secret(path: &Path) -> Result<()> {
     }
     let mut bytes = [0u8; 16];
     std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = crate::cache::hex(&bytes);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "admin-{text}")?;
     Ok(())

@@ -54,7 +54,7 @@ pub struct StepError {
     /// Whether trying again can help: the connection was lost, the operation itself did not fail.
     pub lost: bool,
     /// For people and machines.
-    pub report: FailureReport,
+    pub report: Box<FailureReport>,
 }
 
 /// How to run.
@@ -206,7 +206,7 @@ fn record(journal: &Journal, event: StepEvent) -> Result<(), StepError> {
             causes: causes.map(ToString::to_string).collect(),
             ..FailureReport::default()
         };
-        StepError { lost: false, report }
+        StepError { lost: false, report: Box::new(report) }
     })
 }
 
@@ -237,7 +237,7 @@ fn note(
             let event = StepEvent::StepFailed {
                 step: step.id.clone(),
                 host: step.host.clone(),
-                failure: error.report.clone(),
+                failure: (*error.report).clone(),
             };
             summary.failures.insert(step.id.clone(), error);
             journal.record(event)

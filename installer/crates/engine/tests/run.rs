@@ -1,4 +1,5 @@
 //! The engine against an executor that lives in memory.
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of the test functions
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -82,7 +83,10 @@ impl Executor for FakeExecutor {
 }
 
 fn error(lost: bool, message: &str) -> StepError {
-    StepError { lost, report: FailureReport { message: message.into(), ..FailureReport::default() } }
+    StepError {
+        lost,
+        report: Box::new(FailureReport { message: message.into(), ..FailureReport::default() }),
+    }
 }
 
 struct Outcome {
@@ -144,7 +148,8 @@ fn a_host_never_gets_more_steps_at_once_than_it_has_lanes() {
 fn after_a_failure_nothing_new_starts_and_the_failure_is_recorded() {
     let failing = BTreeMap::from([("a.one", error(false, "disk full"))]);
     let executor = FakeExecutor { failing, ..FakeExecutor::default() };
-    let outcome = go(vec![step("a.one", &[]), step("a.two", &["a.one"]), step("b.x", &["a.two"])], &executor, 1);
+    let outcome =
+        go(vec![step("a.one", &[]), step("a.two", &["a.one"]), step("b.x", &["a.two"])], &executor, 1);
     assert_eq!(outcome.summary.result, RunResult::Failed);
     assert_eq!(outcome.order, ["a.one"]);
     assert_eq!(outcome.state.failures[0].1.message, "disk full");
@@ -157,7 +162,8 @@ fn a_lost_connection_is_tried_again_and_said() {
     let executor = FakeExecutor { lost, ..FakeExecutor::default() };
     let outcome = go(vec![step("a.one", &[])], &executor, 1);
     assert_eq!(outcome.summary.result, RunResult::Done);
-    let retries = outcome.events.iter().filter(|event| matches!(event, StepEvent::StepRetried { .. })).count();
+    let retries =
+        outcome.events.iter().filter(|event| matches!(event, StepEvent::StepRetried { .. })).count();
     assert_eq!(retries, 2);
 }
 

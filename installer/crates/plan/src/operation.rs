@@ -138,7 +138,7 @@ pub struct JoinSpec {
     pub endpoint: String,
     /// Whether the host becomes a master.
     pub control_plane: bool,
-    /// JoinConfiguration and its siblings; `@DISCOVERY@` is replaced by the path of the discovery file.
+    /// `JoinConfiguration` and its siblings; `@DISCOVERY@` is replaced by the path of the discovery file.
     pub config: FileSpec,
     /// kubeadm preflight checks to skip, with reasons in the plan's notes.
     pub ignore_preflight: Vec<String>,
@@ -321,7 +321,7 @@ pub enum Operation {
         phase: InitPhase,
         /// Kubernetes node name.
         node: String,
-        /// InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration.
+        /// `InitConfiguration`, `ClusterConfiguration`, `KubeletConfiguration`, `KubeProxyConfiguration`.
         config: FileSpec,
     },
     /// Copies the CA pairs that a joining master needs.

@@ -20,7 +20,7 @@ pub const DISCOVERY_PLACEHOLDER: &str = "@DISCOVERY@";
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
 const API_VERSION: &str = "kubeadm.k8s.io/v1beta4";
 
-/// InitConfiguration, ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration of the first master.
+/// `InitConfiguration`, `ClusterConfiguration`, `KubeletConfiguration` and `KubeProxyConfiguration` of the first master.
 ///
 /// `small_conntrack` leaves the connection tracking table alone, for hosts that may not write its size.
 pub fn init_config(
@@ -45,7 +45,7 @@ pub fn init_config(
     yaml_documents("kubeadm init configuration", &documents)
 }
 
-/// JoinConfiguration of every other host; the discovery file is put in at run time.
+/// `JoinConfiguration` of every other host; the discovery file is put in at run time.
 pub fn join_config(site: &Site, host: &Host) -> Result<String, RenderError> {
     let mut join = json!({
         "apiVersion": API_VERSION,
@@ -60,7 +60,7 @@ pub fn join_config(site: &Site, host: &Host) -> Result<String, RenderError> {
     yaml_documents("kubeadm join configuration", &[join])
 }
 
-/// The part of KubeletConfiguration that depends on what was probed on this host.
+/// The part of `KubeletConfiguration` that depends on what was probed on this host.
 pub fn kubelet_patch(settings: HostSettings) -> Result<String, RenderError> {
     let patch = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

@@ -1,4 +1,4 @@
-//! Values to the files that hosts get: kubeadm documents, containerd and HAProxy configuration, units, drop-ins.
+//! Values to the files that hosts get: kubeadm documents, containerd and `HAProxy` configuration, units, drop-ins.
 //!
 //! Pure. This room must not know where a file goes over, who writes it or when; it turns a site, a bundle document
 //! and facts into text. Structured documents are serialised from types, never templated; unit files and

@@ -1,4 +1,4 @@
-//! The load balancer on each worker: HAProxy as a static pod, health-checked, on the loopback address.
+//! The load balancer on each worker: `HAProxy` as a static pod, health-checked, on the loopback address.
 
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::BundleDocument;

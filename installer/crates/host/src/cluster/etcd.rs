@@ -12,7 +12,7 @@ const PKI: &str = "/etc/kubernetes/pki/etcd";
 /// Members with their health.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    members: Vec<Member>,
+    all: Vec<Member>,
     healthy: Vec<String>,
     alarms: Vec<String>,
 }
@@ -49,12 +49,12 @@ impl Members {
         let healthy = if urls.is_empty() { Vec::new() } else { healthy(ctx, &urls.join(","))? };
         let alarms = ctx.run(etcdctl("https://127.0.0.1:2379", &["alarm", "list"]))?;
         let alarms = alarms.text().lines().map(str::to_owned).collect();
-        Ok(Self { members: list.members, healthy, alarms })
+        Ok(Self { all: list.members, healthy, alarms })
     }
 
     /// Number of started, healthy voters.
     pub(super) fn healthy_voters(&self) -> u32 {
-        let voters = self.members.iter().filter(|member| self.is_well(member)).count();
+        let voters = self.all.iter().filter(|member| self.is_well(member)).count();
         u32::try_from(voters).unwrap_or(u32::MAX)
     }
 
@@ -65,7 +65,7 @@ impl Members {
         }
         // Later masters may be members already when a finished site is looked at again: others do not count.
         for name in names {
-            let Some(member) = self.members.iter().find(|member| &member.name == name) else {
+            let Some(member) = self.all.iter().find(|member| &member.name == name) else {
                 return Some(format!("{name} is no started etcd member"));
             };
             if member.learner {
@@ -110,7 +110,7 @@ mod tests {
     fn members(json: &str, healthy: &[&str]) -> Members {
         let list: MemberList = serde_json::from_str(json).unwrap();
         Members {
-            members: list.members,
+            all: list.members,
             healthy: healthy.iter().map(ToString::to_string).collect(),
             alarms: Vec::new(),
         }
