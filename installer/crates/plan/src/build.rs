@@ -31,10 +31,12 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let groups = blobs::Groups::new(input.document)?;
     let mut graph = Graph { input: *input, first, groups, steps: Vec::new() };
     graph.check_answers()?;
-    for host in &input.site.hosts {
+    // Masters first, wherever the profile has them: what others take from the first one must stand before.
+    let hosts: Vec<&Host> = graph.masters().into_iter().chain(graph.workers()).collect();
+    for host in &hosts {
         graph.prepare(host)?;
     }
-    for host in &input.site.hosts {
+    for host in hosts {
         graph.fill_store(host);
         graph.start_runtime(host)?;
     }
@@ -63,13 +65,18 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// Adds a step. Needs are names of steps on the same host, or `HOST.NAME`; those that this plan does not have
-    /// (a store on a worker without images, say) must not be named.
+    /// Adds a step. Needs are names of earlier steps on the same host, or `HOST.NAME`; those that this plan does not
+    /// have (a store on a worker without images, say) must not be named.
     fn add(&mut self, host: &Host, name: &str, title: String, needs: &[&str], operation: Operation) {
         let id = format!("{}.{name}", host.name);
+        // A dot alone does not tell another host's step: Kubernetes allows dots in the names of Secrets and releases.
         let needs = needs
             .iter()
-            .map(|need| if need.contains('.') { (*need).to_owned() } else { format!("{}.{need}", host.name) })
+            .map(|need| {
+                let own = format!("{}.{need}", host.name);
+                let elsewhere = need.contains('.') && !self.steps.iter().any(|step| step.id == own);
+                if elsewhere { (*need).to_owned() } else { own }
+            })
             .collect();
         self.steps.push(Step { id, host: host.name.clone(), title, needs, operation });
     }

@@ -234,7 +234,8 @@ pub enum Operation {
     ClaimHost {
         /// `metadata.name` of the profile.
         site: String,
-        /// The host's name.
+        /// The host's name. In JSON `name`: a step has a `host` of its own beside it.
+        #[serde(rename = "name")]
         host: String,
     },
     /// Puts this very program at its lasting place, for the registry unit and later sessions.

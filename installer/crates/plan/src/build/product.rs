@@ -80,7 +80,8 @@ impl<'a> Graph<'a> {
                     keys: secret.from_site.clone(),
                     generated: secret.generated.clone(),
                 };
-                let name = format!("secret-{}", secret.name);
+                // With the component: its namespace may have a Secret of the same name as another.
+                let name = format!("secret-{}-{}", component.name, secret.name);
                 self.add(first, &name, format!("secret {}", secret.name), &strs(&needs), operation);
                 ready.push(name);
             }
@@ -137,5 +138,5 @@ fn gate_names(component: &Component) -> Vec<String> {
 }
 
 fn gate_name(component: &Component, workload: &Workload) -> String {
-    format!("ready-{}-{}", component.name, workload.name)
+    format!("ready-{}-{}-{}", component.name, workload.kind.to_lowercase(), workload.name)
 }
