@@ -65,7 +65,9 @@ pub enum RenderError {
 
 /// The cluster DNS address: the tenth of the service network, as kubeadm chooses it.
 pub fn cluster_dns(service_network: IpNet) -> Result<IpAddr, RenderError> {
-    service_network.hosts().nth(9).ok_or(RenderError::ServiceNetwork(service_network))
+    // The hosts of an IPv4 network begin after the network's own address, those of an IPv6 network with it.
+    let position = if service_network.addr().is_ipv4() { 9 } else { 10 };
+    service_network.hosts().nth(position).ok_or(RenderError::ServiceNetwork(service_network))
 }
 
 /// Hosts of a role in the profile's order.

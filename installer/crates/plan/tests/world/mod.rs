@@ -34,7 +34,7 @@ impl World {
         let masters =
             (1..=masters).map(|n| host(format!("m{n}"), format!("10.77.0.{}", 10 + n), "control-plane"));
         let workers = (1..=workers).map(|n| host(format!("w{n}"), format!("10.77.0.{}", 20 + n), "worker"));
-        Self::of(site(masters.chain(workers).collect()), document.clone())
+        Self::of(site(&masters.chain(workers).collect::<Vec<_>>()), document.clone())
     }
 
     /// Hosts as in the lab: containers under the legacy hierarchy; the last one is a virtual machine.
@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-fn site(hosts: Vec<Value>) -> Site {
+fn site(hosts: &[Value]) -> Site {
     serde_json::from_value(json!({
         "apiVersion": "sealift/v1",
         "kind": "Site",
