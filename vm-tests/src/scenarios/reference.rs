@@ -29,6 +29,9 @@ const OWN_CONTENT: &[&str] = &[
     "/etc/kubernetes/manifests/etcd.yaml",
     // It says when things were done, and in how many runs.
     "/var/lib/sealift/journal.jsonl",
+    // Times and numbers of files, and of the boot, by which a later run knows what it need not read again.
+    "/var/lib/sealift/stamps/",
+    "/var/lib/sealift/store/partial/boot-id",
     // Who the host is.
     "/etc/machine-id",
     "/etc/shadow",
@@ -36,6 +39,10 @@ const OWN_CONTENT: &[&str] = &[
     "/root/.ssh/",
     "/home/",
 ];
+
+/// Copies of what was replaced, for the way back. An interrupted install has replaced its own files, too, and each
+/// copy's name is the digest of its content.
+const HISTORY: &str = "/var/lib/sealift/undo/";
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +88,8 @@ impl Reference {
     fn of(lab: &Lab, files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Result<Self> {
         let hosts = files.iter().map(|(host, files)| {
             let spec = lab.spec().host(host)?;
-            let files = files.iter().map(|(path, state)| (path.clone(), Entry::new(path, state))).collect();
+            let files = files.iter().filter(|(path, _)| !path.starts_with(HISTORY));
+            let files = files.map(|(path, state)| (path.clone(), Entry::new(path, state))).collect();
             Ok(((*host).to_owned(), HostFiles { role: spec.role, backend: spec.backend, files }))
         });
         Ok(Self { hosts: hosts.collect::<Result<_>>()? })
@@ -126,7 +134,7 @@ impl Reference {
     fn path(context: &Context<'_>) -> Result<PathBuf> {
         let lab: serde_json::Value =
             serde_json::from_slice(&fs::read(context.lab.folder().join("lab.json"))?)?;
-        let key = Key::new("reference 1")
+        let key = Key::new("reference 2")
             .file(&context.programs.installer)?
             .text(&context.made.bundle.display().to_string())
             .text(lab["tree"].as_str().context("the lab's description names no tree")?);
