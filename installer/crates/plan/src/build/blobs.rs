@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealift_bundle::document::{BundleDocument, Role};
+use sealift_bundle::document::{BundleDocument, Image, Role};
 
 use crate::PlanError;
 use crate::operation::Blob;
@@ -11,7 +11,7 @@ use crate::operation::Blob;
 pub(super) struct Groups {
     /// Cluster binaries, all roles.
     pub(super) binaries: Vec<Blob>,
-    /// What the first master bootstraps from: control-plane images.
+    /// What nodes come up from: control-plane images and the workers' load balancer.
     pub(super) control_plane: Vec<Blob>,
     /// Charts and all other images.
     pub(super) rest: Vec<Blob>,
@@ -34,13 +34,17 @@ impl Groups {
             }
             Ok(blobs)
         };
-        let images = |wanted: &dyn Fn(&[Role]) -> bool| {
-            let images = document.images.iter().filter(|image| wanted(&image.roles));
+        // A joining worker reaches the masters through its load balancer: that image belongs to the early ones.
+        let is_early = |image: &Image| {
+            image.roles.contains(&Role::ControlPlane) || image.name == document.kubernetes.load_balancer_image
+        };
+        let images = |early: bool| {
+            let images = document.images.iter().filter(|image| is_early(image) == early);
             images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect::<Vec<_>>()
         };
         let binaries = group(document.files.iter().map(|file| file.digest.as_str()).collect())?;
-        let control_plane = group(images(&|roles| roles.contains(&Role::ControlPlane)))?;
-        let mut rest = images(&|roles| !roles.contains(&Role::ControlPlane));
+        let control_plane = group(images(true))?;
+        let mut rest = images(false);
         rest.splice(0..0, document.charts.iter().map(|chart| chart.digest.as_str()));
         Ok(Self { binaries, control_plane, rest: group(rest)? })
     }
