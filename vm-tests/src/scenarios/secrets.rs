@@ -1,7 +1,7 @@
 //! No secret where it does not belong: known secrets of the site and the cluster are searched for in everything that an
 //! install leaves or shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -42,19 +42,22 @@ struct Canary {
 /// All that must not be found. Each is long enough to be nothing else.
 struct Canaries(Vec<Canary>);
 
+/// Every secret has at least so many bytes; by these it is looked for.
+const START: usize = 16;
+
 impl Canaries {
     fn collect(context: &Context<'_>) -> Result<Self> {
         let mut canaries = Self(Vec::new());
         let home = context.lab.seat_home();
         for name in ["ops-password", "plain-password", "admin-password"] {
-            canaries.text(name, fs::read_to_string(home.join(".sealift").join(name))?.trim());
+            canaries.text(name, fs::read_to_string(home.join(".sealift").join(name))?.trim())?;
         }
-        canaries.key("the private key of the seat", &fs::read_to_string(home.join(".ssh/id_ed25519"))?);
+        canaries.key("the private key of the seat", &fs::read_to_string(home.join(".ssh/id_ed25519"))?)?;
         for master in ["m1", "m2", "m3"] {
             for path in KEYS {
                 let output = context.lab.exec(master, &["cat", path])?;
                 if output.status.success() {
-                    canaries.key(&format!("{path} of {master}"), &String::from_utf8_lossy(&output.stdout));
+                    canaries.key(&format!("{path} of {master}"), &String::from_utf8_lossy(&output.stdout))?;
                 } else if master == "m1" {
                     bail!("m1 has no {path}: this test does not know where keys are");
                 }
@@ -64,20 +67,27 @@ impl Canaries {
         Ok(canaries)
     }
 
-    fn text(&mut self, what: &str, text: &str) {
-        for text in [text.to_owned(), base64(text.as_bytes())] {
-            self.0.push(Canary { what: what.to_owned(), text });
+    fn add(&mut self, what: &str, text: String) -> Result<()> {
+        if text.len() < START {
+            bail!("{what} is too short to be told from other text");
         }
+        self.0.push(Canary { what: what.to_owned(), text });
+        Ok(())
+    }
+
+    fn text(&mut self, what: &str, text: &str) -> Result<()> {
+        self.add(what, text.to_owned())?;
+        self.add(what, base64(text.as_bytes()))
     }
 
     /// The lines between the marks, without short ends and without the first one, which keys of one kind share.
-    fn key(&mut self, what: &str, pem: &str) {
+    fn key(&mut self, what: &str, pem: &str) -> Result<()> {
         let body: Vec<&str> =
             pem.lines().filter(|line| !line.starts_with("-----") && line.len() >= 24).collect();
         for line in body.iter().skip(usize::from(body.len() > 1)) {
-            self.0.push(Canary { what: what.to_owned(), text: (*line).to_owned() });
+            self.add(what, (*line).to_owned())?;
         }
-        self.0.push(Canary { what: what.to_owned(), text: base64(pem.as_bytes()) });
+        self.add(what, base64(pem.as_bytes()))
     }
 
     /// The product's own secrets, and tokens to join with that still live.
@@ -97,7 +107,7 @@ impl Canaries {
                 }
                 let text = unbase64(value.as_str().unwrap_or_default())?;
                 generated |= key == "db-password";
-                self.text(&format!("{key} of the secret {name}"), &text);
+                self.text(&format!("{key} of the secret {name}"), &text)?;
             }
         }
         if !generated {
@@ -108,8 +118,17 @@ impl Canaries {
 
     /// What is found in a text.
     fn found_in(&self, text: &[u8]) -> BTreeSet<&str> {
-        let found = self.0.iter().filter(|canary| contains(text, canary.text.as_bytes()));
-        let mut names: BTreeSet<&str> = found.map(|canary| canary.what.as_str()).collect();
+        // One pass over the text, whatever the number of secrets: there are megabytes of both.
+        let mut starts: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
+        for canary in &self.0 {
+            starts.entry(&canary.text.as_bytes()[..START]).or_default().push(canary);
+        }
+        let mut names = BTreeSet::new();
+        for (offset, window) in text.windows(START).enumerate() {
+            let candidates = starts.get(window).into_iter().flatten();
+            let there = candidates.filter(|canary| text[offset..].starts_with(canary.text.as_bytes()));
+            names.extend(there.map(|canary| canary.what.as_str()));
+        }
         if has_join_token(text) {
             names.insert("a token to join with");
         }
@@ -319,7 +338,9 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_lines() {
         let mut canaries = Canaries(Vec::new());
-        canaries.key("key", "-----BEGIN X-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n-----END X-----\n");
+        let pem = "-----BEGIN X-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n-----END X-----\n";
+        canaries.key("key", pem).unwrap();
+        assert!(canaries.text("short", "too short").is_err());
         assert_eq!(canaries.found_in(b"xx BBBBBBBBBBBBBBBBBBBBBBBBBBBB xx"), BTreeSet::from(["key"]));
         assert!(canaries.found_in(b"xx AAAAAAAAAAAAAAAAAAAAAAAAAAAA xx").is_empty());
     }
