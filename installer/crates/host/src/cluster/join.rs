@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,6 +33,10 @@ const SHARED: [&str; 8] = [
 const PKI: &str = "/etc/kubernetes/pki";
 /// Made by kubelet when the cluster has signed its request.
 const KUBELET_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/// Label that kubeadm gives to masters.
+const CONTROL_PLANE_ROLE: &str = "node-role.kubernetes.io/control-plane";
+/// How long an API server may take whose etcd has just joined.
+const API_SERVER_START: Duration = Duration::from_secs(60);
 const DISCOVERY_NAME: &str = "discovery.conf";
 const DISCOVERY_PATH: &str = "/run/sealift/discovery.conf";
 /// How long a join may take to begin.
@@ -113,7 +117,11 @@ pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) ->
             return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
         }
         write_secrets(ctx, join, secrets)?;
-        forget_half_joined(ctx, join)?;
+        if first_half_is_done(ctx, join)? {
+            begun = Some(1);
+        } else {
+            forget_half_joined(ctx, join)?;
+        }
     }
     for (number, unit) in halves.iter().enumerate().skip(begun.unwrap_or_default()) {
         if join.control_plane {
@@ -194,6 +202,11 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec, message: &str, skip_phases: Option<&
         "FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml",
         "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
         "Port-10250",
+        "Port-6443",
+        "Port-10257",
+        "Port-10259",
+        "Port-2379",
+        "Port-2380",
     ] {
         if !ignored.iter().any(|one| one == check) {
             ignored.push(check.to_owned());
@@ -223,9 +236,36 @@ fn has_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
     if !join.control_plane {
         return Ok(true);
     }
-    let args = ["get", "node", &join.node, "--output=name", "--request-timeout=10s"];
-    let finished = ctx.run_to_end(kubectl::command(&args).timeout(Duration::from_secs(20)))?;
-    Ok(finished.success())
+    // The label is the last trace that a join leaves.
+    let labelled =
+        ["get", "nodes", "--output=name", "--request-timeout=10s", "--selector", CONTROL_PLANE_ROLE];
+    let finished = ctx.run_to_end(kubectl::command(&labelled).timeout(Duration::from_secs(20)))?;
+    let name = format!("node/{}", join.node);
+    Ok(finished.success() && finished.text().lines().any(|line| line == name))
+}
+
+/// Nobody may have been there when the first half ended: then etcd's manifest stands and this master's own API server
+/// answers, or will within moments.
+fn first_half_is_done(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    if !join.control_plane || !exists(ctx, ADMIN_CONF) || !exists(ctx, "/etc/kubernetes/manifests/etcd.yaml")
+    {
+        return Ok(false);
+    }
+    let port = join.endpoint.rsplit(':').next().unwrap_or("6443");
+    let server = format!("--server=https://{}:{port}", join.address);
+    let started = Instant::now();
+    loop {
+        let ask = kubectl::command(&["get", "--raw", "/readyz", "--request-timeout=5s", &server]);
+        if ctx.run_to_end(ask.timeout(Duration::from_secs(10)))?.success() {
+            return Ok(true);
+        }
+        if started.elapsed() > API_SERVER_START {
+            return Ok(false);
+        }
+        ctx.still_wanted()?;
+        ctx.progress("waiting for this master's API server", 0, 0);
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 /// A master whose join was cut short may be known as a node already: kubeadm refuses the name of a Ready node.
