@@ -36,7 +36,7 @@ const KUBELET_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.p
 /// Label that kubeadm gives to masters.
 const CONTROL_PLANE_ROLE: &str = "node-role.kubernetes.io/control-plane";
 /// How long an API server may take whose etcd has just joined.
-const API_SERVER_START: Duration = Duration::from_secs(60);
+const API_SERVER_START: Duration = Duration::from_mins(1);
 const DISCOVERY_NAME: &str = "discovery.conf";
 const DISCOVERY_PATH: &str = "/run/sealift/discovery.conf";
 /// How long a join may take to begin.
