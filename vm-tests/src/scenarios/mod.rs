@@ -79,8 +79,14 @@ impl Group {
 
 /// Tests that are written and have not been seen to pass: a plain run leaves them out and says so. An entry is the
 /// start of a name; it goes as soon as the test has passed.
-const UNPROVEN: &[&str] =
-    &["install::every_image", "kills::the_end", "machine::", "masters::", "refusals::damage_on_the_way"];
+const UNPROVEN: &[&str] = &[
+    "format::",
+    "install::every_image",
+    "kills::the_end",
+    "machine::",
+    "masters::",
+    "refusals::damage_on_the_way",
+];
 
 /// Whether a test has not been seen to pass yet.
 pub fn is_unproven(name: &str) -> bool {
