@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::Test;
+use super::hosts::{Before, DEMO, install, says};
 use super::masters::{node_is_ready_since_boot, pods_are_well};
 use crate::demo;
 use crate::lab::{Backend, Lab};
@@ -14,6 +15,7 @@ use crate::wait::until;
 
 /// In order.
 pub const TESTS: &[Test] = &[
+    Test::fresh("machine::clock_one_hour_off_is_refused", clock_one_hour_off),
     Test::cluster("machine::own_kernel_and_cgroup_v2", own_kernel_and_cgroup_v2),
     Test::cluster("machine::swap_is_off_that_was_on", swap_is_off_that_was_on),
     Test::cluster("machine::pod_runs_and_comes_back_after_a_reboot", pod_comes_back_after_a_reboot),
@@ -30,6 +32,19 @@ fn machine(lab: &Lab) -> Result<&str> {
 
 fn kernel(lab: &Lab, host: &str) -> Result<String> {
     Ok(lab.run(host, &["uname", "--kernel-release"])?.trim().to_owned())
+}
+
+fn clock_one_hour_off(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let host = machine(lab)?;
+    let before = Before::look(lab, &["m1", host])?;
+    lab.run(host, &["date", "--set", "+1 hour"])?;
+    let ended = install(context, DEMO, &[]);
+    lab.run(host, &["date", "--set", "-1 hour"])?;
+    let name = format!("clock.skew on {host}");
+    let remedy = format!("set the clock of {host}");
+    says(&ended?, &[&name, "60 min ahead of", "limit", &remedy])?;
+    before.unchanged()
 }
 
 fn own_kernel_and_cgroup_v2(context: &Context<'_>) -> Result<()> {

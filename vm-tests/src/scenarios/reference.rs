@@ -1,6 +1,6 @@
 //! The files of all hosts after an undisturbed install, kept for comparison with installs that were disturbed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::install::all_files;
 use crate::cache::Key;
-use crate::lab::{Backend, FileState, Lab, LabSpec, Role};
+use crate::lab::{FileState, Lab, LabSpec};
 use crate::test::Context;
 
 /// Lab for an undisturbed install where no other test has made one.
@@ -63,41 +63,33 @@ impl Entry {
     }
 }
 
-/// A host's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct HostFiles {
-    /// What the host is meant for.
-    role: Role,
-    /// What runs it.
-    backend: Backend,
-    files: BTreeMap<String, Entry>,
-}
-
 /// All hosts' files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
-    hosts: BTreeMap<String, HostFiles>,
+    hosts: BTreeMap<String, Files>,
 }
+
+/// A host's files by path.
+type Files = BTreeMap<String, Entry>;
 
 impl Reference {
     /// What stands on the hosts of a lab.
     pub fn look(context: &Context<'_>) -> Result<Self> {
-        Self::of(context.lab, &all_files(context.lab)?)
+        Ok(Self::of(&all_files(context.lab)?))
     }
 
-    fn of(lab: &Lab, files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Result<Self> {
+    fn of(files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Self {
         let hosts = files.iter().map(|(host, files)| {
-            let spec = lab.spec().host(host)?;
             let files = files.iter().filter(|(path, _)| !path.starts_with(HISTORY));
             let files = files.map(|(path, state)| (path.clone(), Entry::new(path, state))).collect();
-            Ok(((*host).to_owned(), HostFiles { role: spec.role, backend: spec.backend, files }))
+            ((*host).to_owned(), files)
         });
-        Ok(Self { hosts: hosts.collect::<Result<_>>()? })
+        Self { hosts: hosts.collect() }
     }
 
     /// Keeps what an undisturbed install has left, for other labs' tests.
     pub fn keep(context: &Context<'_>, files: &BTreeMap<&str, BTreeMap<String, FileState>>) -> Result<()> {
-        Self::of(context.lab, files)?.write(context)
+        Self::of(files).write(context)
     }
 
     fn write(&self, context: &Context<'_>) -> Result<()> {
@@ -134,7 +126,7 @@ impl Reference {
     fn path(context: &Context<'_>) -> Result<PathBuf> {
         let lab: serde_json::Value =
             serde_json::from_slice(&fs::read(context.lab.folder().join("lab.json"))?)?;
-        let key = Key::new("reference 2")
+        let key = Key::new("reference 3")
             .file(&context.programs.installer)?
             .text(&context.made.bundle.display().to_string())
             .text(lab["tree"].as_str().context("the lab's description names no tree")?);
@@ -143,35 +135,26 @@ impl Reference {
 
     /// What differs, one line each: `-` is missing in the other, `+` is there only, `~` is not the same.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let lines = other.hosts.iter().flat_map(|(name, files)| {
-            let lines = match self.hosts.get(name) {
-                Some(expected) if expected.backend == files.backend => compare(expected, files, true),
-                // A container where the other one has a machine, with other settings: names and modes are those of
-                // the other containers of its role.
-                _ => match self.twin(files) {
-                    Some(expected) => compare(expected, files, false),
-                    None => vec!["no such host to compare with".to_owned()],
-                },
-            };
+        let names: BTreeSet<&String> = self.hosts.keys().chain(other.hosts.keys()).collect();
+        let none = Files::new();
+        let lines = names.into_iter().flat_map(|name| {
+            let (expected, found) = (self.hosts.get(name), other.hosts.get(name));
+            let lines = compare(expected.unwrap_or(&none), found.unwrap_or(&none));
             lines.into_iter().map(move |line| format!("{name} {line}"))
         });
         lines.collect()
     }
-
-    fn twin(&self, host: &HostFiles) -> Option<&HostFiles> {
-        self.hosts.values().find(|one| (one.role, one.backend) == (host.role, host.backend))
-    }
 }
 
-fn compare(expected: &HostFiles, found: &HostFiles, contents: bool) -> Vec<String> {
-    let missing = expected.files.keys().filter(|path| !found.files.contains_key(*path));
+fn compare(expected: &Files, found: &Files) -> Vec<String> {
+    let missing = expected.keys().filter(|path| !found.contains_key(*path));
     let missing = missing.map(|path| format!("- {path}"));
-    let rest = found.files.iter().filter_map(|(path, new)| match expected.files.get(path) {
+    let rest = found.iter().filter_map(|(path, new)| match expected.get(path) {
         None => Some(format!("+ {path}")),
         Some(old) if old.attributes != new.attributes => {
             Some(format!("~ {path}: {} instead of {}", new.attributes, old.attributes))
         }
-        Some(old) if contents && old.content != new.content => Some(format!("~ {path}")),
+        Some(old) if old.content != new.content => Some(format!("~ {path}")),
         Some(_) => None,
     });
     missing.chain(rest).collect()
@@ -181,45 +164,35 @@ fn compare(expected: &HostFiles, found: &HostFiles, contents: bool) -> Vec<Strin
 mod tests {
     use super::*;
 
-    fn reference(backend: Backend, files: &[(&str, u32, &str)]) -> Reference {
+    fn reference(files: &[(&str, u32, &str)]) -> Reference {
         let files = files.iter().map(|(path, mode, content)| {
             let state =
                 FileState { kind: 'f', mode: *mode, owner: (0, 0), size: 1, content: (*content).to_owned() };
             ((*path).to_owned(), Entry::new(path, &state))
         });
-        let host = HostFiles { role: Role::Worker, backend, files: files.collect() };
-        Reference { hosts: BTreeMap::from([("w1".to_owned(), host)]) }
+        Reference { hosts: BTreeMap::from([("w1".to_owned(), files.collect())]) }
     }
 
     #[test]
     fn keys_may_differ_in_content_but_not_in_mode() {
-        let one =
-            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "1")]);
-        let other =
-            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "2"), ("/etc/x", 0o644, "1")]);
+        let one = reference(&[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "1")]);
+        let other = reference(&[("/etc/kubernetes/pki/ca.key", 0o600, "2"), ("/etc/x", 0o644, "1")]);
         assert_eq!(one.differences(&other), Vec::<String>::new());
-        let open =
-            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o644, "2"), ("/etc/y", 0o644, "1")]);
+        let open = reference(&[("/etc/kubernetes/pki/ca.key", 0o644, "2"), ("/etc/y", 0o644, "1")]);
         let lines = one.differences(&open);
         assert_eq!(
             lines,
             ["w1 - /etc/x", "w1 ~ /etc/kubernetes/pki/ca.key: f 644 0:0 instead of f 600 0:0", "w1 + /etc/y"]
         );
-        let changed =
-            reference(Backend::Nspawn, &[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "2")]);
+        let changed = reference(&[("/etc/kubernetes/pki/ca.key", 0o600, "1"), ("/etc/x", 0o644, "2")]);
         assert_eq!(one.differences(&changed), ["w1 ~ /etc/x"]);
     }
 
     #[test]
-    fn a_container_is_compared_with_its_like_where_the_other_is_a_machine() {
-        let mut one = reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w1")]);
-        one.hosts
-            .insert("w2".into(), reference(Backend::Qemu, &[("/boot/k", 0o644, "1")]).hosts["w1"].clone());
-        let mut other = reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w1")]);
-        other.hosts.insert(
-            "w2".into(),
-            reference(Backend::Nspawn, &[("/etc/x", 0o644, "of w2")]).hosts["w1"].clone(),
-        );
-        assert_eq!(one.differences(&other), Vec::<String>::new());
+    fn a_host_that_only_one_of_them_has_differs() {
+        let one = reference(&[("/etc/x", 0o644, "1")]);
+        let none = Reference { hosts: BTreeMap::new() };
+        assert_eq!(one.differences(&none), ["w1 - /etc/x"]);
+        assert_eq!(none.differences(&one), ["w1 + /etc/x"]);
     }
 }

@@ -19,7 +19,7 @@ use crate::paths::Paths;
 use crate::protocol::{
     BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, read_frame, write_json,
 };
-use crate::{apply, cluster, facts};
+use crate::{apply, cluster, facts, lend};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -119,6 +119,7 @@ impl<W: Write + Send> Session<'_, W> {
                 apply::export(&plain, set, &address).map(|files| Response::Secrets { files })
             }
             Request::ClusterState => cluster::state(&plain).map(Response::ClusterState),
+            Request::Lend => lend::lend().map(|port| Response::Lent { port }),
             Request::Bye => Ok(Response::Ok),
         }
     }

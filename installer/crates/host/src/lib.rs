@@ -19,6 +19,7 @@ pub mod facts;
 mod failure;
 pub mod file;
 pub mod journal;
+pub mod lend;
 mod lock;
 mod operation;
 mod paths;

@@ -51,6 +51,8 @@ pub enum Request {
     },
     /// Ask the cluster for its state, for the closing proof.
     ClusterState,
+    /// Hand this program on to other hosts, see [`crate::lend`].
+    Lend,
     /// End the session.
     Bye,
 }
@@ -152,6 +154,11 @@ pub enum Response {
     },
     /// To `ClusterState`.
     ClusterState(ClusterState),
+    /// To `Lend`.
+    Lent {
+        /// TCP port that gives the program to whoever connects.
+        port: u16,
+    },
 }
 
 /// What an operation came to.

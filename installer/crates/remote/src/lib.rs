@@ -13,7 +13,7 @@
 //!
 //! Inside, `connection` owns the SSH session and the rules for using it without blocking, `hop` leads one session
 //! through another, `wire` moves bytes of one channel in both directions, `command` runs one short shell script, and
-//! `upload` brings the program over.
+//! `upload` brings the program over, to the first host that lacks it; `lenders` makes the others take it from there.
 
 mod command;
 mod connection;
@@ -22,6 +22,7 @@ mod frames;
 mod hop;
 mod host_keys;
 mod launch;
+mod lenders;
 mod login;
 mod quote;
 mod session;
@@ -32,6 +33,7 @@ mod wire;
 
 pub use error::{CallError, FolderRefusal, LostCause, RemoteError};
 pub use host_keys::{HostKey, HostKeys};
+pub use lenders::Lenders;
 pub use quote::quote;
 pub use session::{AgentSession, BlobSource, Closer};
 pub use target::{AgentProgram, Peer, Target, Timeouts};

@@ -12,12 +12,14 @@ use sealift_host::protocol::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::command;
 use crate::connection::Connection;
-use crate::error::{CallError, LostCause, RemoteError};
+use crate::error::{CallError, FolderRefusal, LostCause, RemoteError};
 use crate::frames::take_frame;
 use crate::launch::{Privilege, Started, launch};
+use crate::lenders::{Bringing, Lender, Turn};
 use crate::target::{AgentProgram, Peer, Target, Timeouts};
-use crate::upload;
+use crate::upload::{self, Place, Way};
 use crate::wire::{Outgoing, Wire};
 
 /// Bytes of a blob in one frame.
@@ -88,10 +90,17 @@ impl AgentSession {
             };
         let mut refusals = survey.refusals;
         let mut failed_start = None;
+        let mut turn = None;
         for place in survey.places {
-            if let Some(refusal) = upload::provide(&connection, agent, &place)? {
-                refusals.push(refusal);
-                continue;
+            if !place.present {
+                let turn = match &turn {
+                    Some(turn) => turn,
+                    None => turn.insert(wait_for_turn(&connection, agent)?),
+                };
+                if let Some(refusal) = bring(&connection, agent, &place, turn, survey.has_gzip)? {
+                    refusals.push(refusal);
+                    continue;
+                }
             }
             let started = launch(&connection, &place.path, &privilege);
             if !matches!(started, Ok(Started::Agent(_))) && place.temporary {
@@ -100,7 +109,11 @@ impl AgentSession {
             }
             match started? {
                 Started::Agent(wire) => {
-                    return Self::new(connection, wire, place.temporary.then_some(place.path));
+                    let mut session = Self::new(connection, wire, place.temporary.then_some(place.path))?;
+                    if let Some(Turn::Bring(bringing)) = turn {
+                        session.lend(target, bringing);
+                    }
+                    return Ok(session);
                 }
                 // Perhaps another session has just removed it, or root may not run it there.
                 Started::NotRunning(said_text) => {
@@ -110,6 +123,13 @@ impl AgentSession {
             }
         }
         Err(failed_start.unwrap_or(RemoteError::NoExecFolder { peer, refusals }))
+    }
+
+    /// Lets the host hand the program on. Where it cannot, the next host gets it from the seat.
+    fn lend(&mut self, target: &Target, bringing: Bringing<'_>) {
+        if let Ok(Response::Lent { port }) = self.call(&Request::Lend, &mut |_| {}, &mut NoBlobs) {
+            bringing.lends(Lender { address: target.address.clone(), port });
+        }
     }
 
     fn new(connection: Connection, wire: Wire, temporary: Option<String>) -> Result<Self, RemoteError> {
@@ -378,6 +398,35 @@ impl Line {
         let (peer, log) = (self.connection.peer.clone(), self.wire.stderr.text());
         RemoteError::Lost { peer, doing: DOING, cause, log }
     }
+}
+
+/// Waits until the program can be had; says something to the host now and then.
+fn wait_for_turn<'a>(connection: &Connection, agent: &'a AgentProgram) -> Result<Turn<'a>, RemoteError> {
+    loop {
+        if let Some(turn) = agent.lenders.turn(connection.timeouts.keepalive) {
+            return Ok(turn);
+        }
+        command::run(connection, ":", "while another host gets the agent")?;
+    }
+}
+
+/// From the neighbour where there is one; else, and where that one does not give it, from the seat.
+fn bring(
+    connection: &Connection,
+    agent: &AgentProgram,
+    place: &Place,
+    turn: &Turn<'_>,
+    compressed: bool,
+) -> Result<Option<FolderRefusal>, RemoteError> {
+    if let Turn::Take(lender) = turn {
+        match upload::provide(connection, agent, place, &Way::Neighbour(lender))? {
+            None => return Ok(None),
+            Some(refusal) => {
+                tracing::debug!(host = connection.peer.name(), %refusal, "the neighbour does not give the agent");
+            }
+        }
+    }
+    upload::provide(connection, agent, place, &Way::Seat { compressed })
 }
 
 struct NoBlobs;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::host_keys::HostKeys;
+use crate::lenders::Lenders;
 
 /// How one host, or a bastion, is reached.
 #[derive(Debug, Clone)]
@@ -95,6 +96,8 @@ pub struct AgentProgram {
     pub installed_at: String,
     /// Folders on the host to try, in this order; `~` is the login user's home.
     pub folders: Vec<String>,
+    /// Who hands the program on; shared by all hosts that are to get it from each other.
+    pub lenders: Arc<Lenders>,
 }
 
 impl AgentProgram {
@@ -106,6 +109,7 @@ impl AgentProgram {
             digest: digest.into(),
             installed_at: "/var/lib/sealift/bin/installer".to_owned(),
             folders: ["/var/tmp", "~", "/tmp"].map(str::to_owned).to_vec(),
+            lenders: Arc::default(),
         }
     }
 }

@@ -4,21 +4,33 @@
 //! other users of the host, and the program runs as root.
 
 use std::fs::File;
+use std::io::Read;
+
+use flate2::Compression;
+use flate2::read::GzEncoder;
 
 use crate::command::{self, Broken};
 use crate::connection::Connection;
 use crate::error::{FolderRefusal, LostCause, RemoteError};
+use crate::lenders::Lender;
 use crate::quote::quote;
 use crate::shell::nonce;
 use crate::target::AgentProgram;
 
 const DOING: &str = "while bringing the agent over";
 const WRONG_DIGEST: i32 = 91;
+/// Longest time for taking the program from a neighbour, seconds: below [`Timeouts::command`], no byte moves here
+/// meanwhile.
+///
+/// [`Timeouts::command`]: crate::Timeouts::command
+const NEIGHBOUR_SECONDS: u32 = 20;
 
 /// What the host told about itself and about places for the agent.
 pub(crate) struct Survey {
     pub(crate) uid: u32,
     pub(crate) has_sudo: bool,
+    /// Whether the program can come compressed.
+    pub(crate) has_gzip: bool,
     pub(crate) places: Vec<Place>,
     pub(crate) refusals: Vec<FolderRefusal>,
 }
@@ -28,7 +40,7 @@ pub(crate) struct Survey {
 pub(crate) struct Place {
     pub(crate) path: String,
     /// Whether the program is there already.
-    present: bool,
+    pub(crate) present: bool,
     /// Whether it goes there for this run only.
     pub(crate) temporary: bool,
 }
@@ -66,7 +78,7 @@ fn survey_script(program: &AgentProgram, hex: &str) -> String {
     // The probe has no interpreter line: where the kernel may execute it, the shell runs it itself.
     [
         "echo uid $(id -u)".to_owned(),
-        "if command -v sudo >/dev/null 2>&1; then echo sudo yes; fi".to_owned(),
+        "for c in sudo gzip; do if command -v $c >/dev/null 2>&1; then echo $c yes; fi; done".to_owned(),
         format!(
             "same() {{ [ -n \"$(find \"$1\" -prune -type f -user \"$2\" -perm -0500 -print 2>/dev/null)\" ] && \
              [ -z \"$(find \"$1\" -prune \\( -perm -0020 -o -perm -0002 \\) -print 2>/dev/null)\" ] && \
@@ -87,7 +99,8 @@ fn survey_script(program: &AgentProgram, hex: &str) -> String {
 }
 
 fn parse_survey(text: &str, hex: &str) -> Option<Survey> {
-    let mut survey = Survey { uid: 0, has_sudo: false, places: Vec::new(), refusals: Vec::new() };
+    let (places, refusals) = (Vec::new(), Vec::new());
+    let mut survey = Survey { uid: 0, has_sudo: false, has_gzip: false, places, refusals };
     let mut uid = None;
     for line in text.lines() {
         let Some((word, value)) = line.split_once(' ') else { continue };
@@ -96,6 +109,7 @@ fn parse_survey(text: &str, hex: &str) -> Option<Survey> {
         match word {
             "uid" => uid = value.parse().ok(),
             "sudo" => survey.has_sudo = true,
+            "gzip" => survey.has_gzip = true,
             "installed" => survey.places.insert(0, place(true, false)),
             "present" if value.ends_with(&agent_name(hex)) => survey.places.push(place(true, true)),
             "free" if value.ends_with(&agent_name(hex)) => survey.places.push(place(false, true)),
@@ -113,33 +127,49 @@ fn agent_name(hex: &str) -> String {
     format!(".sealift-agent-{}", &hex[..16])
 }
 
-/// Makes sure that the program is at `place`. `Ok(Some(…))` where the place does not take it.
+/// How the program comes to a host.
+pub(crate) enum Way<'a> {
+    /// From a neighbour.
+    Neighbour(&'a Lender),
+    /// From the seat, over this connection.
+    Seat {
+        /// Whether the host can unpack gzip.
+        compressed: bool,
+    },
+}
+
+/// Brings the program to `place`. `Ok(Some(…))` where the place does not take it, or the neighbour does not give it.
 pub(crate) fn provide(
     connection: &Connection,
     program: &AgentProgram,
     place: &Place,
+    way: &Way<'_>,
 ) -> Result<Option<FolderRefusal>, RemoteError> {
-    if place.present {
-        return Ok(None);
-    }
     let hex = hex(connection, program)?;
     let unreadable = |source| RemoteError::AgentProgram {
         peer: connection.peer.clone(),
         path: program.path.clone(),
         source,
     };
-    let mut file = File::open(&program.path).map_err(unreadable)?;
+    let mut input: Box<dyn Read> = match way {
+        Way::Neighbour(_) => Box::new(std::io::empty()),
+        Way::Seat { compressed } => {
+            let file = File::open(&program.path).map_err(unreadable)?;
+            if *compressed { Box::new(GzEncoder::new(file, Compression::default())) } else { Box::new(file) }
+        }
+    };
     tracing::debug!(host = connection.peer.name(), path = place.path, "bringing the agent over");
     // A name of its own: sessions to one host may do this at once. It is made anew, never followed or overwritten.
     let script = format!(
         "f={final_path}; t=\"$f.{nonce}\"; umask 077; set -C; \
-         cat > \"$t\" || {{ s=$?; rm -f \"$t\"; exit $s; }}; \
+         {reader} > \"$t\" || {{ s=$?; rm -f \"$t\"; exit $s; }}; \
          case $(sha256sum < \"$t\") in {hex}*) true ;; *) rm -f \"$t\"; exit {WRONG_DIGEST} ;; esac; \
          chmod 0700 \"$t\" && mv -f \"$t\" \"$f\" || {{ s=$?; rm -f \"$t\"; exit $s; }}",
         final_path = quote(&place.path),
         nonce = nonce(),
+        reader = reader(way),
     );
-    let finished = match command::feed(connection, &script, &mut file, DOING) {
+    let finished = match command::feed(connection, &script, &mut *input, DOING) {
         Ok(finished) => finished,
         Err(Broken::Remote(error)) => return Err(error),
         Err(Broken::Input(source)) => return Err(unreadable(source)),
@@ -156,6 +186,20 @@ pub(crate) fn provide(
     Ok(Some(FolderRefusal { folder, reason: reason.trim().replace('\n', "; ") }))
 }
 
+/// The command that writes the program to its output.
+fn reader(way: &Way<'_>) -> String {
+    match way {
+        // bash alone of the shells can open a connection; where it is missing, the seat brings the program.
+        Way::Neighbour(Lender { address, port }) => format!(
+            "timeout {NEIGHBOUR_SECONDS} bash -c {} {} {port}",
+            quote("exec 3<>\"/dev/tcp/$0/$1\" && cat <&3"),
+            quote(address)
+        ),
+        Way::Seat { compressed: true } => "gzip -dc".to_owned(),
+        Way::Seat { compressed: false } => "cat".to_owned(),
+    }
+}
+
 /// Removes an uploaded program.
 pub(crate) fn remove(connection: &Connection, path: &str) -> Result<(), RemoteError> {
     command::run(connection, &format!("rm -f {}", quote(path)), "while removing the agent").map(|_| ())
@@ -168,10 +212,10 @@ mod tests {
     #[test]
     fn the_survey_tells_places_in_order_and_why_others_are_none() {
         let hex = "0123456789abcdef".repeat(4);
-        let text = "banner of a noisy profile\nuid 1000\nsudo yes\nnoexec /tmp\nfree /home/a b/.sealift-agent-0123456789abcdef\n\
+        let text = "banner of a noisy profile\nuid 1000\nsudo yes\ngzip yes\nnoexec /tmp\nfree /home/a b/.sealift-agent-0123456789abcdef\n\
                     free /elsewhere\ninstalled /var/lib/sealift/bin/installer\nmissing /nowhere\n";
         let survey = parse_survey(text, &hex).expect("a whole survey");
-        assert_eq!((survey.uid, survey.has_sudo), (1000, true));
+        assert_eq!((survey.uid, survey.has_sudo, survey.has_gzip), (1000, true, true));
         let paths: Vec<_> =
             survey.places.iter().map(|place| (place.path.as_str(), place.present, place.temporary)).collect();
         let expected = [

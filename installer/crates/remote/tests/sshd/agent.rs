@@ -26,6 +26,10 @@ fn main() -> io::Result<()> {
         };
         let reply = match serde_json::from_slice(&body)? {
             Request::Lock { owner, .. } => obey(&owner, &mut input, &mut output)?,
+            Request::Lend => match sealift_host::lend::lend() {
+                Ok(port) => Reply::Done(Box::new(Response::Lent { port })),
+                Err(failure) => Reply::Failed(failure),
+            },
             Request::Bye => return write_json(&mut output, &Reply::Done(Box::new(Response::Ok))),
             _ => failed("not for tests"),
         };

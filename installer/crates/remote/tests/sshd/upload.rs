@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sealift_remote::{AgentSession, RemoteError, Timeouts};
+use sealift_remote::{AgentProgram, AgentSession, RemoteError, Timeouts};
 
 use crate::fixture::{Account, Program, Sshd, ask, connect, names};
 
@@ -47,6 +47,35 @@ fn the_program_is_brought_once_used_again_and_removed() {
     assert_eq!(program.on_host(), [name]);
     first.cleanup().expect("a clean end");
     assert!(program.on_host().is_empty());
+}
+
+#[test]
+fn other_hosts_take_the_program_from_the_first_one() {
+    let sshd = Sshd::start();
+    let program = Program::new();
+    // Another host is another folder here.
+    let neighbour = |name: &str| {
+        let folder = program.folder.path().join(name);
+        fs::create_dir(&folder).expect("own folder");
+        AgentProgram { folders: vec![folder.to_str().expect("plain").to_owned()], ..program.agent.clone() }
+    };
+    let first = connect(&sshd.target(), &program);
+    // The seat could not bring it any more.
+    let kept = fs::read(&program.agent.path).expect("the program");
+    fs::remove_file(&program.agent.path).expect("own file");
+    let second = neighbour("second");
+    let session = AgentSession::connect(&sshd.target(), &second, Timeouts::default()).expect("a session");
+    assert!(
+        session.temporary_program().is_some_and(|path| path.starts_with(&second.folders[0])),
+        "{session:?}"
+    );
+    // The first one is gone: the seat brings it again.
+    first.finish().expect("a clean end");
+    let third = neighbour("third");
+    let error = AgentSession::connect(&sshd.target(), &third, Timeouts::default()).expect_err("no program");
+    assert!(matches!(error, RemoteError::AgentProgram { .. }), "{error:?}");
+    fs::write(&program.agent.path, kept).expect("own folder");
+    AgentSession::connect(&sshd.target(), &third, Timeouts::default()).expect("a session");
 }
 
 #[test]
