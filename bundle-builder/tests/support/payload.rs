@@ -104,7 +104,7 @@ impl Registry {
             if self.is_there() && self.child.try_wait().unwrap().is_none() {
                 return true;
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "the registry at {} is silent", self.address);
+            assert!(start.elapsed() < Duration::from_mins(1), "the registry at {} is silent", self.address);
             std::thread::sleep(Duration::from_millis(20));
         }
         false
