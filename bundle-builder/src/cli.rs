@@ -3,10 +3,18 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod build;
+mod diff;
+mod extract;
+mod inspect;
+mod key;
 mod keygen;
 mod lines;
 mod lock;
+mod ls;
+mod output;
 mod password;
+mod sbom;
+mod trust;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -35,9 +43,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Keygen(keygen::Arguments),
+    Key(key::Arguments),
     Lock(lock::Arguments),
     Build(build::Arguments),
     Verify(verify::Arguments),
+    Inspect(inspect::Arguments),
+    Ls(ls::Arguments),
+    Extract(extract::Arguments),
+    Diff(diff::Arguments),
+    Sbom(sbom::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -116,9 +130,15 @@ pub fn main() -> ExitCode {
     let lines = Lines::new();
     let result = match cli.verb {
         Verb::Keygen(arguments) => keygen::run(&arguments),
+        Verb::Key(arguments) => key::run(&arguments),
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+        Verb::Ls(arguments) => ls::run(&arguments),
+        Verb::Extract(arguments) => extract::run(&arguments),
+        Verb::Diff(arguments) => diff::run(&arguments),
+        Verb::Sbom(arguments) => sbom::run(&arguments),
     };
     lines.end();
     match result {

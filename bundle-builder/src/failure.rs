@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use sealift_bundle::BundleError;
+use sealift_bundle::rotation::RotationError;
 use sealift_bundle::write::WriteError;
 
 use crate::build::BuildError;
@@ -12,6 +13,7 @@ use crate::chart::ChartError;
 use crate::compress::CompressError;
 use crate::gate::GateError;
 use crate::helm::HelmError;
+use crate::inspect::extract::ExtractError;
 use crate::key::KeyError;
 use crate::lock::LockError;
 use crate::pack::PackError;
@@ -19,6 +21,7 @@ use crate::pull::PullError;
 use crate::recipe::RecipeError;
 use crate::registry::RegistryError;
 use crate::source::SourceError;
+use crate::trust::TrustError;
 
 /// Kinds of failure; each has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,8 @@ failure_from! {
     BuildError => of_build,
     BundleError => of_bundle,
     sealift_bundle::KeyError => of_public_key,
+    TrustError => of_trust,
+    ExtractError => of_extract,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -287,6 +292,45 @@ fn of_bundle(error: &BundleError) -> Advice {
         _ => return (Kind::Verification, None),
     };
     (Kind::Verification, Some(next.to_owned()))
+}
+
+fn of_trust(error: &TrustError) -> Advice {
+    let refused = |next: &str| (Kind::Verification, Some(next.to_owned()));
+    match error {
+        TrustError::Key(error) => of_public_key(error),
+        TrustError::Bundle(error) => of_bundle(error),
+        TrustError::Rollback { serial, .. } => refused(&format!(
+            "use the newest bundle; if going back is meant, say so with `--minimum-serial {serial}`"
+        )),
+        TrustError::Rotation(error) => match error {
+            RotationError::Read { .. } => {
+                usage("give the statement that the vendor sent, e.g. `--rotation new.rotation`")
+            }
+            RotationError::SameKey { .. } => usage("name two keys"),
+            RotationError::TooMany { .. } => {
+                usage("give the newest key with `--key`, and only what follows it")
+            }
+            RotationError::Newer { .. } => refused("use a newer bundle-builder"),
+            RotationError::Malformed { .. } | RotationError::Forged { .. } => {
+                refused("ask the vendor for the statement again; do not trust the key that this one names")
+            }
+            RotationError::NotTrusted { .. } => refused(
+                "give the statements for every key in between, or compare the new key's fingerprint by phone",
+            ),
+        },
+    }
+}
+
+fn of_extract(error: &ExtractError) -> Advice {
+    match error {
+        ExtractError::Unknown { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        ExtractError::Unknown { .. } => usage("look at the names with `bundle-builder ls`"),
+        ExtractError::Ambiguous { .. } => usage("ask for one of these"),
+        ExtractError::Exists { .. } => usage("choose another name, or replace it with `--overwrite`"),
+        ExtractError::Bundle(error) => of_bundle(error),
+        ExtractError::Content { .. } => (Kind::Verification, Some("copy the bundle again".to_owned())),
+        ExtractError::Write { source, .. } => of_disk(source),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
+//! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
@@ -25,10 +26,12 @@ pub mod chart;
 pub mod cli;
 pub mod closure;
 pub mod compress;
+pub mod diff;
 pub mod failure;
 pub mod gate;
 pub mod helm;
 pub mod image;
+pub mod inspect;
 pub mod key;
 pub mod lock;
 pub mod manifest;
@@ -39,4 +42,6 @@ pub mod progress;
 pub mod pull;
 pub mod recipe;
 pub mod registry;
+pub mod sbom;
 pub mod source;
+pub mod trust;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use sealift_bundle::{Bundle, TrustedKeys};
 
 use super::Lines;
+use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes, count};
@@ -16,14 +16,12 @@ use crate::progress::{Progress as _, bytes, count};
 pub(super) struct Arguments {
     /// The bundle
     bundle: PathBuf,
-    /// Public key to trust; may be repeated
-    #[arg(long = "key", value_name = "FILE", required = true)]
-    keys: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    let keys = TrustedKeys::from_files(&arguments.keys)?;
-    let bundle = Bundle::open(&arguments.bundle, &keys)?;
+    let bundle = arguments.trust.open(&arguments.bundle)?;
     let document = bundle.document();
     let product = &document.product;
     println!(
@@ -36,6 +34,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         count(document.images.len(), "image"),
         count(document.charts.len(), "chart")
     );
+    println!("signed    {}", bundle.trusted_comment().replace('\t', " "));
     let began = Instant::now();
     let report = bundle.verify(parallel::cores(), &|done, total| lines.advance("verify", done, total))?;
     lines.end();

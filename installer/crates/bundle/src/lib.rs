@@ -12,6 +12,7 @@
 //!
 //! In order of use:
 //! - [`TrustedKeys`]: whose signature counts.
+//! - [`rotation::Rotation`]: the old key names the one that follows it; [`fingerprint`]: keys compared by phone.
 //! - [`Bundle`]: an opened bundle: document, blobs, [`Bundle::verify`].
 //! - [`document::BundleDocument`]: what is in it.
 //! - [`digest`]: the one place that computes content digests.
@@ -33,8 +34,10 @@ mod workers;
 
 pub mod digest;
 pub mod document;
+pub mod fingerprint;
 pub mod layout;
 pub mod oci;
+pub mod rotation;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "write")]

@@ -102,6 +102,11 @@ impl TrustedKeys {
         self.keys.iter().map(|key| key.id.clone()).collect()
     }
 
+    /// Whether this very key, given as the base64 line of its file, is among them.
+    pub(crate) fn holds(&self, base64: &str) -> bool {
+        self.keys.iter().any(|key| key.base64 == base64)
+    }
+
     /// The key that signed `index`.
     pub(crate) fn verify(
         &self,

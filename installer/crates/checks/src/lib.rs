@@ -25,5 +25,5 @@ mod text;
 
 pub use catalogue::{Check, Severity, catalogue, check};
 pub use finding::{Finding, Group, State, Summary};
-pub use requirements::{DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds};
+pub use requirements::{DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, disk_needs};
 pub use run::{CheckInput, blocking, run};

@@ -129,13 +129,13 @@ impl Requirements {
             masters: RoleNeeds {
                 cpus: 2,
                 memory_bytes: 1700 << 20,
-                disks: disks(document, Role::ControlPlane),
+                disks: disk_needs(document, Role::ControlPlane),
                 ports: ports(site, HostRole::ControlPlane),
             },
             workers: RoleNeeds {
                 cpus: 1,
                 memory_bytes: 1 << 30,
-                disks: disks(document, Role::Worker),
+                disks: disk_needs(document, Role::Worker),
                 ports: ports(site, HostRole::Worker),
             },
             kernel: KERNEL,
@@ -155,7 +155,9 @@ impl Requirements {
     }
 }
 
-fn disks(document: &BundleDocument, role: Role) -> Vec<DiskNeed> {
+/// Free space that a host of this role must have, by path. The vendor's program shows the same figures.
+#[must_use]
+pub fn disk_needs(document: &BundleDocument, role: Role) -> Vec<DiskNeed> {
     let files = || document.files.iter().filter(|file| file.roles.contains(&role));
     let all_blobs: u64 = document.blobs.iter().map(|blob| blob.size).sum();
     let need = |path: &str, bytes, holds| DiskNeed { path: path.to_owned(), bytes, holds };

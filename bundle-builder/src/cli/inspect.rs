@@ -1,0 +1,143 @@
+//! `bundle-builder inspect`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sealift_bundle::document::{Role, Stage};
+
+use super::output::{Format, fit, json};
+use super::trust::Trust;
+use crate::failure::Failure;
+use crate::inspect::summary::{RolePart, Sharing, Summary};
+use crate::progress::{bytes, count};
+
+/// Groups of shared layers that people see; JSON has all.
+const GROUPS: usize = 5;
+
+/// Show what is in a bundle: sizes by component and role, shared layers, disk needed
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder inspect orders-4.2.0.bundle --key release.key.pub
+  bundle-builder inspect orders-4.2.0.bundle --key release.key.pub \\
+      --output json")]
+pub(super) struct Arguments {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+    /// Lines for people, or JSON for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    output: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let bundle = arguments.trust.open(&arguments.bundle)?;
+    let summary = Summary::of(&bundle);
+    if arguments.output == Format::Json {
+        return json(&summary);
+    }
+    head(&summary);
+    components(&summary);
+    for role in &summary.roles {
+        self::role(role);
+    }
+    sharing(&summary.sharing);
+    Ok(())
+}
+
+fn head(summary: &Summary) {
+    let (product, signature, counts) = (&summary.product, &summary.signature, &summary.counts);
+    let release = format!("{} {} (serial {})", product.title, product.version, product.serial);
+    println!("product     {}", fit(&release, 68));
+    println!("cluster     Kubernetes {}, {}", summary.kubernetes, summary.platforms.join(", "));
+    println!("bundle      {}, {}", fit(&summary.path, 58), bytes(summary.size));
+    println!("signed      {}", fit(&signature.comment.replace('\t', " "), 68));
+    if let Some(time) = signature.time {
+        println!("            on {}", time.strftime("%Y-%m-%d at %H:%M UTC"));
+    }
+    println!("key         {} {}", signature.key_id, quoted(&signature.key_comment));
+    println!("            fingerprint {}", signature.fingerprint);
+    println!(
+        "holds       {}, {}, {}, {}",
+        count(counts.images, "image"),
+        count(counts.charts, "chart"),
+        count(counts.files, "file"),
+        count(counts.blobs, "blob")
+    );
+}
+
+fn quoted(comment: &str) -> String {
+    if comment.is_empty() { String::new() } else { format!("\"{}\"", fit(comment, 48)) }
+}
+
+fn components(summary: &Summary) {
+    println!();
+    println!("{:<24} {:<9} {:<26} {:>6} {:>11}", "component", "stage", "chart", "images", "size");
+    for part in &summary.components {
+        let stage = match part.stage {
+            Stage::Platform => "platform",
+            Stage::Product => "product",
+        };
+        let chart = format!("{} {}", part.chart, part.chart_version);
+        println!(
+            "{:<24} {stage:<9} {:<26} {:>6} {:>11}",
+            fit(&part.name, 24),
+            fit(&chart, 26),
+            part.images.len(),
+            bytes(part.size)
+        );
+    }
+    let rest = &summary.other_images;
+    println!(
+        "{:<24} {:<9} {:<26} {:>6} {:>11}",
+        "named by no component",
+        "",
+        "the cluster's own, others",
+        rest.images.len(),
+        bytes(rest.size)
+    );
+}
+
+fn role(part: &RolePart) {
+    let name = match part.role {
+        Role::ControlPlane => "each master",
+        Role::Worker => "each worker",
+    };
+    println!();
+    println!(
+        "{name} gets {} ({}) and {} ({}, unpacked {})",
+        count(part.images, "image"),
+        bytes(part.image_size),
+        count(part.files, "file"),
+        bytes(part.file_size),
+        bytes(part.plain_file_size)
+    );
+    println!("  {:>8}  free disk in all, of these", bytes(part.disk_size));
+    for disk in &part.disk {
+        println!("  {:>8}  {:<22} {}", bytes(disk.size), disk.path, disk.holds);
+    }
+}
+
+fn sharing(sharing: &Sharing) {
+    println!();
+    println!(
+        "shared      images take {} together instead of {} apart: {} saved",
+        bytes(sharing.together),
+        bytes(sharing.apart),
+        bytes(sharing.apart - sharing.together)
+    );
+    for group in sharing.groups.iter().take(GROUPS) {
+        println!(
+            "  {} in {}, {} saved:",
+            count(group.blobs, "blob"),
+            count(group.images.len(), "image"),
+            bytes(group.saved)
+        );
+        for image in &group.images {
+            println!("    {}", fit(image, 76));
+        }
+    }
+    if sharing.groups.len() > GROUPS {
+        println!("  and {} more, see --output json", count(sharing.groups.len() - GROUPS, "group"));
+    }
+}

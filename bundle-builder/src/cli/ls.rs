@@ -1,0 +1,48 @@
+//! `bundle-builder ls`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::{Format, json};
+use super::trust::Trust;
+use crate::failure::Failure;
+use crate::inspect::list;
+
+/// List a bundle's images, charts and files, one per line
+#[derive(Debug, Args)]
+#[command(after_help = "Columns: kind, name, version, platforms, digest, bytes; one space between them.
+
+Examples:
+  bundle-builder ls orders-4.2.0.bundle --key release.key.pub
+  bundle-builder ls orders-4.2.0.bundle --key release.key.pub | grep ^image")]
+pub(super) struct Arguments {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+    /// Lines for people, or JSON for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    output: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let entries = list::entries(&arguments.trust.open(&arguments.bundle)?);
+    if arguments.output == Format::Json {
+        return json(&entries);
+    }
+    for entry in entries {
+        // A column is never empty, nor does it hold a space: programs split these lines.
+        let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") };
+        println!(
+            "{:<5} {} {} {} {} {}",
+            entry.kind.name(),
+            word(&entry.name),
+            word(&entry.version),
+            word(&entry.platforms.join(",")),
+            entry.digest,
+            entry.size
+        );
+    }
+    Ok(())
+}
