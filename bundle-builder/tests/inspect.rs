@@ -3,8 +3,8 @@
 // Helpers of tests fail by panicking, as tests do.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/payload.rs"]
-mod payload;
+#[path = "support/helm.rs"]
+mod helm;
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -154,7 +154,7 @@ fn skopeo_reads_an_extracted_image() {
 fn helm_takes_an_extracted_chart() {
     let vendor = vendor();
     vendor.succeed(&with_key(&["extract", "orders.bundle", "chart:orders", "--out", "."]));
-    let helm = payload::helm();
+    let helm = helm::build();
     let rendered = run(&vendor, helm.to_str().unwrap(), &["template", "orders", "orders-4.2.0.tgz"]);
     assert!(String::from_utf8_lossy(&rendered).contains(WEB));
     let helm = helm.to_str().unwrap();

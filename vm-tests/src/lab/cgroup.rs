@@ -5,8 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+
+use crate::wait::until;
+
+/// How long threads of killed processes may take to end: they may wait for a disk.
+const LAST_THREADS: Duration = Duration::from_secs(30);
 
 /// Where control groups are mounted on this machine.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,12 +130,13 @@ fn remove_tree(group: &Path) -> Result<()> {
     for child in children(group) {
         remove_tree(&child)?;
     }
-    match fs::remove_dir(group) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove the control group {}", group.display()))
+    // A killed process whose threads are still on their way out is in no list, and its group is busy until they are.
+    until(&format!("removing the control group {}", group.display()), LAST_THREADS, || {
+        match fs::remove_dir(group) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(Some(())),
         }
-        _ => Ok(()),
-    }
+    })
 }
 
 fn children(group: &Path) -> Vec<PathBuf> {
