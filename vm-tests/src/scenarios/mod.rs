@@ -77,15 +77,6 @@ impl Group {
     }
 }
 
-/// Tests that are written and have not been seen to pass: a plain run leaves them out and says so. An entry is the
-/// start of a name; it goes as soon as the test has passed.
-const UNPROVEN: &[&str] = &[];
-
-/// Whether a test has not been seen to pass yet.
-pub fn is_unproven(name: &str) -> bool {
-    UNPROVEN.iter().any(|start| name.starts_with(start))
-}
-
 /// All scenarios. One lab at a time: the machine is small.
 pub fn groups() -> Vec<Group> {
     vec![

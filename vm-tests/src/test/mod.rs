@@ -40,9 +40,6 @@ pub struct Options {
     /// Leave labs up at the end, and go on with those that an earlier `--keep` left
     #[arg(long)]
     pub keep: bool,
-    /// Also the tests that have not been seen to pass yet (a run without this names them at its end)
-    #[arg(long)]
-    pub all: bool,
     /// Print the names of all tests and do nothing
     #[arg(long)]
     pub list: bool,
@@ -51,10 +48,7 @@ pub struct Options {
 impl Options {
     /// Whether a test of this name is wanted.
     pub fn wants(&self, name: &str) -> bool {
-        if self.only.is_empty() {
-            return self.all || !scenarios::is_unproven(name);
-        }
-        self.only.iter().any(|start| name.starts_with(start.as_str()))
+        self.only.is_empty() || self.only.iter().any(|start| name.starts_with(start.as_str()))
     }
 }
 
@@ -102,9 +96,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     if stop.load(Ordering::Relaxed) {
         tally.fail("run", "it was interrupted: what is missing above was not tried");
-    }
-    for name in names.iter().filter(|name| !options.wants(name) && scenarios::is_unproven(name)) {
-        println!("not part of this run, see `--all`: {name}");
     }
     println!("\n{}", tally.closing_line());
     Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
