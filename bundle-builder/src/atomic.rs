@@ -5,20 +5,21 @@ use std::path::Path;
 
 /// Writes `content` to `path`: a temporary name in the same folder, flushed to disk, then renamed.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = temporary(path)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    flushed(path, content)?.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
 /// As [`write`], but never replaces anything.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    flushed(path, content)?.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn flushed(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = temporary(path)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
 }
 
 /// A temporary file in the folder of `path`, as readable as a file usually is.
