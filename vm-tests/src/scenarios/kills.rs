@@ -34,9 +34,11 @@ pub const TESTS: &[Test] = &[
     Test::lab("kills::while_a_worker_joins", |context| killed(context, "w1.join", Moment::Moving)),
     // Its join may have been begun by the run before, and go on without anyone; then it is attached to.
     Test::lab("kills::while_the_second_master_joins", |context| {
-        killed(context, "m2.join", Moment::MovingOrOver)
+        killed(context, "m2.join-etcd", Moment::MovingOrOver)
     }),
-    Test::lab("kills::while_the_third_master_joins", |context| killed(context, "m3.join", Moment::Moving)),
+    Test::lab("kills::while_the_third_master_joins", |context| {
+        killed(context, "m3.join-etcd", Moment::Moving)
+    }),
     Test::lab("kills::while_the_product_is_released", |context| {
         killed(context, "m1.release-orders", Moment::Moving)
     }),

@@ -1,9 +1,8 @@
 //! The agent's loop: reads requests, answers each, and says something at least every second while at it.
 //!
-//! The agent lives as long as its input: when the seat goes, the loop ends; when the seat goes during a request,
-//! the heartbeat notices and [`Context::still_wanted`] ends the operation.
+//! The agent lives as long as its seat: when that goes or falls silent, the loop ends, and during a request
+//! [`Context::still_wanted`] ends the operation. So the host is soon free for the next run.
 
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,32 +13,42 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 use crate::context::{BlobChannel, Context, Reporter};
+use crate::inbox::Inbox;
 use crate::lock::{self, RunLock};
 use crate::paths::Paths;
 use crate::protocol::{
-    BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, read_frame, write_json,
+    BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, write_json,
 };
 use crate::{apply, cluster, facts, lend};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
+/// Longest silence of the seat, which says something every five seconds: as long as the seat bears the agent's.
+const SEAT_SILENCE: Duration = Duration::from_secs(20);
 /// Longest silence during a request.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Serves one seat on this machine until its input ends or it says `Bye`.
-pub fn serve(input: impl Read, output: impl Write + Send) -> io::Result<()> {
-    serve_on(&Paths::system(), input, output)
+/// Serves one seat on this machine until its input ends, it says `Bye`, or it has been silent for 20 seconds.
+pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send) -> io::Result<()> {
+    serve_on(&Paths::system(), input, output, SEAT_SILENCE)
 }
 
-/// Serves one seat on the host below `paths`.
-pub fn serve_on(paths: &Paths, mut input: impl Read, output: impl Write + Send) -> io::Result<()> {
+/// Serves one seat on the host below `paths`; `patience` is the longest silence of the seat.
+pub fn serve_on(
+    paths: &Paths,
+    input: impl Read + Send + 'static,
+    output: impl Write + Send,
+    patience: Duration,
+) -> io::Result<()> {
     let outbox = Outbox::new(output);
     outbox.open()?;
+    let inbox = Inbox::open(input)?;
+    let looks = u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
     std::thread::scope(|scope| {
         let (stop, stopped) = mpsc::channel();
-        let ticker = &outbox;
-        scope.spawn(move || ticker.tick(&stopped));
-        let result = Session { paths, outbox: &outbox, lock: None }.requests(&mut input);
+        let (ticker, seat) = (&outbox, inbox.seat());
+        scope.spawn(move || ticker.tick(&stopped, || seat.is_there(looks)));
+        let result = Session { paths, outbox: &outbox, inbox: &inbox, lock: None }.requests();
         drop(stop);
         result
     })
@@ -48,13 +57,14 @@ pub fn serve_on(paths: &Paths, mut input: impl Read, output: impl Write + Send) 
 struct Session<'a, W> {
     paths: &'a Paths,
     outbox: &'a Outbox<W>,
+    inbox: &'a Inbox,
     lock: Option<RunLock>,
 }
 
 impl<W: Write + Send> Session<'_, W> {
-    fn requests(mut self, input: &mut impl Read) -> io::Result<()> {
+    fn requests(mut self) -> io::Result<()> {
         loop {
-            let mut body = match read_frame(input) {
+            let mut body = match self.inbox.next(TICK, || self.outbox.lost()) {
                 Ok(Frame::Json(body)) => body,
                 // What the seat had under way when a request for blobs failed.
                 Ok(Frame::Data(_)) => continue,
@@ -66,7 +76,7 @@ impl<W: Write + Send> Session<'_, W> {
             body.zeroize();
             let reply = match request {
                 Ok(Request::Bye) => return self.outbox.finish(&Reply::Done(Box::new(Response::Ok))),
-                Ok(request) => self.answer(request, input),
+                Ok(request) => self.answer(request),
                 Err(error) => Reply::Failed(
                     Failure::other(
                         "the agent does not understand the request: seat and agent differ in version",
@@ -78,23 +88,12 @@ impl<W: Write + Send> Session<'_, W> {
         }
     }
 
-    /// Answers a request; a panic becomes a failure of that request.
-    fn answer(&mut self, request: Request, input: &mut impl Read) -> Reply {
+    fn answer(&mut self, request: Request) -> Reply {
         self.outbox.begin();
-        let answered = catch_unwind(AssertUnwindSafe(|| self.respond(request, input)));
-        match answered {
-            Ok(Ok(response)) => Reply::Done(Box::new(response)),
-            Ok(Err(failure)) => Reply::Failed(failure),
-            Err(panic) => {
-                let failure = Failure::other("the agent broke down; this is a defect of the installer");
-                let said = panic.downcast_ref::<String>().cloned();
-                let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-                Reply::Failed(said.into_iter().fold(failure, Failure::cause))
-            }
-        }
+        guarded(|| self.respond(request))
     }
 
-    fn respond(&mut self, request: Request, input: &mut impl Read) -> Result<Response, Failure> {
+    fn respond(&mut self, request: Request) -> Result<Response, Failure> {
         let plain = Context::new(self.paths, self.outbox, "", "");
         match request {
             Request::Probe(options) => Ok(Response::Facts(Box::new(facts::probe(&plain, &options)))),
@@ -111,7 +110,7 @@ impl<W: Write + Send> Session<'_, W> {
                         "this session does not hold the host's lock",
                     ));
                 }
-                let channel = Channel { input: RefCell::new(input), outbox: self.outbox };
+                let channel = Channel { inbox: self.inbox, outbox: self.outbox };
                 let ctx = Context::new(self.paths, self.outbox, &run, &step).with_blobs(&channel);
                 apply::apply(&ctx, &operation, &secrets).map(Response::Outcome)
             }
@@ -125,19 +124,33 @@ impl<W: Write + Send> Session<'_, W> {
     }
 }
 
+/// What came of some work; a panic becomes a failure.
+fn guarded(work: impl FnOnce() -> Result<Response, Failure>) -> Reply {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(response)) => Reply::Done(Box::new(response)),
+        Ok(Err(failure)) => Reply::Failed(failure),
+        Err(panic) => {
+            let failure = Failure::other("the agent broke down; this is a defect of the installer");
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Reply::Failed(said.into_iter().fold(failure, Failure::cause))
+        }
+    }
+}
+
 /// Blobs from the seat, over the session's own input.
-struct Channel<'a, R, W> {
-    input: RefCell<&'a mut R>,
+struct Channel<'a, W> {
+    inbox: &'a Inbox,
     outbox: &'a Outbox<W>,
 }
 
-impl<R: Read, W: Write + Send> BlobChannel for Channel<'_, R, W> {
+impl<W: Write + Send> BlobChannel for Channel<'_, W> {
     fn need(&self, needs: &[BlobNeed]) -> io::Result<()> {
         self.outbox.send(&Reply::NeedBlobs { needs: needs.to_vec() })
     }
 
     fn data(&self) -> io::Result<Vec<u8>> {
-        match read_frame(&mut **self.input.borrow_mut())? {
+        match self.inbox.next(TICK, || self.outbox.lost())? {
             Frame::Data(bytes) => Ok(bytes),
             Frame::Json(_) => {
                 Err(io::Error::new(io::ErrorKind::InvalidData, "a request came while blobs were expected"))
@@ -212,9 +225,13 @@ impl<W: Write + Send> Outbox<W> {
         }
     }
 
-    /// Sends what is new four times a second, and the last progress again when there was silence.
-    fn tick(&self, stopped: &Receiver<()>) {
+    /// Sends what is new four times a second, and the last progress again when there was silence. Looks each time
+    /// whether the seat is there.
+    fn tick(&self, stopped: &Receiver<()>, seat_is_there: impl Fn() -> bool) {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
+            if !seat_is_there() {
+                self.lost.store(true, Ordering::Relaxed);
+            }
             let mut state = self.state();
             if state.unsent || state.sent_at.elapsed() >= SILENCE {
                 self.write_progress(&mut state);

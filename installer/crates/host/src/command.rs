@@ -20,6 +20,9 @@ pub(crate) const LOG_LINES: usize = 20;
 /// How long pipes may stay open after the program's end: something that it started may hold them.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How often a program that runs is looked at, below a second: whether anybody still wants it.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A program to run.
 pub struct Command {
     program: String,
@@ -169,12 +172,13 @@ impl Context<'_> {
             // A program that ends without reading its input is judged by its exit code.
             std::thread::spawn(move || drop(pipe.write_all(&input)));
         }
-        let status = wait(&mut child, command.timeout).map_err(|error| {
+        let status = self.wait(&mut child, command.timeout).map_err(|error| {
             Failure::new(FailureKind::Command, format!("cannot wait for `{line}`")).because(&error)
         })?;
         let (stdout, cut) = collect(stdout);
         let (stderr, _) = collect(stderr);
         let Some(status) = status else {
+            self.still_wanted()?;
             let seconds = command.timeout.as_secs();
             return Err(Failure::new(
                 FailureKind::Timeout,
@@ -190,6 +194,37 @@ impl Context<'_> {
             ));
         }
         Ok(Finished { code: status.code(), signal: status.signal(), stdout, stderr })
+    }
+
+    /// Waits for the end; `None` where the time ran out, or the seat went, and the whole process group was killed:
+    /// an agent without a seat lets go of the host.
+    fn wait(&self, child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+        let deadline = Instant::now() + timeout;
+        let pid = Pid::from_child(child);
+        // Kernels before 5.3 have no pidfd: there we look ten times a second.
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.still_wanted().is_err() {
+                kill_process_group(pid, Signal::KILL)?;
+                child.wait()?;
+                return Ok(None);
+            }
+            if let Some(pidfd) = &pidfd {
+                let step = Timespec { tv_sec: 0, tv_nsec: i64::from(left.min(LOOK).subsec_nanos()) };
+                match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&step)) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            } else {
+                std::thread::sleep(left.min(Duration::from_millis(100)));
+            }
+        }
     }
 
     fn spawn(&self, command: &Command) -> Result<Child, Failure> {
@@ -223,40 +258,6 @@ impl Context<'_> {
         }
         let search_path = self.paths().search_path();
         search_path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
-    }
-}
-
-/// Waits for the end; `None` where the time ran out and the whole process group was killed.
-fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-    let deadline = Instant::now() + timeout;
-    let pid = Pid::from_child(child);
-    // Kernels before 5.3 have no pidfd: there we look ten times a second.
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            kill_process_group(pid, Signal::KILL)?;
-            child.wait()?;
-            return Ok(None);
-        }
-        if let Some(pidfd) = &pidfd {
-            let step = left.min(Duration::from_hours(1));
-            let step = Timespec {
-                tv_sec: i64::try_from(step.as_secs()).unwrap_or(3600),
-                tv_nsec: i64::from(step.subsec_nanos()),
-            };
-            match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&step)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        } else {
-            std::thread::sleep(left.min(Duration::from_millis(100)));
-        }
     }
 }
 

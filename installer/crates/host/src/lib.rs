@@ -18,6 +18,7 @@ mod context;
 pub mod facts;
 mod failure;
 pub mod file;
+mod inbox;
 pub mod journal;
 pub mod lend;
 mod lock;

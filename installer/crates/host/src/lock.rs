@@ -19,8 +19,9 @@ use crate::context::Context;
 use crate::file;
 use crate::protocol::{Failure, FailureKind};
 
-/// How long a lock is waited for: the agents of a killed run need a moment to notice.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a lock is waited for: agents need this long to notice that their seat's cable was pulled for good
+/// (20 seconds of silence) and to end what they do.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the agent of the same step may need to end.
 const STEP_PATIENCE: Duration = Duration::from_mins(2);
 

@@ -1,7 +1,9 @@
 //! What the seat and the agent say to each other over the agent's stdin and stdout.
 //!
-//! Frames: one kind byte (`J` JSON, `D` data), a big-endian `u32` length, the payload. The agent opens with
+//! Frames: one kind byte (`J` JSON, `D` data, `A` alive), a big-endian `u32` length, the payload. The agent opens with
 //! [`MAGIC`] so that the seat can skip banners. One request at a time; replies end with `Done` or `Failed`.
+//! The seat says [`ALIVE`] whenever it has said nothing for some seconds: a cable that is pulled for good tells an agent
+//! nothing else, and an agent without a seat must let go of its host.
 //! After [`Reply::NeedBlobs`] the seat sends exactly the missing bytes of each blob, in that order, as data frames.
 
 use std::io::{self, Read, Write};
@@ -17,6 +19,9 @@ pub const MAGIC: &[u8] = b"\nsealift-agent/1\n";
 pub const MAX_JSON: u32 = 32 << 20;
 /// Longest data frame, bytes.
 pub const MAX_DATA: u32 = 1 << 20;
+
+/// The seat's whole frame that says that it is there, between any two others.
+pub const ALIVE: &[u8] = b"A\0\0\0\0";
 
 /// What the seat asks.
 #[derive(Debug, Serialize, Deserialize)]
@@ -284,22 +289,29 @@ fn write_frame(out: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
     out.write_all(body)
 }
 
-/// Reads one frame; `UnexpectedEof` where the other side has gone.
+/// Reads one frame, passing over signs of life; `UnexpectedEof` where the other side has gone.
 pub fn read_frame(input: &mut impl Read) -> io::Result<Frame> {
-    let mut header = [0u8; 5];
-    input.read_exact(&mut header)?;
-    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-    let limit = match header[0] {
-        b'J' => MAX_JSON,
-        b'D' => MAX_DATA,
-        other => return Err(invalid(format!("unknown frame kind {other:#04x}"))),
-    };
-    if length > limit {
-        return Err(invalid(format!("frame of {length} bytes, limit {limit}")));
+    loop {
+        let mut header = [0u8; 5];
+        input.read_exact(&mut header)?;
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+        let limit = match header[0] {
+            b'J' => MAX_JSON,
+            b'D' => MAX_DATA,
+            b'A' => 0,
+            other => return Err(invalid(format!("unknown frame kind {other:#04x}"))),
+        };
+        if length > limit {
+            return Err(invalid(format!("frame of {length} bytes, limit {limit}")));
+        }
+        let mut body = vec![0u8; length as usize];
+        input.read_exact(&mut body)?;
+        match header[0] {
+            b'J' => return Ok(Frame::Json(body)),
+            b'D' => return Ok(Frame::Data(body)),
+            _ => {}
+        }
     }
-    let mut body = vec![0u8; length as usize];
-    input.read_exact(&mut body)?;
-    Ok(if header[0] == b'J' { Frame::Json(body) } else { Frame::Data(body) })
 }
 
 fn invalid(message: String) -> io::Error {

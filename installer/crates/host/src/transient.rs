@@ -32,6 +32,9 @@ pub struct TransientUnit {
     pub args: Vec<String>,
     /// Environment beside `PATH`, `HOME` and `LC_ALL`, never secrets.
     pub environment: BTreeMap<String, String>,
+    /// Files that the command sees instead of the host's own: from the path as the command knows it to the one of the
+    /// file that it sees, both absolute host paths. Nobody else sees them.
+    pub instead: BTreeMap<String, String>,
     /// Time after which the unit is stopped.
     pub timeout: Duration,
     /// What is being done, for people: `joining the cluster`.
@@ -204,6 +207,10 @@ impl<'a> Session<'a> {
         for (name, value) in &self.unit.environment {
             command = command.arg(format!("--setenv={name}={value}"));
         }
+        for (path, own) in &self.unit.instead {
+            let own = self.ctx.paths().host(own);
+            command = command.arg(format!("--property=BindReadOnlyPaths={}:{path}", own.display()));
+        }
         let words = ["/bin/sh", "-c", SCRIPT, &self.log.to_string_lossy(), &self.program.to_string_lossy()]
             .map(literal);
         command.arg("--").args(words).args(self.unit.args.iter().map(|arg| literal(arg)))
@@ -265,6 +272,9 @@ fn unit_stem(unit: &TransientUnit) -> String {
     }
     for (name, value) in &unit.environment {
         identity.extend(["\0\0", name, "=", value]);
+    }
+    for (path, own) in &unit.instead {
+        identity.extend(["\0\0\0", path, "=", own]);
     }
     let digest = digest_of(identity.as_bytes());
     let hash: String = digest.trim_start_matches("sha256:").chars().take(8).collect();

@@ -15,8 +15,8 @@ use sealift_render::{
 };
 
 use crate::operation::{
-    BinarySpec, Blob, DirectorySpec, FileSpec, Gate, ImageSpec, InitPhase, JoinSpec, Operation, Ready,
-    ReleaseSpec, ServiceSpec,
+    BinarySpec, Blob, DirectorySpec, FileSpec, Gate, ImageSpec, InitPhase, JoinPhase, JoinSpec, Operation,
+    Ready, ReleaseSpec, ServiceSpec,
 };
 use crate::{API_VERSION, Plan, PlanError, PlanInput, Step};
 

@@ -124,20 +124,34 @@ pub enum InitPhase {
     KubeProxy,
 }
 
+/// Parts of `kubeadm join`. A worker joins at once; a master in three parts, of which only the one that changes etcd
+/// has to wait for the other masters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JoinPhase {
+    /// All of a worker's join.
+    Worker,
+    /// A master's certificates, kubeconfig files and manifests.
+    Prepare,
+    /// A master's kubelet and etcd member, until that is a voter. One master at a time: etcd takes one learner at a time
+    /// (etcd, "Learner", section on `--max-learners`).
+    Etcd,
+    /// A master's node object, label and taint, until its API server answers.
+    ControlPlane,
+}
+
 /// How a host joins a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JoinSpec {
     /// Kubernetes node name.
     pub node: String,
-    /// The host's own address.
-    pub address: IpAddr,
     /// Address of the master that is asked while joining.
     pub via: IpAddr,
     /// The cluster's endpoint, `name:port`.
     pub endpoint: String,
-    /// Whether the host becomes a master.
-    pub control_plane: bool,
+    /// How much of the join this is.
+    pub phase: JoinPhase,
     /// `JoinConfiguration` and its siblings; `@DISCOVERY@` is replaced by the path of the discovery file.
     pub config: FileSpec,
     /// kubeadm preflight checks to skip, with reasons in the plan's notes.

@@ -34,11 +34,14 @@ fn every_size_of_site_has_a_valid_graph() {
             assert_eq!(plan.hosts.len(), masters + workers);
             let end = ancestors(&plan, "m1.pods");
             for host in &plan.hosts {
-                let joined = format!("{host}.{}", if host.starts_with('m') { "voter" } else { "join" });
-                assert!(
-                    end.contains(joined.as_str()),
-                    "the end of {masters}+{workers} does not wait for {joined}"
-                );
+                let joined: &[&str] = if host.starts_with('m') { &["voter", "api"] } else { &["join"] };
+                for step in joined {
+                    let joined = format!("{host}.{step}");
+                    assert!(
+                        end.contains(joined.as_str()),
+                        "the end of {masters}+{workers} does not wait for {joined}"
+                    );
+                }
             }
         }
     }
@@ -87,11 +90,11 @@ fn nothing_happens_on_a_host_before_it_is_claimed() {
 }
 
 #[test]
-fn masters_join_one_at_a_time() {
+fn etcd_members_are_added_one_at_a_time_and_all_else_of_a_join_waits_for_no_other_joining_master() {
     let plan = World::sized(5, 2, &sample_document()).plan().unwrap();
     for n in 2..=5 {
-        let needs = &step(&plan, &format!("m{n}.join")).needs;
-        assert!(needs.contains(&format!("m{}.voter", n - 1)), "m{n} joins after {needs:?}");
+        let needs = &step(&plan, &format!("m{n}.join-etcd")).needs;
+        assert!(needs.contains(&format!("m{}.voter", n - 1)), "m{n}'s etcd joins after {needs:?}");
         let Operation::WaitFor { gate: Gate::EtcdVoters { members }, .. } =
             &step(&plan, &format!("m{n}.voter")).operation
         else {
@@ -99,7 +102,13 @@ fn masters_join_one_at_a_time() {
         };
         let expected: Vec<String> = (1..=n).map(|n| format!("m{n}")).collect();
         assert_eq!(members, &expected);
-        assert!(ancestors(&plan, &format!("m{n}.voter")).contains(format!("m{n}.join").as_str()));
+        assert!(ancestors(&plan, &format!("m{n}.voter")).contains(format!("m{n}.join-etcd").as_str()));
+        assert!(ancestors(&plan, &format!("m{n}.api")).contains(format!("m{n}.voter").as_str()));
+        for (one, other) in [("join-prepare", "join-prepare"), ("join", "join")] {
+            let before = ancestors(&plan, &format!("m{n}.{one}"));
+            let other = format!("m{}.{other}", n - 1);
+            assert!(!before.contains(other.as_str()), "m{n}.{one} waits for {other}");
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use rustix::net::{Shutdown, shutdown};
 use sealift_host::protocol::{
-    BlobNeed, Failure, Frame, Progress, Reply, Request, Response, write_data, write_json,
+    ALIVE, BlobNeed, Failure, Frame, Progress, Reply, Request, Response, write_data, write_json,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -60,6 +61,8 @@ impl Closer {
 struct Line {
     wire: Wire,
     connection: Connection,
+    /// When the agent last had something to hear.
+    spoke_at: Instant,
     lost: Option<LostCause>,
 }
 
@@ -137,7 +140,7 @@ impl AgentSession {
         let unusable = |source: io::Error| RemoteError::Unreachable { peer: peer.clone(), source };
         let closer = Closer(Arc::new(connection.sockets().map_err(unusable)?));
         let pause = connection.timeouts.keepalive;
-        let line = Arc::new(Mutex::new(Line { wire, connection, lost: None }));
+        let line = Arc::new(Mutex::new(Line { wire, connection, spoke_at: Instant::now(), lost: None }));
         let shared = Arc::clone(&line);
         let (stop, stopped) = channel::<()>();
         // Hosts close sessions whose client does not answer their own keepalives, also while the plan works elsewhere.
@@ -257,12 +260,27 @@ impl From<LostCause> for Stop {
 impl Line {
     /// Looks after an idle session.
     fn tend(&mut self) {
-        if self.lost.is_none()
-            && let Err(cause) =
-                self.wire.turn(&self.connection, false).and_then(|()| self.connection.keep_alive())
+        if self.lost.is_some() {
+            return;
+        }
+        self.show_life();
+        if let Err(cause) =
+            self.wire.turn(&self.connection, false).and_then(|()| self.connection.keep_alive())
         {
             self.lost = Some(cause);
         }
+    }
+
+    /// Lets the agent know that the seat is there, where nothing else has for a while.
+    fn show_life(&mut self) {
+        if !self.wire.sending() && self.spoke_at.elapsed() >= self.connection.timeouts.keepalive {
+            self.say(Outgoing::Plain(ALIVE.to_vec()));
+        }
+    }
+
+    fn say(&mut self, bytes: Outgoing) {
+        self.wire.send(bytes);
+        self.spoke_at = Instant::now();
     }
 
     fn call(
@@ -279,7 +297,9 @@ impl Line {
         let mut frame = Zeroizing::new(Vec::new());
         write_json(&mut *frame, request).map_err(|error| LostCause::Protocol(error.to_string()))?;
         self.wire.unheard = std::time::Duration::ZERO;
-        self.wire.send(Outgoing::Secret(frame));
+        // A sign of life may still be under way.
+        self.flush()?;
+        self.say(Outgoing::Secret(frame));
         let mut asked = None;
         let result = loop {
             let reply = match asked.take() {
@@ -327,7 +347,7 @@ impl Line {
                 write_data(&mut frame, &chunk).map_err(unread)?;
                 // The request itself may still be under way.
                 self.flush()?;
-                self.wire.send(Outgoing::Plain(frame));
+                self.say(Outgoing::Plain(frame));
                 while self.wire.sending() {
                     match self.next_reply()? {
                         Some(Reply::Progress(progress)) => events(progress),
@@ -374,6 +394,7 @@ impl Line {
         if self.wire.ended {
             return Err(self.wire.end(&self.connection).into());
         }
+        self.show_life();
         self.wire.turn(&self.connection, true)?;
         if self.wire.unheard >= self.connection.timeouts.silence {
             return Err(LostCause::Silence(self.wire.unheard).into());

@@ -6,7 +6,7 @@ use sealift_bundle::digest::digest_of;
 use sealift_plan::operation::{Blob, DirectorySpec, Operation};
 
 use super::*;
-use crate::protocol::{Outcome, ProbeOptions, SecretFile, SecretFiles, write_data};
+use crate::protocol::{Outcome, ProbeOptions, SecretFile, SecretFiles, read_frame, write_data};
 use crate::store::Store;
 
 /// A seat that talks to an agent on a thread over pipes.
@@ -19,9 +19,13 @@ struct Seat {
 
 impl Seat {
     fn connect(paths: &Paths) -> Self {
+        Self::of_patience(paths, SEAT_SILENCE)
+    }
+
+    fn of_patience(paths: &Paths, patience: Duration) -> Self {
         let ((input, to), (mut from, output)) = (pipe().unwrap(), pipe().unwrap());
         let paths = paths.clone();
-        let agent = std::thread::spawn(move || serve_on(&paths, input, output));
+        let agent = std::thread::spawn(move || serve_on(&paths, input, output, patience));
         let mut magic = vec![0u8; MAGIC.len()];
         from.read_exact(&mut magic).unwrap();
         assert_eq!(magic, MAGIC);
@@ -188,36 +192,27 @@ fn a_long_request_is_never_silent_and_ends_when_the_seat_is_gone() {
 }
 
 #[test]
-fn the_unexpected_becomes_a_failure_of_its_request() {
-    struct Nowhere;
-    impl Write for Nowhere {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    struct Panics;
-    impl Read for Panics {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            panic!("out of the blue")
-        }
-    }
-    let paths = Paths::below("/nonexistent");
-    let outbox = Outbox::new(Nowhere);
-    let mut session = Session { paths: &paths, outbox: &outbox, lock: None };
-    session.lock = lock::take(
-        &Context::new(&Paths::below(tempfile::tempdir().unwrap().path()), &outbox, "", ""),
-        "ann@seat",
-        "run-1",
-    )
-    .ok();
+fn a_silent_seat_is_let_go_and_one_that_is_heard_is_kept() {
     let root = tempfile::tempdir().unwrap();
     let paths = Paths::below(root.path());
-    session.paths = &paths;
-    let blobs = vec![Blob { digest: digest_of(b"x"), size: 1 }];
-    let reply = session.answer(apply_request(Operation::ReceiveBlobs { blobs }), &mut Panics);
-    let Reply::Failed(failure) = reply else { panic!("{reply:?}") };
+    let mut silent = Seat::of_patience(&paths, Duration::from_secs(2));
+    silent.lock("run-1");
+    // Its pipes stay open: as of a seat whose cable was pulled.
+    let Seat { to, from, agent, .. } = silent;
+    agent.join().unwrap().unwrap();
+    let mut heard = Seat::of_patience(&paths, Duration::from_secs(2));
+    heard.lock("run-2");
+    for _ in 0..12 {
+        std::thread::sleep(Duration::from_millis(250));
+        heard.to.write_all(crate::protocol::ALIVE).unwrap();
+    }
+    heard.lock("run-2");
+    heard.bye();
+    drop((to, from));
+}
+
+#[test]
+fn the_unexpected_becomes_a_failure_of_its_request() {
+    let Reply::Failed(failure) = guarded(|| panic!("out of the blue")) else { panic!("that was no answer") };
     assert_eq!(failure.causes, ["out of the blue"]);
 }

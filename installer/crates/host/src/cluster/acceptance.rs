@@ -25,6 +25,7 @@ pub(super) fn run(
             command: "/usr/local/bin/helm".to_owned(),
             args: args.map(str::to_owned).to_vec(),
             environment: environment(),
+            instead: BTreeMap::new(),
             timeout: Duration::from_secs(u64::from(timeout_seconds) + 60),
             message: format!("acceptance tests of {release}"),
         };

@@ -23,7 +23,8 @@ const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
 /// Longest time for one phase: kubeadm's own limits for kubelet and control plane are four minutes each.
 const LIMIT: Duration = Duration::from_mins(10);
 
-const CERTIFICATES: [&str; 22] = [
+/// What a master has below `/etc/kubernetes/pki`.
+pub(super) const CERTIFICATES: [&str; 22] = [
     "ca.crt",
     "ca.key",
     "apiserver.crt",
@@ -73,6 +74,7 @@ pub(super) fn phase(
         command: "/usr/local/bin/kubeadm".to_owned(),
         args: all,
         environment: BTreeMap::new(),
+        instead: BTreeMap::new(),
         timeout: LIMIT,
         message: command,
     };

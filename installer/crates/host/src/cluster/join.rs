@@ -1,16 +1,16 @@
 //! Joining: the CA pairs and the discovery file come from a master through the seat's memory, then `kubeadm join`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sealift_plan::operation::JoinSpec;
+use sealift_plan::operation::{JoinPhase, JoinSpec};
 use serde_json::json;
 
-use super::init::exists;
-use super::{ADMIN_CONF, KUBELET_CONF, changed, kubectl, unchanged};
+use super::init::{CERTIFICATES, exists};
+use super::{ADMIN_CONF, KUBELET_CONF, changed, etcd, kubectl, unchanged};
 use crate::command::Command;
 use crate::context::Context;
 use crate::file;
@@ -33,12 +33,26 @@ const SHARED: [&str; 8] = [
 const PKI: &str = "/etc/kubernetes/pki";
 /// Made by kubelet when the cluster has signed its request.
 const KUBELET_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/// What kubelet has of every node that joined: its configuration and the certificate that the cluster gave it.
+const NODE_TRACES: [&str; 3] = [KUBELET_CONF, "/var/lib/kubelet/config.yaml", KUBELET_CERTIFICATE];
+/// What a master has besides, and beside its certificates.
+const PREPARED_TRACES: [&str; 6] = [
+    ADMIN_CONF,
+    "/etc/kubernetes/controller-manager.conf",
+    "/etc/kubernetes/scheduler.conf",
+    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+    "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+    "/etc/kubernetes/manifests/kube-scheduler.yaml",
+];
 /// Label that kubeadm gives to masters.
 const CONTROL_PLANE_ROLE: &str = "node-role.kubernetes.io/control-plane";
-/// How long an API server may take whose etcd has just joined.
-const API_SERVER_START: Duration = Duration::from_mins(1);
+/// How long etcd and an API server may take to be there again after a cut.
+const CLUSTER_START: Duration = Duration::from_mins(1);
 const DISCOVERY_NAME: &str = "discovery.conf";
 const DISCOVERY_PATH: &str = "/run/sealift/discovery.conf";
+const HOSTS: &str = "/etc/hosts";
+/// What kubeadm sees in its place while a master asks another one.
+const JOINING_HOSTS: &str = "/run/sealift/hosts-joining";
 /// How long a join may take to begin.
 const TOKEN_TTL: &str = "20m";
 /// kubeadm's limits for discovery, TLS bootstrap, etcd and the control plane together.
@@ -100,47 +114,36 @@ pub(super) fn export_discovery(ctx: &Context<'_>, address: &str) -> Result<Secre
     Ok(SecretFiles(vec![SecretFile { name: DISCOVERY_NAME.to_owned(), content: discovery.to_string() }]))
 }
 
-/// Joins this host where it has not joined yet.
-///
-/// A master joins in two halves. Until its own etcd member runs, everything asks the endpoint for the cluster, so the
-/// name leads to another master; then it leads to this one again, before any pod starts that would remember the other.
+/// Does one part of this host's join where it is not done yet.
 pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<Outcome, Failure> {
-    let halves = halves(ctx, join);
-    let mut begun = None;
-    for (number, unit) in halves.iter().enumerate() {
-        if transient::is_running(ctx, unit)? {
-            begun = Some(number);
-        }
-    }
-    if begun.is_none() {
-        if has_joined(ctx, join)? {
+    let unit = unit(ctx, join);
+    if !transient::is_running(ctx, &unit)? {
+        if is_done(ctx, join)? {
             return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
         }
         write_secrets(ctx, join, secrets)?;
-        if first_half_is_done(ctx, join)? {
-            begun = Some(1);
-        } else {
+        if join.phase == JoinPhase::Etcd {
             forget_half_joined(ctx, join)?;
         }
-    }
-    for (number, unit) in halves.iter().enumerate().skip(begun.unwrap_or_default()) {
-        if join.control_plane {
-            point_endpoint(ctx, join, if number == 0 { join.via } else { join.address })?;
+        if unit.instead.contains_key(HOSTS) {
+            write_hosts(ctx, join)?;
         }
         ctx.record(Change::Command { command: unit.message.clone() })?;
-        if let Err(failure) = transient::run(ctx, unit) {
-            if !transient::is_running(ctx, unit)? {
-                if join.control_plane {
-                    point_endpoint(ctx, join, join.address)?;
-                }
-                remove_secrets(ctx, join);
-            }
-            return Err(failure);
+    }
+    if let Err(failure) = transient::run(ctx, &unit) {
+        if !transient::is_running(ctx, &unit)? {
+            remove_secrets(ctx, join);
         }
+        return Err(failure);
     }
     remove_secrets(ctx, join);
     finish(ctx, join)?;
-    Ok(changed(if join.control_plane { "joined as master" } else { "joined as worker" }))
+    Ok(changed(match join.phase {
+        JoinPhase::Worker => "joined as worker",
+        JoinPhase::Prepare => "certificates and manifests made",
+        JoinPhase::Etcd => "etcd member added",
+        JoinPhase::ControlPlane => "joined as master",
+    }))
 }
 
 fn write_secrets(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<(), Failure> {
@@ -160,35 +163,40 @@ fn remove_secrets(ctx: &Context<'_>, join: &JoinSpec) {
     }
 }
 
-/// Lets the endpoint's name lead to a master, in the line that an earlier step has written into `/etc/hosts`.
-fn point_endpoint(ctx: &Context<'_>, join: &JoinSpec, address: IpAddr) -> Result<(), Failure> {
+/// A copy of `/etc/hosts` in which the endpoint's name leads to the master that is joined through.
+fn write_hosts(ctx: &Context<'_>, join: &JoinSpec) -> Result<(), Failure> {
     let name = join.endpoint.rsplit_once(':').map_or(join.endpoint.as_str(), |(name, _)| name);
-    let path = ctx.paths().host("/etc/hosts");
-    let hosts = file::read_text_if_exists(&path)?.unwrap_or_default();
-    let line = format!("{address} {name}");
+    let hosts = file::read_text_if_exists(&ctx.paths().host(HOSTS))?.unwrap_or_default();
+    let line = format!("{} {name}", join.via);
     let pointed: String = hosts
         .lines()
         .map(|old| if old.split_whitespace().nth(1) == Some(name) { line.as_str() } else { old })
         .fold(String::with_capacity(hosts.len()), |text, line| text + line + "\n");
-    file::write_atomic(&path, pointed.as_bytes(), 0o644).map(drop)
+    file::write_atomic(&ctx.paths().host(JOINING_HOSTS), pointed.as_bytes(), 0o644).map(drop)
 }
 
-/// The commands of a join. Phases are named as kubeadm names them.
-fn halves(ctx: &Context<'_>, join: &JoinSpec) -> Vec<TransientUnit> {
-    if !join.control_plane {
-        return vec![unit(ctx, join, "kubeadm join", None)];
+/// The phases of a master's part, named and ordered as kubeadm does; a worker's join has no parts.
+fn phases(part: JoinPhase) -> &'static [&'static str] {
+    match part {
+        JoinPhase::Worker => &[],
+        JoinPhase::Prepare => &["preflight", "control-plane-prepare"],
+        JoinPhase::Etcd => &["check-etcd", "kubelet-start", "etcd-join"],
+        JoinPhase::ControlPlane => &["kubelet-wait-bootstrap", "control-plane-join", "wait-control-plane"],
     }
-    let first = "kubelet-wait-bootstrap,control-plane-join,wait-control-plane";
-    let second = "preflight,control-plane-prepare,check-etcd,kubelet-start,etcd-join";
-    vec![
-        unit(ctx, join, "kubeadm join, until etcd", Some(first)),
-        unit(ctx, join, "kubeadm join, from kubelet on", Some(second)),
-    ]
 }
 
-fn unit(ctx: &Context<'_>, join: &JoinSpec, message: &str, skip_phases: Option<&str>) -> TransientUnit {
+/// The command of a part.
+///
+/// Until a master's own etcd member runs, it has to ask another master, though the endpoint's name leads to itself:
+/// kubeadm alone sees another `/etc/hosts`, so that no pod that starts meanwhile remembers the other master.
+fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
+    let own = phases(join.phase);
+    let all = [JoinPhase::Prepare, JoinPhase::Etcd, JoinPhase::ControlPlane].into_iter().flat_map(phases);
+    let skipped: Vec<&str> = all.filter(|phase| !own.is_empty() && !own.contains(phase)).copied().collect();
     let mut args = vec!["join".to_owned(), format!("--config={}", join.config.path)];
-    args.extend(skip_phases.map(|phases| format!("--skip-phases={phases}")));
+    if !skipped.is_empty() {
+        args.push(format!("--skip-phases={}", skipped.join(",")));
+    }
     let mut ignored = join.ignore_preflight.clone();
     // Left by a join that a power cut ended; our own checks have refused other clusters' leftovers before.
     for check in [
@@ -213,76 +221,103 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec, message: &str, skip_phases: Option<&
         }
     }
     args.push(format!("--ignore-preflight-errors={}", ignored.join(",")));
+    let through_another = matches!(join.phase, JoinPhase::Prepare | JoinPhase::Etcd);
     TransientUnit {
         name: ctx.step_id().to_owned(),
         command: "/usr/local/bin/kubeadm".to_owned(),
         args,
         environment: BTreeMap::new(),
         timeout: LIMIT,
-        message: message.to_owned(),
+        instead: BTreeMap::from_iter(through_another.then(|| (HOSTS.to_owned(), JOINING_HOSTS.to_owned()))),
+        message: match join.phase {
+            JoinPhase::Worker => "kubeadm join".to_owned(),
+            _ => format!("kubeadm join: {}", own.join(", ")),
+        },
     }
 }
 
-/// A joined host has kubelet's configuration and the certificate that the cluster gave it; a master also has an API
-/// server that knows it.
-fn has_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
-    let mut traces = vec![KUBELET_CONF, "/var/lib/kubelet/config.yaml", KUBELET_CERTIFICATE];
-    if join.control_plane {
-        traces.extend([ADMIN_CONF, "/etc/kubernetes/manifests/kube-apiserver.yaml"]);
+/// Whether this part has been done. Nobody may have been there when its command ended.
+fn is_done(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    let there = |paths: &[&str]| paths.iter().all(|path| exists(ctx, path));
+    match join.phase {
+        JoinPhase::Worker => Ok(there(&NODE_TRACES)),
+        JoinPhase::Prepare => {
+            let certificates = CERTIFICATES.iter().all(|name| exists(ctx, &format!("{PKI}/{name}")));
+            Ok(certificates && there(&PREPARED_TRACES))
+        }
+        JoinPhase::Etcd => {
+            if !exists(ctx, "/etc/kubernetes/manifests/etcd.yaml") {
+                return Ok(false);
+            }
+            // One that is a master already is never joined anew because its etcd is unwell.
+            Ok(there(&NODE_TRACES) && is_labelled(ctx, join)? || becomes_voter(ctx, join)?)
+        }
+        JoinPhase::ControlPlane => {
+            Ok(there(&NODE_TRACES) && there(&PREPARED_TRACES) && is_labelled(ctx, join)?)
+        }
     }
-    if !traces.iter().all(|path| exists(ctx, path)) {
-        return Ok(false);
-    }
-    if !join.control_plane {
-        return Ok(true);
-    }
-    // The label is the last trace that a join leaves.
-    let labelled =
-        ["get", "nodes", "--output=name", "--request-timeout=10s", "--selector", CONTROL_PLANE_ROLE];
-    let finished = ctx.run_to_end(kubectl::command(&labelled).timeout(Duration::from_secs(20)))?;
+}
+
+/// Whether the cluster knows this node as a master: the label is the last trace that a join leaves. The master that is
+/// joined through is asked; after a power cut the cluster may need a moment.
+fn is_labelled(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    let server = through(join);
+    let args =
+        ["get", "nodes", "--output=name", "--request-timeout=10s", "--selector", CONTROL_PLANE_ROLE, &server];
     let name = format!("node/{}", join.node);
-    Ok(finished.success() && finished.text().lines().any(|line| line == name))
-}
-
-/// Nobody may have been there when the first half ended: then etcd's manifest stands and this master's own API server
-/// answers, or will within moments.
-fn first_half_is_done(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
-    if !join.control_plane || !exists(ctx, ADMIN_CONF) || !exists(ctx, "/etc/kubernetes/manifests/etcd.yaml")
-    {
-        return Ok(false);
-    }
-    let port = join.endpoint.rsplit(':').next().unwrap_or("6443");
-    let server = format!("--server=https://{}:{port}", join.address);
     let started = Instant::now();
     loop {
-        let ask = kubectl::command(&["get", "--raw", "/readyz", "--request-timeout=5s", &server]);
-        if ctx.run_to_end(ask.timeout(Duration::from_secs(10)))?.success() {
+        let asked = ctx.run(kubectl::command(&args).timeout(Duration::from_secs(20)));
+        match asked {
+            Ok(finished) => return Ok(finished.text().lines().any(|line| line == name)),
+            Err(failure) if started.elapsed() > CLUSTER_START => return Err(failure),
+            Err(_) => wait_a_second(ctx, "waiting for the cluster's API")?,
+        }
+    }
+}
+
+/// Whether this host's etcd member is a healthy voter, or will be within moments.
+fn becomes_voter(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
+    let started = Instant::now();
+    loop {
+        let missing =
+            etcd::Members::read(ctx).map(|members| members.missing(std::slice::from_ref(&join.node)));
+        if matches!(missing, Ok(None)) {
             return Ok(true);
         }
-        if started.elapsed() > API_SERVER_START {
+        if started.elapsed() > CLUSTER_START {
             return Ok(false);
         }
-        ctx.still_wanted()?;
-        ctx.progress("waiting for this master's API server", 0, 0);
-        std::thread::sleep(Duration::from_secs(1));
+        wait_a_second(ctx, "waiting for this master's etcd")?;
     }
+}
+
+fn wait_a_second(ctx: &Context<'_>, message: &str) -> Result<(), Failure> {
+    ctx.still_wanted()?;
+    ctx.progress(message, 0, 0);
+    std::thread::sleep(Duration::from_secs(1));
+    Ok(())
+}
+
+/// The option that lets kubectl ask the master that is joined through.
+fn through(join: &JoinSpec) -> String {
+    let port = join.endpoint.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(6443);
+    format!("--server=https://{}", SocketAddr::new(join.via, port))
 }
 
 /// A master whose join was cut short may be known as a node already: kubeadm refuses the name of a Ready node.
 fn forget_half_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<(), Failure> {
-    if !join.control_plane || !exists(ctx, ADMIN_CONF) {
+    if !exists(ctx, KUBELET_CERTIFICATE) {
         return Ok(());
     }
-    let port = join.endpoint.rsplit(':').next().unwrap_or("6443");
-    let server = format!("--server=https://{}:{port}", join.via);
-    let args = ["delete", "node", &join.node, "--ignore-not-found", &server];
+    let args = ["delete", "node", &join.node, "--ignore-not-found", &through(join)];
     ctx.run(kubectl::command(&args)).map(drop)
 }
 
 /// A worker's kubelet asks its own load balancer from now on, not the master that it joined through. Gives whether
 /// anything changed.
 fn finish(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
-    if join.control_plane {
+    if join.phase != JoinPhase::Worker {
         return Ok(false);
     }
     let server = format!("    server: https://{}", join.endpoint);

@@ -156,6 +156,7 @@ fn unit(ctx: &Context<'_>, release: &ReleaseSpec, description: &str) -> Result<T
         command: "/usr/local/bin/helm".to_owned(),
         args: args.map(str::to_owned).to_vec(),
         environment: environment(),
+        instead: BTreeMap::new(),
         // Helm's own limit is for each hook.
         timeout: Duration::from_secs(u64::from(release.timeout_seconds) * 3 + 60),
         message: format!("helm: {} {}", release.chart, release.version),

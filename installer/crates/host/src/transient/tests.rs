@@ -1,4 +1,5 @@
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::context::Reporter;
@@ -44,13 +45,16 @@ esac
 exit 0
 "#;
 
-/// A seat that has gone.
-struct Lost;
+/// A seat that goes as soon as the unit says something.
+#[derive(Default)]
+struct Lost(AtomicBool);
 
 impl Reporter for Lost {
-    fn progress(&self, _: Progress) {}
+    fn progress(&self, progress: Progress) {
+        self.0.fetch_or(progress.message.contains("begun"), Ordering::Relaxed);
+    }
     fn lost(&self) -> bool {
-        true
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -92,6 +96,7 @@ fn unit(script: &str) -> TransientUnit {
         command: "sh".to_owned(),
         args: vec!["-c".to_owned(), script.to_owned(), "name".to_owned(), "a $b".to_owned()],
         environment: BTreeMap::from([("SPEED".to_owned(), "full".to_owned())]),
+        instead: BTreeMap::new(),
         timeout: Duration::from_mins(1),
         message: "joining".to_owned(),
     }
@@ -118,7 +123,7 @@ fn a_session_that_comes_back_attaches_to_the_running_unit() {
     let long =
         unit(&format!("echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done", gate.display()));
     // The first session starts it and is lost.
-    let lost = run(&Context::new(&host.paths, &Lost, "run-1", "m1/join"), &long).unwrap_err();
+    let lost = run(&Context::new(&host.paths, &Lost::default(), "run-1", "m1/join"), &long).unwrap_err();
     assert_eq!(lost.kind, FailureKind::Network);
     assert!(is_running(&host.context("run-2"), &long).unwrap());
     let finished = std::thread::scope(|scope| {

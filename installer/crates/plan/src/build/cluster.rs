@@ -1,9 +1,9 @@
-//! From prepared hosts to a cluster: the first master by phases, the other masters one at a time, workers in parallel.
+//! From prepared hosts to a cluster: the first master by phases, the other masters' etcd one at a time, workers in parallel.
 
 use super::hosts::private_file;
 use super::{
-    BTreeMap, FileSpec, Gate, Graph, Host, HostRole, InitPhase, JoinSpec, Operation, PlanError, Stage,
-    kubeadm,
+    BTreeMap, FileSpec, Gate, Graph, Host, HostRole, InitPhase, JoinPhase, JoinSpec, Operation, PlanError,
+    Stage, kubeadm,
 };
 
 /// kubeadm's documents on a host.
@@ -69,24 +69,37 @@ impl Graph<'_> {
         Ok(())
     }
 
-    /// One at a time; the next starts when etcd shows a healthy voter for the last.
+    /// One etcd member at a time: the next is added when etcd shows a healthy voter for the last. What comes before and
+    /// after that runs on all masters at once.
     pub(super) fn join_masters(&mut self) -> Result<(), PlanError> {
         let first = self.first;
+        // From here on the cluster answers who joins.
+        let open = format!("{}.init-bootstrap", first.name);
         let mut members = vec![first.name.clone()];
         for host in self.masters().into_iter().skip(1) {
             let certificates = format!("{}.init-certs", first.name);
             let pki = Operation::InstallKubernetesPki { from: first.name.clone() };
             self.add(host, "pki", "copy the cluster's CA pairs".into(), &["claim", &certificates], pki);
+            let phases = [
+                (JoinPhase::Prepare, "join-prepare", "certificates and manifests"),
+                (JoinPhase::Etcd, "join-etcd", "etcd member"),
+                (JoinPhase::ControlPlane, "join", "control plane"),
+            ];
             let previous = format!("{}.voter", members[members.len() - 1]);
-            let join = self.join(host)?;
-            let needs = ["images", "kubelet", "pki", &previous];
-            self.add(host, "join", "kubeadm join as master".into(), &needs, join);
+            let needs: [&[&str]; 3] =
+                [&["images", "kubelet", "pki", &open], &["join-prepare", &previous], &["voter"]];
+            for ((phase, name, title), needs) in phases.into_iter().zip(needs) {
+                let join = self.join(host, phase)?;
+                self.add(host, name, format!("kubeadm join: {title}"), needs, join);
+                if phase == JoinPhase::Etcd {
+                    members.push(host.name.clone());
+                    let gate = Gate::EtcdVoters { members: members.clone() };
+                    let title = format!("{} healthy etcd voters", members.len());
+                    self.add(host, "voter", title, &["join-etcd"], wait(gate, CONTROL_PLANE_SECONDS));
+                }
+            }
             let gate = Gate::ApiReady { address: host.address };
             self.add(host, "api", "API server answers".into(), &["join"], wait(gate, CONTROL_PLANE_SECONDS));
-            members.push(host.name.clone());
-            let gate = Gate::EtcdVoters { members: members.clone() };
-            let title = format!("{} healthy etcd voters", members.len());
-            self.add(host, "voter", title, &["api"], wait(gate, CONTROL_PLANE_SECONDS));
         }
         Ok(())
     }
@@ -95,7 +108,7 @@ impl Graph<'_> {
     pub(super) fn join_workers(&mut self) -> Result<(), PlanError> {
         let api = format!("{}.voter", self.first.name);
         for host in self.workers() {
-            let join = self.join(host)?;
+            let join = self.join(host, JoinPhase::Worker)?;
             let needs = ["images", "kubelet", "balancer", &api];
             self.add(host, "join", "kubeadm join as worker".into(), &needs, join);
         }
@@ -107,11 +120,11 @@ impl Graph<'_> {
         let first = self.first;
         let mut needs: Vec<String> = Vec::new();
         for host in &self.input.site.hosts {
-            let last = match host.role {
-                HostRole::ControlPlane => "voter",
-                HostRole::Worker => "join",
+            let last: &[&str] = match host.role {
+                HostRole::ControlPlane => &["voter", "api"],
+                HostRole::Worker => &["join"],
             };
-            needs.push(format!("{}.{last}", host.name));
+            needs.extend(last.iter().map(|last| format!("{}.{last}", host.name)));
         }
         let platform = self.components(Stage::Platform);
         needs.extend(platform.iter().map(|component| format!("{}.release-{}", first.name, component.name)));
@@ -137,16 +150,15 @@ impl Graph<'_> {
         }
     }
 
-    fn join(&self, host: &Host) -> Result<Operation, PlanError> {
+    fn join(&self, host: &Host, phase: JoinPhase) -> Result<Operation, PlanError> {
         let content = Self::rendered(host, kubeadm::join_config(self.input.site, host))?;
         let config = FileSpec { path: JOIN_CONFIG.into(), mode: 0o600, content };
         let cluster = &self.input.site.cluster;
         let join = JoinSpec {
             node: host.name.clone(),
-            address: host.address,
             via: self.first.address,
             endpoint: format!("{}:{}", cluster.endpoint, cluster.endpoint_port),
-            control_plane: host.role == HostRole::ControlPlane,
+            phase,
             config,
             ignore_preflight: kubeadm::ignored_preflight(host, self.settings(host)?),
         };
