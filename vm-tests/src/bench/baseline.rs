@@ -142,10 +142,8 @@ fn configuration(seat: &Seat<'_>, bundle: &Bundle, folder: &Path) -> Result<()> 
         let own: Vec<&Value> = steps.iter().filter(|step| step["host"] == host).collect();
         write_configuration(&own, &folder.join(format!("{host}-configuration.tar")))?;
         let join = own.iter().map(|step| &step["join"]).find(|join| join.is_object());
-        let role = match join.map(|join| &join["controlPlane"]) {
-            Some(Value::Bool(false)) => "worker",
-            _ => "control-plane",
-        };
+        let is_worker = join.is_some_and(|join| join["phase"] == "worker");
+        let role = if is_worker { "worker" } else { "control-plane" };
         site.push(format!("{host} - {role}"));
         if let Some(join) = join {
             let ignored = join["ignorePreflight"].as_array().into_iter().flatten().filter_map(Value::as_str);
