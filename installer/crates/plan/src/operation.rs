@@ -131,12 +131,12 @@ pub enum InitPhase {
 pub enum JoinPhase {
     /// All of a worker's join.
     Worker,
-    /// A master's certificates, kubeconfig files and manifests.
+    /// A master's certificates and kubeconfig files, and the first start of its kubelet.
     Prepare,
-    /// A master's kubelet and etcd member, until that is a voter. One master at a time: etcd takes one learner at a time
+    /// A master's static pods and etcd member, until that is a voter. One master at a time: etcd takes one learner at a time
     /// (etcd, "Learner", section on `--max-learners`).
     Etcd,
-    /// A master's node object, label and taint, until its API server answers.
+    /// A master's node object, label and taint. Its own API server has to answer.
     ControlPlane,
 }
 

@@ -35,15 +35,17 @@ const PKI: &str = "/etc/kubernetes/pki";
 const KUBELET_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 /// What kubelet has of every node that joined: its configuration and the certificate that the cluster gave it.
 const NODE_TRACES: [&str; 3] = [KUBELET_CONF, "/var/lib/kubelet/config.yaml", KUBELET_CERTIFICATE];
-/// What a master has besides, and beside its certificates.
-const PREPARED_TRACES: [&str; 6] = [
+/// What a prepared master has beside its certificates; kubelet's flags are written last.
+const PREPARED_TRACES: [&str; 5] = [
     ADMIN_CONF,
     "/etc/kubernetes/controller-manager.conf",
     "/etc/kubernetes/scheduler.conf",
-    "/etc/kubernetes/manifests/kube-apiserver.yaml",
-    "/etc/kubernetes/manifests/kube-controller-manager.yaml",
-    "/etc/kubernetes/manifests/kube-scheduler.yaml",
+    "/var/lib/kubelet/config.yaml",
+    "/var/lib/kubelet/kubeadm-flags.env",
 ];
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+const MANIFEST_NAMES: [&str; 4] =
+    ["kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml", "etcd.yaml"];
 /// Label that kubeadm gives to masters.
 const CONTROL_PLANE_ROLE: &str = "node-role.kubernetes.io/control-plane";
 /// How long etcd and an API server may take to be there again after a cut.
@@ -116,31 +118,46 @@ pub(super) fn export_discovery(ctx: &Context<'_>, address: &str) -> Result<Secre
 
 /// Does one part of this host's join where it is not done yet.
 pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<Outcome, Failure> {
-    let unit = unit(ctx, join);
-    if !transient::is_running(ctx, &unit)? {
+    let units = units(ctx, join);
+    let mut begun = None;
+    for (number, unit) in units.iter().enumerate() {
+        if transient::is_running(ctx, unit)? {
+            begun = Some(number);
+        }
+    }
+    if begun.is_none() {
         if is_done(ctx, join)? {
             return finish(ctx, join).map(|changed| Outcome { changed, ..unchanged("joined already") });
         }
         write_secrets(ctx, join, secrets)?;
-        if join.phase == JoinPhase::Etcd {
-            forget_half_joined(ctx, join)?;
-        }
-        if unit.instead.contains_key(HOSTS) {
+        if join.phase != JoinPhase::Worker {
             write_hosts(ctx, join)?;
+            // kubelet looks for static pods once in 20 seconds where the folder comes after it.
+            if ctx.make_directory(MANIFESTS)? {
+                // As kubeadm makes it.
+                file::set_mode(&ctx.paths().host(MANIFESTS), 0o700)?;
+            }
+        }
+    }
+    for (number, unit) in units.iter().enumerate().skip(begun.unwrap_or_default()) {
+        // A kubelet that has its certificate needs no second start.
+        let again = join.phase == JoinPhase::ControlPlane && number == 0;
+        if again && begun.is_none() && exists(ctx, KUBELET_CERTIFICATE) {
+            continue;
         }
         ctx.record(Change::Command { command: unit.message.clone() })?;
-    }
-    if let Err(failure) = transient::run(ctx, &unit) {
-        if !transient::is_running(ctx, &unit)? {
-            remove_secrets(ctx, join);
+        if let Err(failure) = transient::run(ctx, unit) {
+            if !transient::is_running(ctx, unit)? {
+                remove_secrets(ctx, join);
+            }
+            return Err(failure);
         }
-        return Err(failure);
     }
     remove_secrets(ctx, join);
     finish(ctx, join)?;
     Ok(changed(match join.phase {
         JoinPhase::Worker => "joined as worker",
-        JoinPhase::Prepare => "certificates and manifests made",
+        JoinPhase::Prepare => "certificates made, kubelet started",
         JoinPhase::Etcd => "etcd member added",
         JoinPhase::ControlPlane => "joined as master",
     }))
@@ -175,26 +192,44 @@ fn write_hosts(ctx: &Context<'_>, join: &JoinSpec) -> Result<(), Failure> {
     file::write_atomic(&ctx.paths().host(JOINING_HOSTS), pointed.as_bytes(), 0o644).map(drop)
 }
 
-/// The phases of a master's part, named and ordered as kubeadm does; a worker's join has no parts.
-fn phases(part: JoinPhase) -> &'static [&'static str] {
+/// The phases of each command of a part, named as kubeadm names them; a worker's join has no parts.
+///
+/// kubelet is started twice. The first start is for the static pods; it has to ask the API server of its own host for a
+/// certificate, pauses longer after each refusal, and so does what reads the node's pods. When that API server answers,
+/// the second start asks at once, with a token that is surely valid.
+fn phases(part: JoinPhase) -> &'static [&'static [&'static str]] {
     match part {
-        JoinPhase::Worker => &[],
-        JoinPhase::Prepare => &["preflight", "control-plane-prepare"],
-        JoinPhase::Etcd => &["check-etcd", "kubelet-start", "etcd-join"],
-        JoinPhase::ControlPlane => &["kubelet-wait-bootstrap", "control-plane-join", "wait-control-plane"],
+        JoinPhase::Worker => &[&[]],
+        JoinPhase::Prepare => &[&[
+            "preflight",
+            "control-plane-prepare/download-certs",
+            "control-plane-prepare/certs",
+            "control-plane-prepare/kubeconfig",
+            "kubelet-start",
+        ]],
+        JoinPhase::Etcd => &[&["control-plane-prepare/control-plane", "check-etcd", "etcd-join"]],
+        JoinPhase::ControlPlane => {
+            &[&["kubelet-start"], &["kubelet-wait-bootstrap", "control-plane-join", "wait-control-plane"]]
+        }
     }
 }
 
-/// The command of a part.
+/// The commands of a part.
 ///
 /// Until a master's own etcd member runs, it has to ask another master, though the endpoint's name leads to itself:
 /// kubeadm alone sees another `/etc/hosts`, so that no pod that starts meanwhile remembers the other master.
-fn unit(ctx: &Context<'_>, join: &JoinSpec) -> TransientUnit {
-    let own = phases(join.phase);
-    let all = [JoinPhase::Prepare, JoinPhase::Etcd, JoinPhase::ControlPlane].into_iter().flat_map(phases);
-    let skipped: Vec<&str> = all.filter(|phase| !own.is_empty() && !own.contains(phase)).copied().collect();
+fn units(ctx: &Context<'_>, join: &JoinSpec) -> Vec<TransientUnit> {
+    phases(join.phase).iter().map(|own| unit(ctx, join, own)).collect()
+}
+
+fn unit(ctx: &Context<'_>, join: &JoinSpec, own: &[&str]) -> TransientUnit {
+    let parts = [JoinPhase::Prepare, JoinPhase::Etcd, JoinPhase::ControlPlane];
+    let mut skipped: Vec<&str> = parts.into_iter().flat_map(phases).copied().flatten().copied().collect();
+    skipped.retain(|phase| !own.contains(phase));
+    skipped.sort_unstable();
+    skipped.dedup();
     let mut args = vec!["join".to_owned(), format!("--config={}", join.config.path)];
-    if !skipped.is_empty() {
+    if !own.is_empty() {
         args.push(format!("--skip-phases={}", skipped.join(",")));
     }
     let mut ignored = join.ignore_preflight.clone();
@@ -245,16 +280,10 @@ fn is_done(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
             let certificates = CERTIFICATES.iter().all(|name| exists(ctx, &format!("{PKI}/{name}")));
             Ok(certificates && there(&PREPARED_TRACES))
         }
-        JoinPhase::Etcd => {
-            if !exists(ctx, "/etc/kubernetes/manifests/etcd.yaml") {
-                return Ok(false);
-            }
-            // One that is a master already is never joined anew because its etcd is unwell.
-            Ok(there(&NODE_TRACES) && is_labelled(ctx, join)? || becomes_voter(ctx, join)?)
-        }
-        JoinPhase::ControlPlane => {
-            Ok(there(&NODE_TRACES) && there(&PREPARED_TRACES) && is_labelled(ctx, join)?)
-        }
+        // One that is a master already is never joined anew because its etcd is unwell.
+        JoinPhase::Etcd => Ok(MANIFEST_NAMES.iter().all(|name| exists(ctx, &format!("{MANIFESTS}/{name}")))
+            && (there(&NODE_TRACES) && is_labelled(ctx, join)? || becomes_voter(ctx, join)?)),
+        JoinPhase::ControlPlane => Ok(there(&NODE_TRACES) && is_labelled(ctx, join)?),
     }
 }
 
@@ -303,15 +332,6 @@ fn wait_a_second(ctx: &Context<'_>, message: &str) -> Result<(), Failure> {
 fn through(join: &JoinSpec) -> String {
     let port = join.endpoint.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(6443);
     format!("--server=https://{}", SocketAddr::new(join.via, port))
-}
-
-/// A master whose join was cut short may be known as a node already: kubeadm refuses the name of a Ready node.
-fn forget_half_joined(ctx: &Context<'_>, join: &JoinSpec) -> Result<(), Failure> {
-    if !exists(ctx, KUBELET_CERTIFICATE) {
-        return Ok(());
-    }
-    let args = ["delete", "node", &join.node, "--ignore-not-found", &through(join)];
-    ctx.run(kubectl::command(&args)).map(drop)
 }
 
 /// A worker's kubelet asks its own load balancer from now on, not the master that it joined through. Gives whether

@@ -80,26 +80,21 @@ impl Graph<'_> {
             let certificates = format!("{}.init-certs", first.name);
             let pki = Operation::InstallKubernetesPki { from: first.name.clone() };
             self.add(host, "pki", "copy the cluster's CA pairs".into(), &["claim", &certificates], pki);
-            let phases = [
-                (JoinPhase::Prepare, "join-prepare", "certificates and manifests"),
-                (JoinPhase::Etcd, "join-etcd", "etcd member"),
-                (JoinPhase::ControlPlane, "join", "control plane"),
-            ];
             let previous = format!("{}.voter", members[members.len() - 1]);
-            let needs: [&[&str]; 3] =
-                [&["images", "kubelet", "pki", &open], &["join-prepare", &previous], &["voter"]];
-            for ((phase, name, title), needs) in phases.into_iter().zip(needs) {
-                let join = self.join(host, phase)?;
-                self.add(host, name, format!("kubeadm join: {title}"), needs, join);
-                if phase == JoinPhase::Etcd {
-                    members.push(host.name.clone());
-                    let gate = Gate::EtcdVoters { members: members.clone() };
-                    let title = format!("{} healthy etcd voters", members.len());
-                    self.add(host, "voter", title, &["join-etcd"], wait(gate, CONTROL_PLANE_SECONDS));
-                }
-            }
+            let join = self.join(host, JoinPhase::Prepare)?;
+            let needs = ["images", "kubelet", "pki", &open];
+            self.add(host, "join-prepare", "kubeadm join: certificates, kubelet".into(), &needs, join);
+            let join = self.join(host, JoinPhase::Etcd)?;
+            let needs = ["join-prepare", &previous];
+            self.add(host, "join-etcd", "kubeadm join: static pods, etcd member".into(), &needs, join);
+            members.push(host.name.clone());
+            let gate = Gate::EtcdVoters { members: members.clone() };
+            let title = format!("{} healthy etcd voters", members.len());
+            self.add(host, "voter", title, &["join-etcd"], wait(gate, CONTROL_PLANE_SECONDS));
             let gate = Gate::ApiReady { address: host.address };
-            self.add(host, "api", "API server answers".into(), &["join"], wait(gate, CONTROL_PLANE_SECONDS));
+            self.add(host, "api", "API server answers".into(), &["voter"], wait(gate, CONTROL_PLANE_SECONDS));
+            let join = self.join(host, JoinPhase::ControlPlane)?;
+            self.add(host, "join", "kubeadm join: node, label, taint".into(), &["api"], join);
         }
         Ok(())
     }
@@ -120,11 +115,8 @@ impl Graph<'_> {
         let first = self.first;
         let mut needs: Vec<String> = Vec::new();
         for host in &self.input.site.hosts {
-            let last: &[&str] = match host.role {
-                HostRole::ControlPlane => &["voter", "api"],
-                HostRole::Worker => &["join"],
-            };
-            needs.extend(last.iter().map(|last| format!("{}.{last}", host.name)));
+            let last = if host.name == first.name { "voter" } else { "join" };
+            needs.push(format!("{}.{last}", host.name));
         }
         let platform = self.components(Stage::Platform);
         needs.extend(platform.iter().map(|component| format!("{}.release-{}", first.name, component.name)));
