@@ -30,7 +30,7 @@ pub const TESTS: &[Test] = &[
     Test::lab("kills::while_the_first_kubelet_starts", |context| {
         killed(context, "m1.init-kubelet-start", Moment::Begun)
     }),
-    Test::lab("kills::while_kubeadm_init_waits", |context| killed(context, "m1.init-wait", Moment::Begun)),
+    Test::lab("kills::while_kubeadm_init_waits", |context| killed(context, "m1.api", Moment::Begun)),
     Test::lab("kills::while_a_worker_joins", |context| killed(context, "w1.join", Moment::Moving)),
     // Its join may have been begun by the run before, and go on without anyone; then it is attached to.
     Test::lab("kills::while_the_second_master_joins", |context| {

@@ -4,6 +4,7 @@
 //! visible to every user of the host: secrets go through [`Command::input`].
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -199,7 +200,6 @@ impl Context<'_> {
     /// Waits for the end; `None` where the time ran out, or the seat went, and the whole process group was killed:
     /// an agent without a seat lets go of the host.
     fn wait(&self, child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
         let deadline = Instant::now() + timeout;
         let pid = Pid::from_child(child);
@@ -215,14 +215,9 @@ impl Context<'_> {
                 child.wait()?;
                 return Ok(None);
             }
-            if let Some(pidfd) = &pidfd {
-                let step = Timespec { tv_sec: 0, tv_nsec: i64::from(left.min(LOOK).subsec_nanos()) };
-                match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&step)) {
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            } else {
-                std::thread::sleep(left.min(Duration::from_millis(100)));
+            match &pidfd {
+                Some(pidfd) => drop(has_ended(pidfd, left.min(LOOK))?),
+                None => std::thread::sleep(left.min(Duration::from_millis(100))),
             }
         }
     }
@@ -258,6 +253,17 @@ impl Context<'_> {
         }
         let search_path = self.paths().search_path();
         search_path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
+    }
+}
+
+/// Waits until a process ends, at most for `limit`. Gives whether it has ended.
+pub(crate) fn has_ended(process: &OwnedFd, limit: Duration) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

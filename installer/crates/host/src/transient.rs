@@ -11,15 +11,20 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sealift_bundle::digest::digest_of;
 
-use crate::command::{Command, last_lines};
+use crate::command::{Command, has_ended, last_lines};
 use crate::context::Context;
 use crate::file;
 use crate::protocol::{Failure, FailureKind};
 
 /// Bytes of the log that [`Finished::log`] holds at most, from its end.
 const LOG_LIMIT: u64 = 1 << 20;
+
+/// Between two looks at a unit, at first; each pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A long command.
 #[derive(Debug, Clone)]
@@ -60,6 +65,8 @@ struct Shown {
     code: String,
     status: i32,
     description: String,
+    /// Process, 0 when there is none.
+    pid: i32,
 }
 
 impl Shown {
@@ -74,6 +81,7 @@ impl Shown {
                 // systemd prints the kind of end as siginfo's number: 1 exited, 2 killed, 3 dumped.
                 "ExecMainCode" => value.clone_into(&mut shown.code),
                 "ExecMainStatus" => shown.status = value.parse().unwrap_or(-1),
+                "MainPID" => shown.pid = value.parse().unwrap_or(0),
                 "Description" => value.clone_into(&mut shown.description),
                 _ => {}
             }
@@ -88,6 +96,17 @@ impl Shown {
                 "activating" | "reloading" | "deactivating" => true,
                 _ => false,
             }
+    }
+
+    /// Waits until the process ends, at most for `pause`; that long where it cannot be watched (kernels before 5.3).
+    /// Gives whether it has ended.
+    fn wait_for_end(&self, pause: Duration) -> bool {
+        let watched = Pid::from_raw(self.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        if let Some(Ok(ended)) = watched.map(|process| has_ended(&process, pause)) {
+            return ended;
+        }
+        std::thread::sleep(pause);
+        false
     }
 
     fn succeeded(&self) -> bool {
@@ -116,9 +135,7 @@ pub fn run(ctx: &Context<'_>, unit: &TransientUnit) -> Result<Finished, Failure>
     }
     let end = session.wait()?;
     let log = tail(&session.log, LOG_LIMIT);
-    if session.show()?.loaded {
-        session.clear()?;
-    }
+    session.clear(!end.succeeded())?;
     if end.succeeded() {
         return Ok(Finished { log, attached });
     }
@@ -168,14 +185,14 @@ impl<'a> Session<'a> {
 
     fn show(&self) -> Result<Shown, Failure> {
         const PROPERTIES: &str =
-            "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,Description";
+            "LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,MainPID,Description";
         let command = Command::new("systemctl").args(["show", &self.name, "--property", PROPERTIES]);
         Ok(Shown::parse(&self.ctx.run(command)?.text()))
     }
 
     fn start(&self, stale: bool) -> Result<(), Failure> {
         if stale {
-            self.clear()?;
+            self.clear(true)?;
         }
         file::make_state_folder(&self.ctx.paths().log())?;
         // What programs print is for root: kubeadm prints tokens.
@@ -219,7 +236,7 @@ impl<'a> Session<'a> {
     /// Waits until the unit has ended, showing the last line of its log.
     fn wait(&self) -> Result<Shown, Failure> {
         let started = Instant::now();
-        let mut pause = Duration::from_millis(20);
+        let mut pause = FIRST_PAUSE;
         loop {
             let shown = self.show()?;
             if !shown.running() {
@@ -235,8 +252,8 @@ impl<'a> Session<'a> {
                 None => self.unit.message.clone(),
             };
             self.ctx.progress(message, 0, 0);
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(500));
+            // systemd takes a moment to notice an end.
+            pause = if shown.wait_for_end(pause) { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         }
     }
 
@@ -247,18 +264,20 @@ impl<'a> Session<'a> {
             Failure::new(FailureKind::Timeout, format!("`{line}` took longer than {seconds} s; stopped"))
                 .log(last_lines(tail(&self.log, 16 << 10).as_bytes()))
                 .hint(format!("its whole output is in {} on the host", self.log_path));
-        match self.clear() {
+        match self.clear(true) {
             Ok(()) => failure,
             Err(error) => failure.cause(error),
         }
     }
 
     /// Stops the unit with all it started and makes systemd forget it.
-    fn clear(&self) -> Result<(), Failure> {
+    fn clear(&self, failed: bool) -> Result<(), Failure> {
         let stop = Command::new("systemctl").args(["stop", &self.name]).timeout(Duration::from_mins(3));
         // A unit that just went by itself is as good.
         self.ctx.run_to_end(stop)?;
-        self.ctx.run_to_end(Command::new("systemctl").args(["reset-failed", &self.name]))?;
+        if failed {
+            self.ctx.run_to_end(Command::new("systemctl").args(["reset-failed", &self.name]))?;
+        }
         Ok(())
     }
 }

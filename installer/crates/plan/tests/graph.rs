@@ -51,7 +51,7 @@ fn the_order_of_hosts_in_the_profile_is_free() {
     let plan = world.plan().unwrap();
     assert_valid(&plan);
     assert_eq!(plan.hosts, ["w2", "w1", "m3", "m2", "m1"]);
-    assert!(step(&plan, "m3.init-certs").needs.contains(&"m3.images".to_owned()));
+    assert!(step(&plan, "m3.init-kubelet-start").needs.contains(&"m3.images".to_owned()));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn workers_join_without_waiting_for_the_other_masters_or_each_other() {
     let plan = World::demo().plan().unwrap();
     for worker in ["w1", "w2"] {
         let before = ancestors(&plan, &format!("{worker}.join"));
-        assert!(before.contains("m1.voter"));
+        assert!(before.contains("m1.init-bootstrap"));
         let own = format!("{worker}.");
         let foreign: Vec<_> =
             before.iter().filter(|id| !id.starts_with("m1.") && !id.starts_with(&own)).collect();

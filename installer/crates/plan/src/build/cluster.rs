@@ -14,18 +14,26 @@ const CONTROL_PLANE_SECONDS: u32 = 480;
 /// Longest wait for nodes and platform workloads, seconds.
 const NODES_SECONDS: u32 = 600;
 
-const PHASES: [(InitPhase, &str, &str); 10] = [
+/// What needs kubeadm alone: done while images still come.
+const FILES: [Phase; 4] = [
     (InitPhase::Certs, "init-certs", "certificates"),
     (InitPhase::Kubeconfig, "init-kubeconfig", "kubeconfig files"),
     (InitPhase::Etcd, "init-etcd", "etcd's manifest"),
     (InitPhase::ControlPlane, "init-control-plane", "control-plane manifests"),
-    (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet"),
+];
+/// What makes the API server open to joining hosts.
+const OPENING: [Phase; 2] = [
     (InitPhase::UploadConfig, "init-upload-config", "keep the configuration in the cluster"),
-    (InitPhase::MarkControlPlane, "init-mark", "label and taint the master"),
     (InitPhase::BootstrapToken, "init-bootstrap", "rules for joining nodes"),
+];
+/// What nobody waits for but the end.
+const REST: [Phase; 3] = [
+    (InitPhase::MarkControlPlane, "init-mark", "label and taint the master"),
     (InitPhase::KubeletFinalize, "init-finalize", "kubelet's rotating certificate"),
     (InitPhase::KubeProxy, "init-kube-proxy", "kube-proxy"),
 ];
+/// Phase, name and title of its step.
+type Phase = (InitPhase, &'static str, &'static str);
 
 impl Graph<'_> {
     /// `kubeadm init` by phases, then the platform components, which need no second host to be installed.
@@ -34,38 +42,29 @@ impl Graph<'_> {
         let rendered =
             kubeadm::init_config(self.input.site, self.input.document, first, self.small_conntrack());
         let config = private_file(INIT_CONFIG, Self::rendered(first, rendered)?);
-        let mut needs = vec!["images".to_owned(), "kubelet".to_owned()];
-        for (phase, name, title) in PHASES {
-            let operation =
-                Operation::KubeadmInit { phase, node: first.name.clone(), config: config.clone() };
-            self.add(first, name, format!("kubeadm init: {title}"), &strs(&needs), operation);
-            needs = vec![name.to_owned()];
-            if phase == InitPhase::KubeletStart {
-                // Everything after this phase speaks to the API server.
-                let gate = Gate::ApiReady { address: first.address };
-                let title = "API server answers for the first time".to_owned();
-                self.add(first, "init-wait", title, &[name], wait(gate, CONTROL_PLANE_SECONDS));
-                needs = vec!["init-wait".to_owned()];
+        let phases = |graph: &mut Self, phases: &[Phase], needs: &[&str]| {
+            let mut needs: Vec<&str> = needs.to_vec();
+            for &(phase, name, title) in phases {
+                let operation =
+                    Operation::KubeadmInit { phase, node: first.name.clone(), config: config.clone() };
+                graph.add(first, name, format!("kubeadm init: {title}"), &needs, operation);
+                needs = vec![name];
             }
-        }
+        };
+        phases(self, &FILES, &["kubelet"]);
+        let start = (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet");
+        phases(self, &[start], &["init-control-plane", "images"]);
+        // Everything after this speaks to the API server.
         let gate = Gate::ApiReady { address: first.address };
-        self.add(
-            first,
-            "api",
-            "API server answers".into(),
-            &["init-kube-proxy"],
-            wait(gate, CONTROL_PLANE_SECONDS),
-        );
+        let title = "API server answers".to_owned();
+        self.add(first, "api", title, &["init-kubelet-start"], wait(gate, CONTROL_PLANE_SECONDS));
         let gate = Gate::EtcdVoters { members: vec![first.name.clone()] };
-        self.add(
-            first,
-            "voter",
-            "etcd member is a healthy voter".into(),
-            &["api"],
-            wait(gate, CONTROL_PLANE_SECONDS),
-        );
+        let title = "etcd member is a healthy voter".to_owned();
+        self.add(first, "voter", title, &["api"], wait(gate, CONTROL_PLANE_SECONDS));
+        phases(self, &OPENING, &["api"]);
+        phases(self, &REST, &["init-bootstrap"]);
         // Charts come with the last group of blobs.
-        self.releases(Stage::Platform, &["api", "store-rest"])?;
+        self.releases(Stage::Platform, &["init-bootstrap", "store-rest"])?;
         Ok(())
     }
 
@@ -101,10 +100,10 @@ impl Graph<'_> {
 
     /// In parallel, as soon as the first master answers.
     pub(super) fn join_workers(&mut self) -> Result<(), PlanError> {
-        let api = format!("{}.voter", self.first.name);
+        let open = format!("{}.init-bootstrap", self.first.name);
         for host in self.workers() {
             let join = self.join(host, JoinPhase::Worker)?;
-            let needs = ["images", "kubelet", "balancer", &api];
+            let needs = ["images", "kubelet", "balancer", &open];
             self.add(host, "join", "kubeadm join as worker".into(), &needs, join);
         }
         Ok(())
@@ -115,8 +114,9 @@ impl Graph<'_> {
         let first = self.first;
         let mut needs: Vec<String> = Vec::new();
         for host in &self.input.site.hosts {
-            let last = if host.name == first.name { "voter" } else { "join" };
-            needs.push(format!("{}.{last}", host.name));
+            let last: &[&str] =
+                if host.name == first.name { &["voter", "init-kube-proxy"] } else { &["join"] };
+            needs.extend(last.iter().map(|last| format!("{}.{last}", host.name)));
         }
         let platform = self.components(Stage::Platform);
         needs.extend(platform.iter().map(|component| format!("{}.release-{}", first.name, component.name)));
