@@ -57,6 +57,8 @@ const HOSTS: &str = "/etc/hosts";
 const JOINING_HOSTS: &str = "/run/sealift/hosts-joining";
 /// How long a join may take to begin.
 const TOKEN_TTL: &str = "20m";
+/// How often the part that changes etcd is tried.
+const ETCD_ATTEMPTS: u32 = 3;
 /// kubeadm's limits for discovery, TLS bootstrap, etcd and the control plane together.
 const LIMIT: Duration = Duration::from_mins(20);
 
@@ -146,7 +148,15 @@ pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) ->
             continue;
         }
         ctx.record(Change::Command { command: unit.message.clone() })?;
-        if let Err(failure) = transient::run(ctx, unit) {
+        let mut result = transient::run(ctx, unit);
+        // kubeadm gives up where a busy etcd takes two seconds for one of its questions, and goes on when run again.
+        for _ in 1..ETCD_ATTEMPTS {
+            let refused = matches!(&result, Err(failure) if failure.kind == FailureKind::Command);
+            if refused && join.phase == JoinPhase::Etcd {
+                result = transient::run(ctx, unit);
+            }
+        }
+        if let Err(failure) = result {
             if !transient::is_running(ctx, unit)? {
                 remove_secrets(ctx, join);
             }
