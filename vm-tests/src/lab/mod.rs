@@ -377,6 +377,11 @@ impl Lab {
         network::shape_seat(self.name(), megabits_per_second)
     }
 
+    /// Makes the seat forget its connections without a word to anyone, as one that was switched off.
+    pub fn forget_seat_connections(&self) -> Result<()> {
+        network::forget_seat_connections(self.name())
+    }
+
     /// Bytes that the seat has sent since the lab came up.
     pub fn seat_tx_bytes(&self) -> Result<u64> {
         Ok(network::seat_bytes(self.name())?.0)

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -150,6 +150,19 @@ pub fn shape_seat(lab: &str, megabits: Option<u32>) -> Result<()> {
             let _ = run(&mut command);
         }
     }
+    Ok(())
+}
+
+/// Makes the seat forget its connections, as one that was switched off.
+pub fn forget_seat_connections(lab: &str) -> Result<()> {
+    let ss = |arguments: &[&str]| {
+        run(Command::new("ip")
+            .args(["netns", "exec", &namespace(lab, "seat"), "ss", "-H", "-t", "-n"])
+            .args(arguments))
+    };
+    ss(&["-K", "state", "all"])?;
+    let left = ss(&["state", "connected"])?;
+    ensure!(left.trim().is_empty(), "the seat still has connections:\n{left}");
     Ok(())
 }
 

@@ -137,7 +137,8 @@ fn over_a_slow_link(context: &Context<'_>, work: impl FnOnce() -> Result<()>) ->
     result
 }
 
-/// The first master's cable is pulled while bytes flow to it, and stays out: everything else waits for these bytes.
+/// The first master's cable is pulled while bytes flow to it, and stays out: everything else waits for these bytes. It
+/// is back when the seat knows nothing of the connections any more: the host has to find out by itself that it is free.
 fn host_unreachable_half_way(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
     let step = "m1.store-binaries";
@@ -147,8 +148,10 @@ fn host_unreachable_half_way(context: &Context<'_>) -> Result<()> {
     let cut = Instant::now();
     lab.cut_link("m1")?;
     let ended = run.finish(WITHIN);
+    let forgotten = lab.forget_seat_connections();
     lab.restore_link("m1")?;
     lab.shape_seat(None)?;
+    forgotten?;
     let ended = ended?;
     context.note(format!("given up {:.0} s after the cable was pulled", cut.elapsed().as_secs_f64()));
     names_host_cause_and_next_step(&ended, "m1 (10.77.0.11)")
