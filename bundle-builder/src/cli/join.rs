@@ -25,8 +25,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    let size =
-        join(&arguments.first, &arguments.out, &|done, total| lines.advance("join", done, total))?;
+    let size = join(&arguments.first, &arguments.out, &|done, total| lines.advance("join", done, total))?;
     lines.end();
     println!("joined    {}, {}", arguments.out.display(), bytes(size));
     Ok(())
