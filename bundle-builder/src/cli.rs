@@ -6,6 +6,7 @@ mod build;
 mod diff;
 mod extract;
 mod inspect;
+mod join;
 mod key;
 mod keygen;
 mod lines;
@@ -13,7 +14,9 @@ mod lock;
 mod ls;
 mod output;
 mod password;
+mod repair;
 mod sbom;
+mod split;
 mod trust;
 mod verify;
 
@@ -52,6 +55,9 @@ enum Verb {
     Extract(extract::Arguments),
     Diff(diff::Arguments),
     Sbom(sbom::Arguments),
+    Split(split::Arguments),
+    Join(join::Arguments),
+    Repair(repair::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -139,6 +145,9 @@ pub fn main() -> ExitCode {
         Verb::Extract(arguments) => extract::run(&arguments),
         Verb::Diff(arguments) => diff::run(&arguments),
         Verb::Sbom(arguments) => sbom::run(&arguments),
+        Verb::Split(arguments) => split::run(&arguments, &lines),
+        Verb::Join(arguments) => join::run(&arguments, &lines),
+        Verb::Repair(arguments) => repair::run(&arguments, &lines),
     };
     lines.end();
     match result {

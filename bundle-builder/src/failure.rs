@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use sealift_bundle::BundleError;
+use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
+use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
 
 use crate::build::BuildError;
@@ -117,6 +119,8 @@ failure_from! {
     sealift_bundle::KeyError => of_public_key,
     TrustError => of_trust,
     ExtractError => of_extract,
+    SplitError => of_split,
+    RepairError => of_repair,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -286,8 +290,14 @@ fn of_bundle(error: &BundleError) -> Advice {
             "compare the key id with the vendor by phone; a bundle of another key is not used"
         }
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
-        BundleError::Truncated { .. } | BundleError::Damaged { .. } | BundleError::DigestMismatch { .. } => {
-            "copy the bundle again"
+        BundleError::MissingPart { .. } => "put the part beside the others",
+        BundleError::SwappedPart { .. } => "give the parts their names back, or copy them again",
+        BundleError::ForeignPart { .. } => "take it away, or copy the bundle's own part there",
+        BundleError::Truncated { .. }
+        | BundleError::ShortPart { .. }
+        | BundleError::Damaged { .. }
+        | BundleError::DigestMismatch { .. } => {
+            "copy it again, or mend it from another copy with `bundle-builder repair`"
         }
         _ => return (Kind::Verification, None),
     };
@@ -318,6 +328,28 @@ fn of_trust(error: &TrustError) -> Advice {
                 "give the statements for every key in between, or compare the new key's fingerprint by phone",
             ),
         },
+    }
+}
+
+fn of_split(error: &SplitError) -> Advice {
+    match error {
+        SplitError::Bundle(error) => of_bundle(error),
+        SplitError::PartSize { .. } => usage("choose another `--size`"),
+        SplitError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
+        SplitError::Read { .. } => usage("check the disk that it is on"),
+        SplitError::Write { source, .. } => of_disk(source),
+    }
+}
+
+fn of_repair(error: &RepairError) -> Advice {
+    match error {
+        RepairError::Bundle(error) => of_bundle(error),
+        RepairError::OtherBundle { .. } => usage("give another copy of the same bundle with `--from`"),
+        RepairError::NotInSpare { .. } => (
+            Kind::Verification,
+            Some("what could be mended is; run it again with one more copy for the rest".to_owned()),
+        ),
+        RepairError::Write { source, .. } => of_disk(source),
     }
 }
 

@@ -151,6 +151,13 @@ impl From<BundleError> for Failure {
                 "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs",
             ),
             BundleError::Unsigned { .. } => (Kind::Verification, "ask the vendor for the signed bundle"),
+            BundleError::MissingPart { .. } => (Kind::Verification, "put the part beside the others"),
+            BundleError::SwappedPart { .. } => {
+                (Kind::Verification, "give the parts their names back, or copy them again")
+            }
+            BundleError::ForeignPart { .. } => {
+                (Kind::Verification, "take it away, or copy the bundle's own part there")
+            }
             _ => (
                 Kind::Verification,
                 "copy the bundle again from its source and verify it there first; if it fails there too, ask the vendor",

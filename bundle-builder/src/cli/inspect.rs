@@ -1,12 +1,10 @@
 //! `bundle-builder inspect`
 
-use std::path::PathBuf;
-
 use clap::Args;
 use sealift_bundle::document::{Role, Stage};
 
 use super::output::{Format, fit, json};
-use super::trust::Trust;
+use super::trust::Shown;
 use crate::failure::Failure;
 use crate::inspect::summary::{RolePart, Sharing, Summary};
 use crate::progress::{bytes, count};
@@ -21,19 +19,14 @@ const GROUPS: usize = 5;
   bundle-builder inspect orders-4.2.0.bundle --key release.key.pub \\
       --output json")]
 pub(super) struct Arguments {
-    /// The bundle
-    bundle: PathBuf,
     #[command(flatten)]
-    trust: Trust,
-    /// Lines for people, or JSON for programs
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    output: Format,
+    shown: Shown,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let bundle = arguments.trust.open(&arguments.bundle)?;
+    let bundle = arguments.shown.open()?;
     let summary = Summary::of(&bundle);
-    if arguments.output == Format::Json {
+    if arguments.shown.output == Format::Json {
         return json(&summary);
     }
     head(&summary);

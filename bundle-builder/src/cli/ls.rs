@@ -1,11 +1,9 @@
 //! `bundle-builder ls`
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::output::{Format, json};
-use super::trust::Trust;
+use super::trust::Shown;
 use crate::failure::Failure;
 use crate::inspect::list;
 
@@ -17,18 +15,13 @@ Examples:
   bundle-builder ls orders-4.2.0.bundle --key release.key.pub
   bundle-builder ls orders-4.2.0.bundle --key release.key.pub | grep ^image")]
 pub(super) struct Arguments {
-    /// The bundle
-    bundle: PathBuf,
     #[command(flatten)]
-    trust: Trust,
-    /// Lines for people, or JSON for programs
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    output: Format,
+    shown: Shown,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let entries = list::entries(&arguments.trust.open(&arguments.bundle)?);
-    if arguments.output == Format::Json {
+    let entries = list::entries(&arguments.shown.open()?);
+    if arguments.shown.output == Format::Json {
         return json(&entries);
     }
     for entry in entries {

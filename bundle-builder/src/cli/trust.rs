@@ -1,10 +1,11 @@
-//! What the verbs that read bundles share: whom to trust.
+//! What the verbs that read bundles share: whom to trust, and how to show what is in one.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealift_bundle::Bundle;
+use sealift_bundle::{Bundle, TrustedKeys};
 
+use super::output::Format;
 use crate::failure::Failure;
 use crate::trust;
 
@@ -22,14 +23,41 @@ pub(super) struct Trust {
     minimum_serial: Option<u64>,
 }
 
+/// A bundle to read, and how to show what is in it.
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+    /// Lines for people, or JSON for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub(super) output: Format,
+}
+
+impl Shown {
+    /// Opens the bundle.
+    pub(super) fn open(&self) -> Result<Bundle, Failure> {
+        self.trust.open(&self.bundle)
+    }
+}
+
 impl Trust {
     /// Opens the bundle at `path`.
     pub(super) fn open(&self, path: &Path) -> Result<Bundle, Failure> {
-        let trust = trust::Trust {
+        Ok(self.resolved().open(path)?)
+    }
+
+    /// The keys, and those that follow them.
+    pub(super) fn keys(&self) -> Result<TrustedKeys, Failure> {
+        Ok(self.resolved().keys()?)
+    }
+
+    fn resolved(&self) -> trust::Trust {
+        trust::Trust {
             keys: self.keys.clone(),
             rotations: self.rotations.clone(),
             minimum_serial: self.minimum_serial,
-        };
-        Ok(trust.open(path)?)
+        }
     }
 }

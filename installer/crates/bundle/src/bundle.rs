@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::digest::digest_of;
 use crate::document::{BlobEntry, BundleDocument};
-use crate::error::BundleError;
+use crate::error::{BundleError, Damage};
 use crate::member::{Member, MemberList};
-use crate::open::{self, DOCUMENT_LIMIT};
+use crate::open::{self, DOCUMENT_LIMIT, Opened};
+use crate::parts;
+use crate::remains::Remains;
 use crate::signature::{SignatureText, TrustedKey, TrustedKeys};
-use crate::source::{FileSource, Source};
-use crate::verify::{self, VerifyReport};
+use crate::source::Source;
+use crate::usage;
+use crate::verify::{Check, VerifyReport};
 
 /// A bundle whose signature, index and document are checked. Its other blobs are read, and checked, on demand.
 pub struct Bundle {
@@ -31,22 +33,15 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Opens a bundle file: checks the signature over its index, reads the document, and compares the file's size with
-    /// what the document says. Content is checked by [`Bundle::verify`].
+    /// Opens a bundle: checks the signature over its index, reads the document, and compares the file's size with what
+    /// the document says. Content is checked by [`Bundle::verify`].
+    ///
+    /// A split bundle is opened by its first part, or by the name that the parts share, and read where it lies.
     ///
     /// # Errors
     /// Every refusal that shows without reading the blobs.
     pub fn open(path: &Path, keys: &TrustedKeys) -> Result<Self, BundleError> {
-        let cannot = |source| BundleError::Open { path: path.to_owned(), source };
-        // Asked before opening: opening a pipe would wait for a writer.
-        if !fs::metadata(path).map_err(cannot)?.is_file() {
-            return Err(BundleError::NotABundle {
-                path: path.to_owned(),
-                reason: "it is not a regular file".to_owned(),
-            });
-        }
-        let source = fs::File::open(path).and_then(FileSource::new).map_err(cannot)?;
-        Self::from_source(path, Arc::new(source), keys)
+        Self::from_source(path, parts::open(path)?, keys)
     }
 
     /// Opens a bundle whose bytes come from anywhere; `path` is for messages.
@@ -59,12 +54,47 @@ impl Bundle {
         keys: &TrustedKeys,
     ) -> Result<Self, BundleError> {
         let opened = open::open(path, source.as_ref(), keys)?;
+        Ok(Self::from_opened(path, source, opened))
+    }
+
+    /// Opens what is left of a bundle, whatever its length and whichever parts are there: only what it is must be
+    /// readable. The rest shows in [`Bundle::damage`] and when blobs are read.
+    ///
+    /// # Errors
+    /// When there is nothing, or its index, signature or document cannot be read or believed.
+    pub fn open_damaged(path: &Path, keys: &TrustedKeys) -> Result<Self, BundleError> {
+        let remains = Remains::find(path)?;
+        let opened = open::front(path, remains.source(None)?.as_ref(), keys)?;
+        let source = remains.source(Some(opened.members.total()))?;
+        Ok(Self::from_opened(path, source, opened))
+    }
+
+    /// What lies at `path`, taken for a damaged copy of this bundle.
+    ///
+    /// # Errors
+    /// When there is nothing, or it cannot be opened.
+    pub fn damaged_copy(&self, path: &Path) -> Result<Self, BundleError> {
+        let source = Remains::find(path)?.source(Some(self.size()))?;
+        Ok(Self::from_opened(path, source, self.opened()))
+    }
+
+    fn opened(&self) -> Opened {
+        Opened {
+            index_json: self.index_json.clone(),
+            signature: self.signature.clone(),
+            key: self.key.clone(),
+            document: self.document.clone(),
+            members: self.members.clone(),
+        }
+    }
+
+    fn from_opened(path: &Path, source: Arc<dyn Source>, opened: Opened) -> Self {
         let members = opened.members;
         let entry = |member: &Member| BlobEntry { digest: member.digest.clone(), size: member.size };
         let blobs: Vec<BlobEntry> = open::blobs(members.as_slice()).iter().map(entry).collect();
         let front = members.as_slice().len() - blobs.len();
         let places = blobs.iter().enumerate().map(|(i, blob)| (blob.digest.clone(), front + i)).collect();
-        Ok(Self {
+        Self {
             path: path.to_owned(),
             source,
             index_json: opened.index_json,
@@ -74,7 +104,7 @@ impl Bundle {
             members,
             blobs,
             places,
-        })
+        }
     }
 
     /// Where it was opened.
@@ -153,7 +183,7 @@ impl Bundle {
             });
         }
         let position = member.content() + offset;
-        Ok(BlobReader { source: Arc::clone(&self.source), position, end: member.padding() })
+        Ok(BlobReader::new(Arc::clone(&self.source), position, member.padding()))
     }
 
     /// Reads a small blob (up to 64 MiB) and checks its digest.
@@ -189,7 +219,23 @@ impl Bundle {
         threads: usize,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<VerifyReport, BundleError> {
-        verify::verify(&self.path, self.source.as_ref(), &self.members, threads, progress)
+        self.check().verify(threads, progress)
+    }
+
+    /// As [`Bundle::verify`], but gives all damaged places as values, and takes what cannot be read as damaged.
+    #[must_use]
+    pub fn damage(&self, threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Vec<Damage> {
+        self.check().damage(self.members.as_slice(), threads, progress)
+    }
+
+    pub(crate) fn check(&self) -> Check<'_> {
+        let (path, source) = (self.path.as_path(), self.source.as_ref());
+        Check { path, source, members: &self.members, uses: usage::of(&self.document) }
+    }
+
+    /// All members, the three in front of the blobs included.
+    pub(crate) fn members(&self) -> &MemberList {
+        &self.members
     }
 
     fn member(&self, digest: &str) -> Result<&Member, BundleError> {
@@ -216,6 +262,12 @@ pub struct BlobReader {
     source: Arc<dyn Source>,
     position: u64,
     end: u64,
+}
+
+impl BlobReader {
+    pub(crate) fn new(source: Arc<dyn Source>, position: u64, end: u64) -> Self {
+        Self { source, position, end }
+    }
 }
 
 impl Read for BlobReader {

@@ -91,6 +91,43 @@ pub enum BundleError {
         /// Bytes it has.
         got: u64,
     },
+    /// A part of a split bundle that is not there.
+    #[error("{}: this part of the bundle is missing: {reason}", .path.display())]
+    MissingPart {
+        /// Where the part should be.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// A part that lost its end.
+    #[error("{}: this part of the bundle is cut short: {}", .path.display(), cut_short(*.expected, *.got))]
+    ShortPart {
+        /// The part.
+        path: PathBuf,
+        /// Bytes it must have.
+        expected: Option<u64>,
+        /// Bytes it has.
+        got: u64,
+    },
+    /// A part under the name of another.
+    #[error(
+        "{}: this part of the bundle belongs in the place of {}: parts were exchanged or renamed",
+        .path.display(), .belongs.display()
+    )]
+    SwappedPart {
+        /// The part.
+        path: PathBuf,
+        /// The name that it should have.
+        belongs: PathBuf,
+    },
+    /// A part of something else.
+    #[error("{}: this part does not belong to the bundle: {reason}", .path.display())]
+    ForeignPart {
+        /// The part.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
     /// A member that the index does not lead to.
     #[error("{}: member {member} at byte {offset} does not belong to the bundle: it was added", .path.display())]
     ExtraMember {
@@ -141,7 +178,7 @@ pub enum BundleError {
     },
     /// A tar header with other fields than ours.
     #[error(
-        "{}: the tar header of {member} at byte {offset} has another size, owner, mode, time or type than it must have: the archive was repacked",
+        "{}: the tar header of {member} at byte {offset} has another {fields} than it must have: the archive was repacked",
         .path.display()
     )]
     MemberHeader {
@@ -151,6 +188,20 @@ pub enum BundleError {
         member: String,
         /// Where its header starts.
         offset: u64,
+        /// Which fields differ.
+        fields: String,
+    },
+    /// A member that is no plain file.
+    #[error("{}: member {member} at byte {offset} is {kind}: a bundle holds plain files only", .path.display())]
+    MemberKind {
+        /// The bundle.
+        path: PathBuf,
+        /// The member's name.
+        member: String,
+        /// Where its header starts.
+        offset: u64,
+        /// What it is, e.g. `a PAX header`.
+        kind: &'static str,
     },
     /// A name that would lead outside, or a link.
     #[error("{}: {what} is a path trick", .path.display())]
@@ -245,12 +296,18 @@ pub enum BundleError {
 pub struct Damage {
     /// Name of the member, or `end of archive`.
     pub member: String,
-    /// Where the damaged part starts, bytes from the file's start.
+    /// Digest of the member's content; empty for the archive's end.
+    pub digest: String,
+    /// What the member is for people, e.g. `image registry.k8s.io/etcd:3.6.8-0`; empty for the format's own members.
+    pub what: String,
+    /// Where the damaged part starts, bytes from the bundle's start.
     pub offset: u64,
     /// Bytes of the damaged part.
     pub size: u64,
     /// What part it is.
     pub kind: DamageKind,
+    /// In a split bundle: the part that it starts in, and where there.
+    pub part: Option<(PathBuf, u64)>,
 }
 
 /// Which part of a member is damaged.
@@ -270,14 +327,22 @@ pub enum DamageKind {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { member, offset, size, kind } = self;
-        match kind {
-            DamageKind::Header => write!(f, "tar header of {member} at byte {offset}"),
-            DamageKind::Content => write!(f, "content of {member} at byte {offset}, {size} bytes"),
-            DamageKind::Padding => write!(f, "padding behind {member} at byte {offset}"),
-            DamageKind::Trailer => write!(f, "end of the archive at byte {offset}"),
+        let place = match &self.part {
+            Some((part, offset)) => format!("byte {offset} of {}", part.display()),
+            None => format!("byte {}", self.offset),
+        };
+        let size = self.size;
+        let member = match self.what.as_str() {
+            "" => self.member.clone(),
+            what => format!("{} ({what})", self.member),
+        };
+        match &self.kind {
+            DamageKind::Header => write!(f, "tar header of {member} at {place}"),
+            DamageKind::Content => write!(f, "content of {member} at {place}, {size} bytes"),
+            DamageKind::Padding => write!(f, "padding behind {member} at {place}"),
+            DamageKind::Trailer => write!(f, "end of the archive at {place}"),
             DamageKind::Unreadable(message) => {
-                write!(f, "{member} at byte {offset}, {size} bytes, cannot be read ({message})")
+                write!(f, "{member} at {place}, {size} bytes, cannot be read ({message})")
             }
         }
     }

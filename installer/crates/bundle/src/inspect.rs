@@ -54,8 +54,12 @@ impl Archive<'_> {
             let what = format!("member {} at byte {offset}", found.name);
             return Ok(BundleError::PathTrick { path, what });
         }
+        if let Some(kind) = found.odd_kind {
+            return Ok(BundleError::MemberKind { path, member: found.name, offset, kind });
+        }
         if found.name == *expected {
-            return Ok(BundleError::MemberHeader { path, member: found.name, offset });
+            let fields = other_fields(&block, &header(expected, found.size));
+            return Ok(BundleError::MemberHeader { path, member: found.name, offset, fields });
         }
         let (expected, member) = (expected.clone(), found.name.clone());
         let comes_later = found.end(offset).map_or(Ok(false), |end| self.has_member(end, &expected))?;
@@ -181,8 +185,38 @@ impl Archive<'_> {
     }
 }
 
-/// One damaged place.
+/// Fields of a ustar header and where they stand (POSIX.1, pax interchange format, ustar).
+const FIELDS: [(&str, std::ops::Range<usize>); 10] = [
+    ("mode", 100..108),
+    ("owner", 108..124),
+    ("way to write its size", 124..136),
+    ("time", 136..148),
+    ("type", 156..157),
+    ("link target", 157..257),
+    ("archive format", 257..265),
+    ("owner name", 265..329),
+    ("device", 329..345),
+    ("name prefix", 345..512),
+];
+
+/// The fields in which `found` differs from `own`, the header that the format gives to its name and size.
+fn other_fields(found: &[u8; BLOCK], own: &[u8; BLOCK]) -> String {
+    let differ = |(_, range): &&(&str, std::ops::Range<usize>)| found[range.clone()] != own[range.clone()];
+    let names: Vec<&str> = FIELDS.iter().filter(differ).map(|(name, _)| *name).collect();
+    // All as it should be for this size: then it is the size that is another.
+    if names.is_empty() { "size".to_owned() } else { names.join(", ") }
+}
+
+/// One damaged place in front of the blobs.
 pub(crate) fn damaged(path: &Path, member: &str, offset: u64, size: u64, kind: DamageKind) -> BundleError {
-    let damage = vec![Damage { member: member.to_owned(), offset, size, kind }];
-    BundleError::Damaged { path: path.to_owned(), damage }
+    let damage = Damage {
+        member: member.to_owned(),
+        digest: String::new(),
+        what: String::new(),
+        offset,
+        size,
+        kind,
+        part: None,
+    };
+    BundleError::Damaged { path: path.to_owned(), damage: vec![damage] }
 }

@@ -8,6 +8,8 @@
 //! Member order: `oci-layout`, `index.json`, `index.json.minisig`, then under `blobs/sha256/` the bundle document's
 //! manifest, config and layer, then every blob of [`BundleDocument::blobs`] in its order; two zero blocks end the file.
 //!
+//! Split, it is `NAME.001`, `NAME.002` and so on: plain pieces of the file, read where they lie by whoever opens the first.
+//!
 //! This room must not know hosts, profiles, registries or the network, nor where a vendor's files come from.
 //!
 //! In order of use:
@@ -18,7 +20,7 @@
 //! - [`digest`]: the one place that computes content digests.
 //! - [`layout`]: paths in an OCI layout folder (stores and caches).
 //! - [`oci`]: index, manifest and descriptor as this format writes them.
-//! - `write` (feature `write`): packs a bundle; the vendor's side only.
+//! - `write`, `split`, `repair` (feature `write`): pack, cut and mend a bundle; the vendor's side only.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
@@ -27,8 +29,13 @@ mod error;
 mod inspect;
 mod member;
 mod open;
+#[cfg(feature = "write")]
+mod output;
+mod parts;
+mod remains;
 mod signature;
 mod source;
+mod usage;
 mod verify;
 mod workers;
 
@@ -37,7 +44,11 @@ pub mod document;
 pub mod fingerprint;
 pub mod layout;
 pub mod oci;
+#[cfg(feature = "write")]
+pub mod repair;
 pub mod rotation;
+#[cfg(feature = "write")]
+pub mod split;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "write")]
@@ -47,5 +58,5 @@ pub use bundle::{BlobReader, Bundle};
 pub use document::{BlobEntry, BundleDocument};
 pub use error::{BundleError, Damage, DamageKind};
 pub use signature::{KeyError, TrustedKeys};
-pub use source::{FileSource, Source};
+pub use source::{FileSource, Part, Source};
 pub use verify::VerifyReport;

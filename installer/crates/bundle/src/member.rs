@@ -110,6 +110,8 @@ pub(crate) struct FoundHeader {
     pub(crate) size: u64,
     /// Whether it is a link or its name leads outside.
     pub(crate) trick: bool,
+    /// What it is instead of a plain file.
+    pub(crate) odd_kind: Option<&'static str>,
 }
 
 impl FoundHeader {
@@ -132,12 +134,28 @@ impl FoundHeader {
             || kind.is_hard_link()
             || text.starts_with('/')
             || text.split('/').any(|part| part == "..");
-        Some(Self { name: text.escape_debug().to_string(), size, trick })
+        Some(Self { name: text.escape_debug().to_string(), size, trick, odd_kind: odd_kind(kind) })
     }
 
     /// Where the member behind this header ends, when the header stands at `offset`.
     pub(crate) fn end(&self, offset: u64) -> Option<u64> {
         offset.checked_add(BLOCK_BYTES)?.checked_add(self.size)?.checked_add(padding_length(self.size) as u64)
+    }
+}
+
+/// What a member of this type is; nothing for plain files and links (which count as tricks).
+fn odd_kind(kind: tar::EntryType) -> Option<&'static str> {
+    use tar::EntryType;
+    match kind {
+        EntryType::Regular | EntryType::Symlink | EntryType::Link => None,
+        EntryType::Directory => Some("a folder"),
+        EntryType::Char | EntryType::Block => Some("a device"),
+        EntryType::Fifo => Some("a pipe"),
+        EntryType::GNUSparse => Some("a sparse file"),
+        EntryType::GNULongName | EntryType::GNULongLink => Some("a GNU long name"),
+        EntryType::XHeader => Some("a PAX header"),
+        EntryType::XGlobalHeader => Some("a PAX header for all that follows"),
+        _ => Some("of an unknown type"),
     }
 }
 
@@ -157,7 +175,7 @@ mod tests {
         for size in [0, 1, 511, 512, 8_589_934_591, 8_589_934_592, 1 << 49] {
             let block = header("index.json", size);
             let found = FoundHeader::parse(&block).unwrap();
-            assert_eq!(found, FoundHeader { name: "index.json".into(), size, trick: false });
+            assert_eq!(found, FoundHeader { name: "index.json".into(), size, trick: false, odd_kind: None });
             assert_eq!(&block[257..265], b"ustar\x0000");
         }
     }

@@ -14,6 +14,7 @@ use crate::inspect::{Archive, damaged};
 use crate::layout;
 use crate::member::{BLOCK, FoundHeader, Member, MemberList, header, padding_length};
 use crate::oci::{Descriptor, Index, Manifest};
+use crate::parts;
 use crate::signature::{SignatureText, TrustedKey, TrustedKeys};
 use crate::source::{Source, read_full};
 
@@ -39,8 +40,16 @@ pub(crate) struct Opened {
 
 /// Reads and checks everything up to the document, then the archive's size.
 pub(crate) fn open(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Result<Opened, BundleError> {
+    let opened = front(path, source, keys).map_err(|error| parts::explain_front(source, error))?;
+    parts::check(source, &opened.members)?;
+    check_size(path, source, &opened.members)?;
+    Ok(opened)
+}
+
+/// Reads and checks everything up to the document.
+pub(crate) fn front(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Result<Opened, BundleError> {
     let names = [layout::LAYOUT_FILE, layout::INDEX_FILE, layout::SIGNATURE_FILE].map(str::to_owned).to_vec();
-    let mut front = Front { path, source, names, members: MemberList::default() };
+    let mut front = Front::new(path, source, names);
     front.layout_file()?;
     let index_json = front.announced_member(layout::INDEX_FILE, INDEX_LIMIT)?;
     let signature = front.signature_file()?;
@@ -58,7 +67,6 @@ pub(crate) fn open(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Resu
         })?;
     }
     check::contents(path, &document, &index, members.as_slice())?;
-    check_size(path, source, &members)?;
     Ok(Opened { index_json, signature, key, document, members })
 }
 
@@ -98,7 +106,13 @@ struct Front<'a> {
     members: MemberList,
 }
 
-impl Front<'_> {
+impl<'a> Front<'a> {
+    /// Reads `source`, whose first members have these names.
+    fn new(path: &'a Path, source: &'a dyn Source, names: Vec<String>) -> Self {
+        Self { path, source, names, members: MemberList::default() }
+    }
+
+    /// Reads and checks the first member.
     fn layout_file(&mut self) -> Result<(), BundleError> {
         let expected = layout::LAYOUT_CONTENT.as_bytes();
         let mut block = [0; BLOCK];

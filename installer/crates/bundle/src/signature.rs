@@ -151,6 +151,7 @@ impl TrustedKey {
 }
 
 /// A signature file in our spelling.
+#[derive(Clone)]
 pub(crate) struct SignatureText {
     /// Id of the key that it names.
     pub(crate) key_id: String,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// Bytes that can be read at any place by several threads at once.
 pub trait Source: Send + Sync {
@@ -11,6 +12,29 @@ pub trait Source: Send + Sync {
 
     /// All bytes there are.
     fn size(&self) -> u64;
+
+    /// The files that these bytes are spread over, in order; none where they are in one place.
+    fn parts(&self) -> &[Part] {
+        &[]
+    }
+}
+
+/// One file of several that make up a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The file.
+    pub path: PathBuf,
+    /// Which byte of the bundle its first one is.
+    pub start: u64,
+    /// Bytes in it.
+    pub size: u64,
+}
+
+/// The part that holds the byte at `offset` (for one behind the end: the last), and where in it.
+pub(crate) fn place(parts: &[Part], offset: u64) -> Option<(&Path, u64)> {
+    let next = parts.partition_point(|part| part.start <= offset);
+    let part = parts.get(next.checked_sub(1)?)?;
+    Some((&part.path, offset - part.start))
 }
 
 /// One file on disk; its size is taken once, when it is opened.

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,6 +18,7 @@ use crate::layout;
 use crate::member::{MAX_SIZE, Member, MemberList};
 use crate::oci::{Descriptor, EMPTY_CONTENT, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME};
 use crate::open::{DOCUMENT_LIMIT, INDEX_LIMIT};
+use crate::output::Output;
 use crate::signature::SignatureText;
 use crate::source::{Source as _, read_full};
 use crate::workers;
@@ -333,17 +334,9 @@ fn write_file(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), WriteError> {
     let cannot = |source| WriteError::Write { path: target.to_owned(), source };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new()
-        .prefix(".bundle-")
-        .suffix(".partial")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(cannot)?;
-    // Padding and the archive's end are what is never written: zeros.
-    temporary.as_file().set_len(members.total()).map_err(cannot)?;
+    let output = Output::create(target, members.total()).map_err(cannot)?;
     let copy =
-        Copy { file: temporary.as_file(), target, done: AtomicU64::new(0), total: members.total(), progress };
+        Copy { file: output.file(), target, done: AtomicU64::new(0), total: members.total(), progress };
     let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
     let failed = AtomicBool::new(false);
     let results = workers::for_each(threads, &items, |(member, content), buffer| {
@@ -356,9 +349,7 @@ fn write_file(
     });
     results.into_iter().collect::<Result<(), _>>()?;
     copy.advance(members.total() - copy.done.load(Ordering::Relaxed));
-    temporary.as_file().sync_all().map_err(cannot)?;
-    temporary.persist(target).map_err(|error| cannot(error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)
+    output.finish().map_err(cannot)
 }
 
 /// Copies members into the file.

@@ -186,11 +186,10 @@ fn a_renamed_member_is_refused_as_renamed() {
 fn other_header_fields_are_refused_as_repacked() {
     let tiny = sample();
     let members = pieces(&tiny.bytes);
-    let edits: [fn(&mut tar::Header); 5] = [
+    let edits: [fn(&mut tar::Header); 4] = [
         |header| header.set_mtime(1),
         |header| header.set_mode(0o755),
         |header| header.set_uid(1000),
-        |header| header.set_entry_type(tar::EntryType::Char),
         |header| header.as_ustar_mut().unwrap().set_username("root").unwrap(),
     ];
     for edit in edits {
@@ -200,6 +199,28 @@ fn other_header_fields_are_refused_as_repacked() {
             let error = refused(&tiny, &changed);
             assert!(
                 matches!(&error, BundleError::MemberHeader { member, .. } if *member == members[place].name),
+                "{place}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn members_that_are_no_plain_files_are_refused_by_kind() {
+    let tiny = sample();
+    let members = pieces(&tiny.bytes);
+    for (kind, said) in [
+        (tar::EntryType::Char, "a device"),
+        (tar::EntryType::GNUSparse, "a sparse file"),
+        (tar::EntryType::XHeader, "a PAX header"),
+        (tar::EntryType::GNULongName, "a GNU long name"),
+    ] {
+        for place in 0..members.len() {
+            let mut changed = members.clone();
+            changed[place] = with_header(&members[place], |header| header.set_entry_type(kind));
+            let error = refused(&tiny, &changed);
+            assert!(
+                matches!(&error, BundleError::MemberKind { kind, .. } if *kind == said),
                 "{place}: {error}"
             );
         }

@@ -1,0 +1,32 @@
+//! `bundle-builder join`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sealift_bundle::split::join;
+
+use super::Lines;
+use crate::failure::Failure;
+use crate::progress::{Progress as _, bytes};
+
+/// Join the parts of a bundle into one file
+#[derive(Debug, Args)]
+#[command(after_help = "What is in the parts is not checked: `verify` does that, before or after.
+
+Example:
+  bundle-builder join /media/disk/orders-4.2.0.bundle.001 \\
+      --out orders-4.2.0.bundle")]
+pub(super) struct Arguments {
+    /// The first part, or the name without its number
+    first: PathBuf,
+    /// The bundle to write; nothing is replaced
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
+    let size = join(&arguments.first, &arguments.out, &|done, total| lines.advance("join", done, total))?;
+    lines.end();
+    println!("joined    {}, {}", arguments.out.display(), bytes(size));
+    Ok(())
+}

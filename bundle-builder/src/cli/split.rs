@@ -1,0 +1,46 @@
+//! `bundle-builder split`
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+use sealift_bundle::split::split;
+
+use super::Lines;
+use crate::failure::Failure;
+use crate::progress::{Progress as _, bytes, count};
+
+/// Cut a bundle into parts for disks that take no large files
+#[derive(Debug, Args)]
+#[command(after_help = "The parts are named orders-4.2.0.bundle.001, .002 and so on. Nobody has to join
+them: bundle-builder and installer read a bundle by its first part. Parts of
+4GB fit on FAT32.
+
+Examples:
+  bundle-builder split orders-4.2.0.bundle --size 4GB --out /media/disk
+  bundle-builder verify /media/disk/orders-4.2.0.bundle.001 \\
+      --key release.key.pub")]
+pub(super) struct Arguments {
+    /// The bundle
+    bundle: PathBuf,
+    /// Bytes of a part: 4GB, 700MB, 512MiB
+    #[arg(long)]
+    size: ByteSize,
+    /// Folder for the parts [default: where the bundle is]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
+    let beside = || arguments.bundle.parent().map(PathBuf::from).unwrap_or_default();
+    let folder = arguments.out.clone().unwrap_or_else(beside);
+    let advance = |done, total| lines.advance("split", done, total);
+    let parts = split(&arguments.bundle, arguments.size.as_u64(), &folder, &advance)?;
+    lines.end();
+    if let [first, .., last] = parts.as_slice() {
+        println!("split     {}: {} to {}", count(parts.len(), "part"), first.display(), last.display());
+    } else if let [only] = parts.as_slice() {
+        println!("split     one part of {}: {}", bytes(arguments.size.as_u64()), only.display());
+    }
+    Ok(())
+}

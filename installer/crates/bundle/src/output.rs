@@ -1,0 +1,41 @@
+//! A file that gets its name when it is whole.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::parts::folder_of;
+
+/// A file in the making, of known size: what is never written are zeros.
+pub(crate) struct Output {
+    temporary: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Output {
+    /// Starts the file that will be `target`, `size` bytes long.
+    pub(crate) fn create(target: &Path, size: u64) -> io::Result<Self> {
+        let temporary = tempfile::Builder::new()
+            .prefix(".bundle-")
+            .suffix(".partial")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(folder_of(target))?;
+        temporary.as_file().set_len(size)?;
+        Ok(Self { temporary, target: target.to_owned() })
+    }
+
+    /// To write into, at any place and by several threads.
+    pub(crate) fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    /// Gives it its name once all of it is on the disk; what had the name is replaced.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.temporary.as_file().sync_all()?;
+        self.temporary.persist(&self.target).map_err(|error| error.error)?;
+        File::open(folder_of(&self.target))?.sync_all()
+    }
+}

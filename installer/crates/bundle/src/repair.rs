@@ -1,0 +1,227 @@
+//! Mends a bundle in place: only what is damaged or missing is written, from a second copy.
+//!
+//! Every write puts the right bytes to their place and nothing depends on their order, so an interrupted repair is a
+//! smaller damage: the same command goes on from there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::Bundle;
+use crate::digest::Hasher;
+use crate::document::Product;
+use crate::error::{BundleError, Damage};
+use crate::layout::LAYOUT_CONTENT;
+use crate::member::{Member, padding_length};
+use crate::remains::Remains;
+use crate::signature::TrustedKeys;
+use crate::source::{Part, place};
+
+/// What was mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// The damage there was.
+    pub damage: Vec<Damage>,
+    /// Bytes of blobs that were taken from the spare.
+    pub bytes: u64,
+}
+
+/// Why a bundle is not whole yet. What could be mended is mended.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// Bundle or spare cannot be opened, or the result still has damage.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The spare is of something else.
+    #[error("{}: is of another bundle: {} {} (serial {}), not {} {} (serial {})", .path.display(),
+        .found.name, .found.version, .found.serial, .expected.name, .expected.version, .expected.serial)]
+    OtherBundle {
+        /// The spare.
+        path: PathBuf,
+        /// What it is of.
+        found: Box<Product>,
+        /// What is to be mended.
+        expected: Box<Product>,
+    },
+    /// The spare has no good copy of some blobs.
+    #[error("{}: holds no good copy of {} damaged {}: {}", .path.display(), .blobs.len(),
+        if .blobs.len() == 1 { "blob" } else { "blobs" }, .blobs.join(", "))]
+    NotInSpare {
+        /// The spare.
+        path: PathBuf,
+        /// Digests, and what they are for people.
+        blobs: Vec<String>,
+    },
+    /// The bundle cannot be written to.
+    #[error("{}: cannot be written", .path.display())]
+    Write {
+        /// The bundle or part.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Reads the bundle at `path` once, mends what is damaged or missing from `spare` (another copy, which may be
+/// damaged itself, see [`Bundle::open_damaged`]), and reads that again. `progress` gets
+/// bytes done and bytes in all, of the reading.
+///
+/// # Errors
+/// When something stays damaged.
+pub fn repair(
+    path: &Path,
+    keys: &TrustedKeys,
+    spare: &Bundle,
+    threads: usize,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Repaired, RepairError> {
+    let bundle = open(path, keys, spare)?;
+    let damage = bundle.damage(threads, progress);
+    let remains = Remains::find(path)?;
+    let file = Mender::open(&remains, bundle.size())?;
+    let hurt = hurt_members(&bundle, &damage);
+    let mut bytes = 0;
+    let mut missing = Vec::new();
+    for (index, member) in &hurt {
+        let content_hurt = damage.iter().any(|damage| in_content(member, damage));
+        match mend(&bundle, *index, member, content_hurt, spare, &file)? {
+            Some(taken) => bytes += taken,
+            None => missing.push(said(&member.digest, &damage)),
+        }
+    }
+    file.write(&[0; 1024], bundle.members().end())?;
+    file.sync()?;
+    if !missing.is_empty() {
+        return Err(RepairError::NotInSpare { path: spare.path().to_owned(), blobs: missing });
+    }
+    // Sizes and parts are looked at anew; of the content only what was written.
+    let mended = Bundle::open(path, keys)?;
+    let members: Vec<Member> = hurt.into_iter().map(|(_, member)| member).collect();
+    let still = mended.check().damage(&members, threads, &|_, _| {});
+    if !still.is_empty() {
+        return Err(BundleError::Damaged { path: path.to_owned(), damage: still }.into());
+    }
+    Ok(Repaired { damage, bytes })
+}
+
+/// The bundle as it is, with the contents list of whoever still has one.
+fn open(path: &Path, keys: &TrustedKeys, spare: &Bundle) -> Result<Bundle, RepairError> {
+    match Bundle::open_damaged(path, keys) {
+        Ok(own) if own.index_json() == spare.index_json() => Ok(own),
+        Ok(own) => Err(RepairError::OtherBundle {
+            path: spare.path().to_owned(),
+            found: Box::new(spare.document().product.clone()),
+            expected: Box::new(own.document().product.clone()),
+        }),
+        // Signed by nobody who is trusted here: that is no damage.
+        Err(error @ (BundleError::WrongKey { .. } | BundleError::Open { .. })) => Err(error.into()),
+        Err(_) => Ok(spare.damaged_copy(path)?),
+    }
+}
+
+/// The members that have damage, and their places in the order.
+fn hurt_members(bundle: &Bundle, damage: &[Damage]) -> Vec<(usize, Member)> {
+    let members = bundle.members().as_slice();
+    let mut hurt: Vec<usize> = damage
+        .iter()
+        .filter_map(|damage| members.partition_point(|member| member.offset <= damage.offset).checked_sub(1))
+        .filter(|index| damage.iter().any(|damage| damage.offset < members[*index].end()))
+        .collect();
+    hurt.dedup();
+    hurt.into_iter().map(|index| (index, members[index].clone())).collect()
+}
+
+fn in_content(member: &Member, damage: &Damage) -> bool {
+    damage.offset == member.content() && damage.size == member.size && member.size > 0
+}
+
+fn said(digest: &str, damage: &[Damage]) -> String {
+    let what = damage.iter().find(|damage| damage.digest == digest).map_or("", |damage| &damage.what);
+    if what.is_empty() { digest.to_owned() } else { format!("{digest} ({what})") }
+}
+
+/// Writes a member anew: header and padding, and the content where that is hurt. Gives the bytes taken from the spare,
+/// or nothing where it has no good copy.
+fn mend(
+    bundle: &Bundle,
+    index: usize,
+    member: &Member,
+    content_hurt: bool,
+    spare: &Bundle,
+    mender: &Mender,
+) -> Result<Option<u64>, RepairError> {
+    mender.write(&member.header(), member.offset)?;
+    mender.write(&vec![0; padding_length(member.size)], member.padding())?;
+    if !content_hurt {
+        return Ok(Some(0));
+    }
+    let texts = [LAYOUT_CONTENT, bundle.index_json(), bundle.signature()];
+    if let Some(text) = texts.get(index) {
+        mender.write(text.as_bytes(), member.content())?;
+        return Ok(Some(0));
+    }
+    let Ok(mut reader) = spare.blob_reader(&member.digest, 0) else { return Ok(None) };
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut written = 0;
+    // What the spare cannot give, or gives wrongly, it does not have.
+    while let Ok(count) = reader.read(&mut buffer) {
+        if count == 0 {
+            return Ok((hasher.finish() == member.digest).then_some(written));
+        }
+        hasher.update(&buffer[..count]);
+        mender.write(&buffer[..count], member.content() + written)?;
+        written += count as u64;
+    }
+    Ok(None)
+}
+
+/// Writes into the file or the parts of a bundle.
+struct Mender {
+    /// Start and path of each file.
+    parts: Vec<Part>,
+    files: Vec<File>,
+}
+
+impl Mender {
+    /// Opens what is there, makes what is missing, and gives everything its length.
+    fn open(remains: &Remains, total: u64) -> Result<Self, RepairError> {
+        let mut parts = remains.layout(total)?;
+        if let Some(path) = remains.file() {
+            parts.push(Part { path: path.to_owned(), start: 0, size: total });
+        }
+        let mut files = Vec::new();
+        for part in &parts {
+            let cannot = |source| RepairError::Write { path: part.path.clone(), source };
+            let open = OpenOptions::new().write(true).create(true).truncate(false).open(&part.path);
+            let file = open.map_err(cannot)?;
+            if file.metadata().map_err(cannot)?.len() != part.size {
+                file.set_len(part.size).map_err(cannot)?;
+            }
+            files.push(file);
+        }
+        Ok(Self { parts, files })
+    }
+
+    fn write(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), RepairError> {
+        while !bytes.is_empty() {
+            let Some((path, inside)) = place(&self.parts, offset) else { return Ok(()) };
+            let index = self.parts.partition_point(|part| part.start <= offset) - 1;
+            let room = usize::try_from(self.parts[index].size - inside).unwrap_or(usize::MAX);
+            let length = bytes.len().min(room.max(1));
+            self.files[index]
+                .write_all_at(&bytes[..length], inside)
+                .map_err(|source| RepairError::Write { path: path.to_owned(), source })?;
+            (bytes, offset) = (&bytes[length..], offset + length as u64);
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), RepairError> {
+        for (file, part) in self.files.iter().zip(&self.parts) {
+            file.sync_all().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
+        }
+        Ok(())
+    }
+}
