@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use sealift_bundle::rotation::RotationError;
 use sealift_bundle::{BundleError, KeyError};
 use sealift_engine::EngineError;
 use sealift_events::FailureReport;
@@ -136,6 +137,29 @@ impl From<SecretError> for Failure {
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         Self::of(Kind::Usage, &error).hint("give the vendor's public key with `--trust-key FILE`")
+    }
+}
+
+impl From<RotationError> for Failure {
+    fn from(error: RotationError) -> Self {
+        let (kind, hint) = match &error {
+            RotationError::Read { .. } => {
+                (Kind::Usage, "give the statement that the vendor sent, with `--rotation FILE`")
+            }
+            RotationError::SameKey { .. } | RotationError::TooMany { .. } => {
+                (Kind::Usage, "give the newest key with `--trust-key FILE`, and only what follows it")
+            }
+            RotationError::Newer { .. } => (Kind::Verification, "use a newer installer"),
+            RotationError::Malformed { .. } | RotationError::Forged { .. } => (
+                Kind::Verification,
+                "ask the vendor for the statement again; do not trust the key that this one names",
+            ),
+            RotationError::NotTrusted { .. } => (
+                Kind::Verification,
+                "give the statements for every key in between, or compare the new key's fingerprint by phone",
+            ),
+        };
+        Self::of(kind, &error).hint(hint)
     }
 }
 

@@ -16,6 +16,7 @@ mod lines;
 mod output;
 mod sessions;
 mod site;
+mod trust;
 
 use std::process::ExitCode;
 

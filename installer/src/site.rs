@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use sealift_bundle::{Bundle, TrustedKeys};
+use sealift_bundle::Bundle;
 use sealift_profile::{Bastion, Host, ResolvedSecrets, SecretRef, Site};
 use sealift_remote::{HostKeys, Target};
 use secrecy::SecretString;
@@ -12,65 +12,6 @@ use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
-
-/// Folders that are searched for the vendor's public keys (`*.pub`) where none is named.
-const KEY_FOLDERS: [&str; 2] = ["~/.sealift/trusted", "/etc/sealift/trusted"];
-
-/// Opens a bundle with the keys that are trusted here: those named, or those in the key folders.
-pub(crate) fn open_bundle(path: &Path, keys: &[PathBuf], output: Output) -> Result<Bundle, Failure> {
-    let found;
-    let keys = if keys.is_empty() {
-        found = installed_keys();
-        if found.is_empty() {
-            let message = format!("no public key to verify {} with", path.display());
-            return Err(Failure::new(Kind::Usage, message).hint(format!(
-                "give the vendor's key with `--trust-key FILE`, or put it into {}",
-                KEY_FOLDERS.join(" or ")
-            )));
-        }
-        &found
-    } else {
-        keys
-    };
-    let bundle = Bundle::open(path, &TrustedKeys::from_files(keys)?)?;
-    let document = bundle.document();
-    let product = &document.product;
-    let text = format!(
-        "{} {} (serial {}), signed by key {}, {}, {} images, {} charts, {} binaries",
-        product.title,
-        product.version,
-        product.serial,
-        bundle.key_id(),
-        bytes(bundle.size()),
-        document.images.len(),
-        document.charts.len(),
-        document.files.len(),
-    );
-    let data = json!({
-        "product": product, "key": bundle.key_id(), "comment": bundle.trusted_comment(), "bytes": bundle.size(),
-        "images": document.images.len(), "charts": document.charts.len(), "files": document.files.len(),
-    });
-    output.line("bundle", &text, &data);
-    Ok(bundle)
-}
-
-fn installed_keys() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let mut keys = Vec::new();
-    for folder in KEY_FOLDERS {
-        let folder = match folder.strip_prefix("~/") {
-            Some(rest) => Path::new(&home).join(rest),
-            None => PathBuf::from(folder),
-        };
-        // A folder that is not there holds no key.
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        keys.extend(
-            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")),
-        );
-    }
-    keys.sort();
-    keys
-}
 
 /// Reads every byte of the bundle against its signature.
 pub(crate) fn verify_bundle(bundle: &Bundle, output: Output) -> Result<(), Failure> {

@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::sessions::{Sessions, own_program};
-use crate::site::{OpenSite, open_bundle, verify_bundle};
+use crate::site::{OpenSite, verify_bundle};
+use crate::trust::Trust;
 
 /// Paths whose file systems matter.
 const PATHS: [&str; 5] =
@@ -28,10 +29,8 @@ pub(crate) struct Arguments {
     /// The site profile; given more than once, later ones lie over earlier ones.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) profile: Vec<PathBuf>,
-    /// A public key of the vendor; may be given more than once. Without it, the keys in ~/.sealift/trusted and
-    /// /etc/sealift/trusted count.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trust_key: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 /// Everything that is known before anything changes.
@@ -46,7 +45,7 @@ impl Prepared {
     /// Verifies, loads, connects, probes. Changes nothing on any host but a temporary copy of this program.
     pub(crate) fn new(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
         let site = OpenSite::load(&arguments.profile, output)?;
-        let bundle = open_bundle(&arguments.bundle, &arguments.trust_key, output)?;
+        let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;
         let sessions = Sessions::new(site.targets(), own_program()?);
         let options = ProbeOptions {

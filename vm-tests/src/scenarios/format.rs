@@ -17,6 +17,8 @@ pub const TESTS: &[Test] = &[
     Test::lab("format::two_builds_from_one_lock_are_equal", two_builds_are_equal),
     Test::lab("format::skopeo_lists_and_copies_images", skopeo),
     Test::lab("format::minisign_verifies_the_index", minisign),
+    Test::lab("format::parts_are_read_where_they_lie", parts),
+    Test::lab("format::a_key_that_follows_a_trusted_one_is_trusted", rotation),
 ];
 
 /// The second build starts from nothing but recipe, lock and upstream.
@@ -108,4 +110,44 @@ fn minisign(context: &Context<'_>) -> Result<()> {
 
 fn verify(file: &Path, key: &Path) -> Result<String> {
     run(Command::new("minisign").arg("-V").arg("-p").arg(key).arg("-m").arg(file))
+}
+
+/// The installer reads a bundle by its first part, and names the part that is wrong.
+fn parts(context: &Context<'_>) -> Result<()> {
+    let scratch = scratch(context)?;
+    let builder = || Command::new(&context.programs.bundle_builder);
+    run(builder()
+        .arg("split")
+        .arg(&context.made.bundle)
+        .args(["--size", "64MB", "--out"])
+        .arg(scratch.path()))?;
+    let name = context.made.bundle.file_name().context("the bundle has no name")?.to_string_lossy();
+    let part = |number: usize| scratch.path().join(format!("{name}.{number:03}"));
+    let first = part(1).display().to_string();
+    let verify = || context.installer(&["verify", &first]);
+    verify()?.expect_code(0)?.expect_text(&["every one of", "fingerprint"])?;
+    fs::rename(part(2), part(3).with_extension("aside"))?;
+    let missing = part(2).display().to_string();
+    verify()?.expect_code(5)?.expect_text(&[&missing, "is missing", "put the part beside the others"])?;
+    Ok(())
+}
+
+/// Who trusts a key and has its statement trusts the key that follows it; without the statement nobody does.
+fn rotation(context: &Context<'_>) -> Result<()> {
+    let scratch = scratch(context)?;
+    let builder = || Command::new(&context.programs.bundle_builder);
+    let (old, statement) = (scratch.path().join("old.key"), scratch.path().join("release.rotation"));
+    run(builder().args(["keygen", "--no-password", "--out"]).arg(&old))?;
+    let release = context.made.public_key.with_extension("");
+    let mut rotate = builder();
+    rotate.args(["key", "rotate", "--old"]).arg(&old).arg("--new").arg(release).arg("--out").arg(&statement);
+    run(&mut rotate)?;
+    let trust = format!("--trust-key={}.pub", old.display());
+    let rotation = format!("--rotation={}", statement.display());
+    context.installer(&["verify", "orders.bundle", &trust, &rotation])?.expect_code(0)?;
+    context
+        .installer(&["verify", "orders.bundle", &trust])?
+        .expect_code(5)?
+        .expect_text(&["signed by key", "fingerprint of the signing key"])?;
+    Ok(())
 }

@@ -234,6 +234,7 @@ impl Bundle {
     }
 
     /// All members, the three in front of the blobs included.
+    #[cfg(feature = "write")]
     pub(crate) fn members(&self) -> &MemberList {
         &self.members
     }

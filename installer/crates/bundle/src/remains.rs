@@ -86,6 +86,7 @@ impl Remains {
     }
 
     /// The one file, where it is one.
+    #[cfg(feature = "write")]
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Self::One(path) => Some(path),
