@@ -50,12 +50,14 @@ pub fn take(lab: &Lab, host: &str, more: &[&str]) -> Result<BTreeMap<String, Fil
 }
 
 /// Lists once for the attributes and once for the content; an empty field parts the two lists.
+///
+/// A volatile folder is not entered at all: what is in it may go between its listing and a look at it.
 fn script<'a>(volatile: impl Iterator<Item = &'a &'a str>) -> String {
-    let prune: Vec<_> = volatile.map(|path| format!("-path '{path}/*'")).collect();
-    let skip = format!("\\( {} \\) -prune -o", prune.join(" -o "));
+    let closed: Vec<_> = volatile.map(|path| format!("-path '{path}'")).collect();
+    let each = format!("\\( \\( {} \\) -prune -o -true \\)", closed.join(" -o "));
     format!(
-        "cd / && find / {skip} -printf '%y %m %U %G %s %l\\t%p\\0' && printf '\\0' && \
-         find / {skip} -type f ! -path /swapfile -print0 | xargs -0 -r sha256sum -z"
+        "cd / && find / {each} -printf '%y %m %U %G %s %l\\t%p\\0' && printf '\\0' && \
+         find / {each} -type f ! -path /swapfile -print0 | xargs -0 -r sha256sum -z"
     )
 }
 

@@ -177,8 +177,9 @@ fn flipped_bit_in_a_blob(context: &Context<'_>) -> Result<()> {
     let copy = Copy::make(context)?;
     let blob = largest(&copy.path)?;
     copy.flip(blob.content + blob.size / 2)?;
-    let name = format!("content of {} at byte {}", blob.name, blob.content);
-    refused(context, &copy, &[&name, "damaged in 1 place"], &[])
+    let place = format!("content of {} (image ", blob.name);
+    let offset = format!(") at byte {}, {} bytes", blob.content, blob.size);
+    refused(context, &copy, &[&place, &offset, "damaged in 1 place"], &[])
 }
 
 fn flipped_bit_in_a_header(context: &Context<'_>) -> Result<()> {

@@ -18,11 +18,7 @@ pub(crate) struct Output {
 impl Output {
     /// Starts the file that will be `target`, `size` bytes long.
     pub(crate) fn create(target: &Path, size: u64) -> io::Result<Self> {
-        let temporary = tempfile::Builder::new()
-            .prefix(".bundle-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder_of(target))?;
+        let temporary = temporary(target)?;
         temporary.as_file().set_len(size)?;
         Ok(Self { temporary, target: target.to_owned() })
     }
@@ -36,6 +32,20 @@ impl Output {
     pub(crate) fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
         self.temporary.persist(&self.target).map_err(|error| error.error)?;
-        File::open(folder_of(&self.target))?.sync_all()
+        sync_folder(&self.target)
     }
+}
+
+/// A file beside `path`, gone unless it gets that name.
+pub(crate) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".bundle-")
+        .suffix(".partial")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder_of(path))
+}
+
+/// Puts the names in the folder of `path` on the disk.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
 }

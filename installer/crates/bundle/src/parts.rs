@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::error::BundleError;
 use crate::layout;
 use crate::member::{BLOCK, BLOCK_BYTES, FoundHeader, Member, MemberList, header};
-use crate::source::{FileSource, Part, Source, read_full};
+use crate::source::{FileSource, Part, Source, part_index, read_full};
 
 /// Most parts that three digits can number.
 pub(crate) const MOST_PARTS: usize = 999;
@@ -123,12 +123,8 @@ impl PartsSource {
 
 impl Source for PartsSource {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        // Parts may be empty: of those that start here only the last has bytes.
-        let next = self.parts.partition_point(|part| part.start <= offset);
-        let Some((part, file)) = next.checked_sub(1).and_then(|i| Some((self.parts.get(i)?, &self.files[i])))
-        else {
-            return Ok(0);
-        };
+        let Some(index) = part_index(&self.parts, offset) else { return Ok(0) };
+        let (part, file) = (&self.parts[index], &self.files[index]);
         let inside = offset - part.start;
         let left = usize::try_from(part.size.saturating_sub(inside)).unwrap_or(usize::MAX);
         let length = left.min(buffer.len());

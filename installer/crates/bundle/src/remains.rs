@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::BundleError;
 use crate::parts::{MOST_PARTS, part_path, part_paths, whole_path};
-use crate::source::{FileSource, Part, Source};
+use crate::source::{FileSource, Part, Source, part_index};
 
 /// The files that there are.
 pub(crate) enum Remains {
@@ -115,10 +115,8 @@ struct Holes {
 
 impl Source for Holes {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let next = self.parts.partition_point(|part| part.start <= offset);
-        let Some((part, file)) = next.checked_sub(1).map(|i| (&self.parts[i], &self.files[i])) else {
-            return Ok(0);
-        };
+        let Some(index) = part_index(&self.parts, offset) else { return Ok(0) };
+        let (part, file) = (&self.parts[index], &self.files[index]);
         let name = part.path.display();
         let Some(file) = file else {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("{name} is missing")));

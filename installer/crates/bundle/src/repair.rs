@@ -16,7 +16,7 @@ use crate::layout::LAYOUT_CONTENT;
 use crate::member::{Member, padding_length};
 use crate::remains::Remains;
 use crate::signature::TrustedKeys;
-use crate::source::{Part, place};
+use crate::source::{Part, part_index};
 
 /// What was mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,13 +206,14 @@ impl Mender {
 
     fn write(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), RepairError> {
         while !bytes.is_empty() {
-            let Some((path, inside)) = place(&self.parts, offset) else { return Ok(()) };
-            let index = self.parts.partition_point(|part| part.start <= offset) - 1;
-            let room = usize::try_from(self.parts[index].size - inside).unwrap_or(usize::MAX);
+            let Some(index) = part_index(&self.parts, offset) else { return Ok(()) };
+            let part = &self.parts[index];
+            let inside = offset - part.start;
+            let room = usize::try_from(part.size - inside).unwrap_or(usize::MAX);
             let length = bytes.len().min(room.max(1));
             self.files[index]
                 .write_all_at(&bytes[..length], inside)
-                .map_err(|source| RepairError::Write { path: path.to_owned(), source })?;
+                .map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
             (bytes, offset) = (&bytes[length..], offset + length as u64);
         }
         Ok(())

@@ -30,10 +30,14 @@ pub struct Part {
     pub size: u64,
 }
 
+/// Which part holds the byte at `offset`: the last that starts there or before, since parts may be empty.
+pub(crate) fn part_index(parts: &[Part], offset: u64) -> Option<usize> {
+    parts.partition_point(|part| part.start <= offset).checked_sub(1)
+}
+
 /// The part that holds the byte at `offset` (for one behind the end: the last), and where in it.
 pub(crate) fn place(parts: &[Part], offset: u64) -> Option<(&Path, u64)> {
-    let next = parts.partition_point(|part| part.start <= offset);
-    let part = parts.get(next.checked_sub(1)?)?;
+    let part = &parts[part_index(parts, offset)?];
     Some((&part.path, offset - part.start))
 }
 

@@ -1,16 +1,14 @@
 //! Cuts a bundle into parts, and joins parts: the vendor's half of [`crate::parts`].
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use crate::error::BundleError;
 use crate::layout::{LAYOUT_CONTENT, LAYOUT_FILE};
 use crate::member::{BLOCK, header};
-use crate::parts::{self, MOST_PARTS, folder_of, part_paths};
+use crate::output::{sync_folder, temporary};
+use crate::parts::{self, MOST_PARTS, part_paths};
 use crate::remains::layout;
 use crate::source::{Part, read_full};
 
@@ -82,7 +80,7 @@ pub fn split(
     let mut done = 0;
     let mut written = Vec::new();
     for part in parts {
-        let mut output = temporary(&part.path)?;
+        let mut output = temporary(&part.path).map_err(write_error(&part.path))?;
         copy(bundle, &file, &part, output.as_file_mut(), &mut |count| {
             done += count;
             progress(done, total);
@@ -94,7 +92,7 @@ pub fn split(
         output.persist_noclobber(&path).map_err(|error| write_error(&path)(error.error))?;
         paths.push(path);
     }
-    sync_folder(&whole)?;
+    sync_folder(&whole).map_err(write_error(&whole))?;
     Ok(paths)
 }
 
@@ -149,7 +147,7 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
         return Err(SplitError::Exists { path: target.to_owned() });
     }
     let total = source.size();
-    let mut output = temporary(target)?;
+    let mut output = temporary(target).map_err(write_error(target))?;
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
     while done < total {
@@ -165,22 +163,8 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
     }
     output.as_file().sync_all().map_err(write_error(target))?;
     output.persist_noclobber(target).map_err(|error| write_error(target)(error.error))?;
-    sync_folder(target)?;
+    sync_folder(target).map_err(write_error(target))?;
     Ok(total)
-}
-
-/// A file beside `path`, gone unless it gets that name.
-fn temporary(path: &Path) -> Result<NamedTempFile, SplitError> {
-    tempfile::Builder::new()
-        .prefix(".bundle-")
-        .suffix(".partial")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder_of(path))
-        .map_err(write_error(path))
-}
-
-fn sync_folder(path: &Path) -> Result<(), SplitError> {
-    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(write_error(path))
 }
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> SplitError {

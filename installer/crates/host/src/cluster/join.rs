@@ -148,15 +148,7 @@ pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) ->
             continue;
         }
         ctx.record(Change::Command { command: unit.message.clone() })?;
-        let mut result = transient::run(ctx, unit);
-        // kubeadm gives up where a busy etcd takes two seconds for one of its questions, and goes on when run again.
-        for _ in 1..ETCD_ATTEMPTS {
-            let refused = matches!(&result, Err(failure) if failure.kind == FailureKind::Command);
-            if refused && join.phase == JoinPhase::Etcd {
-                result = transient::run(ctx, unit);
-            }
-        }
-        if let Err(failure) = result {
+        if let Err(failure) = run(ctx, join.phase, unit) {
             if !transient::is_running(ctx, unit)? {
                 remove_secrets(ctx, join);
             }
@@ -171,6 +163,19 @@ pub(super) fn join(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) ->
         JoinPhase::Etcd => "etcd member added",
         JoinPhase::ControlPlane => "joined as master",
     }))
+}
+
+/// Runs a command to its end. kubeadm gives up where a busy etcd takes two seconds for one of its questions, and goes on
+/// when run again.
+fn run(ctx: &Context<'_>, phase: JoinPhase, unit: &TransientUnit) -> Result<(), Failure> {
+    let attempts = if phase == JoinPhase::Etcd { ETCD_ATTEMPTS } else { 1 };
+    for _ in 1..attempts {
+        match transient::run(ctx, unit) {
+            Err(failure) if failure.kind == FailureKind::Command => {}
+            result => return result.map(drop),
+        }
+    }
+    transient::run(ctx, unit).map(drop)
 }
 
 fn write_secrets(ctx: &Context<'_>, join: &JoinSpec, secrets: &SecretFiles) -> Result<(), Failure> {
