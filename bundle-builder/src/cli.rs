@@ -2,11 +2,14 @@
 //! standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod build;
+mod cache;
 mod keygen;
 mod lines;
 mod lock;
 mod password;
+mod signals;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -18,10 +21,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Cache;
 use crate::failure::Failure;
 use crate::lock::Lock;
-use crate::mirrors::Mirrors;
 use crate::recipe::{self, Recipe};
-use crate::registry::{Patience, Registries};
+use crate::registry::Registries;
 use crate::source::Roots;
+use access::Access;
 use lines::Lines;
 
 /// Packs a product, its cluster and everything they need into one signed file.
@@ -38,6 +41,7 @@ enum Verb {
     Lock(lock::Arguments),
     Build(build::Arguments),
     Verify(verify::Arguments),
+    Cache(cache::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -52,9 +56,8 @@ struct Inputs {
     /// Folder for a root that the recipe names; may be repeated
     #[arg(long = "root", value_name = "NAME=DIR", value_parser = root)]
     roots: Vec<(String, PathBuf)>,
-    /// Other places to pull from: a YAML file `mirrors: {registry.k8s.io: "https://mirror.example/k8s"}`
-    #[arg(long, value_name = "FILE")]
-    mirrors: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// Folder that keeps what was fetched and compressed [default: sealift/bundle-builder in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -71,8 +74,8 @@ struct Opened {
 
 impl Inputs {
     fn open(&self, lines: &Lines) -> Result<Opened, Failure> {
+        signals::watch();
         let recipe = recipe::load(&self.recipe)?;
-        let mirrors = self.mirrors.as_deref().map(Mirrors::load).transpose()?.unwrap_or_default();
         let mut roots = BTreeMap::new();
         for (name, folder) in self.roots.iter().cloned() {
             if roots.insert(name.clone(), folder).is_some() {
@@ -86,7 +89,7 @@ impl Inputs {
             lock_path: self.lock.clone().unwrap_or_else(|| Lock::path_for(&self.recipe)),
             roots: Roots::new(&self.recipe, roots),
             cache,
-            registries: Registries::new(mirrors, Patience::default())?,
+            registries: self.access.open()?,
         })
     }
 }
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
+        Verb::Cache(arguments) => cache::run(&arguments, &lines),
     };
     lines.end();
     match result {
