@@ -54,9 +54,9 @@ enum Failure {
     Final(RegistryError),
 }
 
-impl<E: Into<RegistryError>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Final(error.into())
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::Final(error)
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
         let error = cache.require_room_for([&here, &huge]).unwrap_err();
         let CacheError::Room { folder, needed, free } = &error else { panic!("{error:?}") };
         assert!(folder == cache.folder() && *needed >= 1 << 60 && *free < 1 << 60, "{error}");
-        assert!(error.to_string().contains("1150000 TB needed") || error.to_string().contains(" TB needed"));
+        assert!(error.to_string().contains(" TB needed, "), "{error}");
     }
 
     #[test]

@@ -56,10 +56,12 @@ impl Trouble {
     pub(super) fn transport(error: reqwest::Error) -> Self {
         // Where a registry redirects to storage, the URL holds a signature that is as good as a password.
         let error = error.without_url();
-        let verdict = match tls(&error) {
-            true => Verdict::Tls,
-            false if error.is_builder() || error.is_redirect() => Verdict::Final,
-            false => Verdict::Passing,
+        let verdict = if tls(&error) {
+            Verdict::Tls
+        } else if error.is_builder() || error.is_redirect() {
+            Verdict::Final
+        } else {
+            Verdict::Passing
         };
         Self::new(verdict, error)
     }
