@@ -175,8 +175,10 @@ fn room_for(contents: &Contents<'_>, target: &Path) -> Result<(), CacheError> {
     let sizes: BTreeMap<&str, u64> =
         images.chain(frames).map(|content| (content.digest.as_str(), content.size)).collect();
     let mut room = Room::default();
-    sizes.into_values().for_each(|size| room.add(size));
-    contents.charts.iter().for_each(|chart| room.add(chart.archive.len() as u64));
+    let charts = contents.charts.iter().map(|chart| chart.archive.len() as u64);
+    for size in sizes.into_values().chain(charts) {
+        room.add(size);
+    }
     require_room(target.parent().unwrap_or(Path::new("")), room.needed())
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use sealift_bundle::digest::{self, HashingReader};
 use sealift_bundle::layout;
 
-use super::{Cache, CacheError, Content, FRAMES};
+use super::{Cache, CacheError, FRAMES};
 use crate::parallel;
 use crate::progress::Progress;
 
@@ -87,7 +87,7 @@ struct Entry {
 impl Cache {
     /// Reads every blob, `threads` at a time, and compares it with its name; frames also with what they were made from.
     pub fn verify(&self, threads: usize, progress: &dyn Progress) -> Result<Verified, CacheError> {
-        let mut entries = self.entries(&layout::blobs_folder(&self.root))?;
+        let mut entries = Self::entries(&layout::blobs_folder(&self.root))?;
         let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (blobs, bytes) = (entries.len(), entries.iter().map(|entry| entry.size).sum());
         entries.sort_by_key(|entry| Reverse(entry.size));
@@ -131,8 +131,8 @@ impl Cache {
     /// Drops what `keep` does not keep.
     pub fn prune(&self, keep: &Keep, now: SystemTime) -> Result<Pruned, CacheError> {
         let needed = self.reachable(&keep.digests)?;
-        let mut entries = self.entries(&layout::blobs_folder(&self.root))?;
-        entries.extend(self.entries(&self.root.join("partial"))?);
+        let mut entries = Self::entries(&layout::blobs_folder(&self.root))?;
+        entries.extend(Self::entries(&self.root.join("partial"))?);
         entries.sort_by(|a, b| a.used.cmp(&b.used).then_with(|| a.path.cmp(&b.path)));
         let mut total: u64 = entries.iter().map(|entry| entry.size).sum();
         let mut pruned = Pruned::default();
@@ -186,7 +186,7 @@ impl Cache {
         self.remember(FRAMES, &*frames)
     }
 
-    fn entries(&self, folder: &Path) -> Result<Vec<Entry>, CacheError> {
+    fn entries(folder: &Path) -> Result<Vec<Entry>, CacheError> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(CacheError::at("read", folder))? {
             let path = entry.map_err(CacheError::at("read", folder))?.path();
@@ -275,6 +275,7 @@ fn collect(value: &serde_json::Value, found: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Content;
     use crate::cache::testing::cache;
 
     struct Silent;

@@ -70,7 +70,9 @@ impl Lines {
 
     /// Leaves the cursor at the start of a line.
     pub(super) fn end(&self) {
-        with_state(close);
+        if self.style.terminal {
+            with_state(close);
+        }
     }
 }
 
@@ -101,11 +103,11 @@ fn progress_line(state: &State, now: Duration, done: u64, total: u64) -> String 
     if let Some(rate) = state.rate.per_second(now, done) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate for people
         let (rate, left) = (rate as u64, (total.saturating_sub(done) as f64 / rate).ceil());
-        line.push_str(&format!("  {}/s", bytes(rate)));
+        line = format!("{line}  {}/s", bytes(rate));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a time for people
         match rate {
             0 => line.push_str("  nothing comes"),
-            _ => line.push_str(&format!("  {} left", time(left as u64))),
+            _ => line = format!("{line}  {} left", time(left as u64)),
         }
     }
     line

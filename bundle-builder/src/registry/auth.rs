@@ -216,9 +216,9 @@ fn grant(body: &[u8], began: Instant) -> Option<Result<Pass, Trouble>> {
     let grant: Grant = serde_json::from_slice(body).ok()?;
     let token =
         [grant.token, grant.access_token].into_iter().find(|token| !token.expose_secret().is_empty())?;
-    let life = grant.expires_in.map_or(TOKEN_LIFE, Duration::from_secs);
+    let life = grant.expires_in.map_or(TOKEN_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
     // Renewed a little early: a request must arrive before the token is old.
-    let until = began.checked_add(life - life / 10);
+    let until = began.checked_add(life.mul_f64(0.9));
     Some(Pass::new("Bearer", token.expose_secret(), until))
 }
 

@@ -19,7 +19,7 @@ use serde::Deserialize;
 /// Largest `config.json`, and longest answer of a helper, bytes.
 const LIMIT: u64 = 1 << 20;
 /// How long a helper may take: some ask a person.
-const HELPER_LIMIT: Duration = Duration::from_secs(60);
+const HELPER_LIMIT: Duration = Duration::from_mins(1);
 /// The name under which Docker keeps the hub's login.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What helpers say when they have no login: their protocol has no code for it.

@@ -119,13 +119,12 @@ impl Registries {
     ) -> Result<Vec<Content>, RegistryError> {
         let wanted = &referrer.content;
         let what = format!("referrer {} of {image}", wanted.digest);
-        let manifest = match cache.read(&wanted.digest)? {
-            Some(manifest) => manifest,
-            None => {
-                let manifest = self.manifest_by_digest(image, &wanted.digest, progress)?;
-                cache.put(&manifest)?;
-                manifest
-            }
+        let manifest = if let Some(manifest) = cache.read(&wanted.digest)? {
+            manifest
+        } else {
+            let manifest = self.manifest_by_digest(image, &wanted.digest, progress)?;
+            cache.put(&manifest)?;
+            manifest
         };
         let parts: Parts = serde_json::from_slice(&manifest)
             .map_err(|error| self.refused(image, &what, format!("it is no manifest: {error}")))?;
