@@ -1,14 +1,16 @@
 //! The whole way from recipe and lock to a verified bundle.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sealift_bundle::write::WriteError;
 use sealift_bundle::{Bundle, BundleError, TrustedKeys};
 
-use crate::cache::{Cache, CacheError, Content};
+use crate::cache::{Cache, CacheError, Content, Room, require_room};
 use crate::compress::{self, CompressError};
 use crate::gate::{self, GateError};
 use crate::helm::Helm;
+use crate::interrupt::Unfinished;
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources};
 use crate::pack::{self, Contents, PackError};
@@ -149,6 +151,7 @@ fn finish(
     progress: &dyn Progress,
 ) -> Result<Built, BuildError> {
     let written = |source| BuildError::Write { path: order.target.to_owned(), source };
+    room_for(contents, order.target)?;
     let workplace = Workplace::beside(order.target).map_err(written)?;
     let packed = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
         Ok(packed) => packed,
@@ -163,6 +166,20 @@ fn finish(
         verify(&workplace.bundle, order.key, progress).map_err(|source| BuildError::Verify { source })?;
     std::fs::rename(&workplace.bundle, order.target).map_err(written)?;
     Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
+}
+
+/// Whether there is room for the bundle beside `target`; its own small blobs are in what a file costs.
+fn room_for(contents: &Contents<'_>, target: &Path) -> Result<(), CacheError> {
+    let images = contents.images.iter().flat_map(|image| image.metadata.iter().chain(&image.layers));
+    let frames = contents.files.iter().map(|(_, frame)| frame);
+    let sizes: BTreeMap<&str, u64> =
+        images.chain(frames).map(|content| (content.digest.as_str(), content.size)).collect();
+    let mut room = Room::default();
+    let charts = contents.charts.iter().map(|chart| chart.archive.len() as u64);
+    for size in sizes.into_values().chain(charts) {
+        room.add(size);
+    }
+    require_room(target.parent().unwrap_or(Path::new("")), room.needed())
 }
 
 fn verify(
@@ -182,6 +199,7 @@ fn verify(
 struct Workplace {
     folder: PathBuf,
     bundle: PathBuf,
+    _unfinished: Unfinished,
 }
 
 impl Workplace {
@@ -196,7 +214,7 @@ impl Workplace {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir(&folder)?,
         }
-        Ok(Self { bundle: folder.join(name), folder })
+        Ok(Self { bundle: folder.join(name), _unfinished: Unfinished::new(&folder), folder })
     }
 }
 

@@ -3,22 +3,33 @@
 //! A blob is under its digest only when it was hashed while it was written; whatever is not finished lies in `partial/`
 //! and is taken up again by the next run. One build at a time uses a cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use sealift_bundle::digest::{self, HashingReader};
 use sealift_bundle::layout;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-const KNOWN_FILES: &str = "known-files.json";
-const FRAMES: &str = "frames.json";
+use crate::progress::{bytes, count};
+
+mod room;
+mod upkeep;
+
+pub use room::{Room, require_room};
+pub use upkeep::{BadEntry, Keep, Pruned, Verified};
+
+const KNOWN_FILES: &str = "known-files";
+const FRAMES: &str = "frames";
 /// How names of files begin that only one run can use.
 const TEMPORARY: &str = ".new-";
+/// How exact the time of a blob's last use is kept: enough for pruning by days, and few writes.
+const USED: Duration = Duration::from_hours(1);
 
 /// What failed in the cache.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +47,24 @@ pub enum CacheError {
     /// A digest from outside that is none.
     #[error(transparent)]
     Digest(#[from] digest::InvalidDigest),
+    /// Entries that are not what their name says.
+    #[error("{} in the cache {}:\n  {}", count(entries.len(), "entry").replace("entrys", "entries"),
+        if entries.len() == 1 { "is bad" } else { "are bad" },
+        entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
+    Bad {
+        /// Each of them.
+        entries: Vec<BadEntry>,
+    },
+    /// Too little space, known before anything was written.
+    #[error("not enough room in {}: {} needed, {} free", folder.display(), bytes(*needed), bytes(*free))]
+    Room {
+        /// Where.
+        folder: PathBuf,
+        /// Bytes that will come.
+        needed: u64,
+        /// Bytes that there are.
+        free: u64,
+    },
 }
 
 impl CacheError {
@@ -71,7 +100,24 @@ pub struct Cache {
     known: Mutex<BTreeMap<PathBuf, Stamp>>,
     /// `plain digest@level` to the compressed frame.
     frames: Mutex<BTreeMap<String, Content>>,
+    /// Blobs that someone in this program is fetching.
+    claims: Mutex<BTreeSet<String>>,
+    released: Condvar,
     _lock: File,
+}
+
+/// The right to fetch a blob; it ends when dropped.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    cache: &'a Cache,
+    digest: String,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.cache.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
+        self.cache.released.notify_all();
+    }
 }
 
 impl Cache {
@@ -88,9 +134,11 @@ impl Cache {
         }
         clear_temporaries(&root.join("partial")).map_err(CacheError::at("clear", root))?;
         Ok(Self {
-            known: Mutex::new(read_json(&root.join(KNOWN_FILES))),
-            frames: Mutex::new(read_json(&root.join(FRAMES))),
+            known: Mutex::new(read_remembered(&root.join(KNOWN_FILES))),
+            frames: Mutex::new(read_remembered(&root.join(FRAMES))),
             root: root.to_owned(),
+            claims: Mutex::default(),
+            released: Condvar::new(),
             _lock: lock,
         })
     }
@@ -105,15 +153,40 @@ impl Cache {
         Ok(self.root.join("partial").join(digest::hex(digest)?))
     }
 
+    /// The folder that it is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether the blob is there in full.
     pub fn has(&self, digest: &str, size: u64) -> Result<bool, CacheError> {
-        Ok(fs::metadata(self.blob_path(digest)?).is_ok_and(|file| file.is_file() && file.len() == size))
+        let path = self.blob_path(digest)?;
+        // Not followed: a link that someone put there leads to what may change.
+        let found = fs::symlink_metadata(&path).ok().filter(|file| file.is_file() && file.len() == size);
+        if let Some(file) = &found {
+            mark_used(&path, file);
+        }
+        Ok(found.is_some())
+    }
+
+    /// Waits until nobody else in this program fetches `digest`, and keeps it so until the claim is dropped.
+    pub fn claim(&self, digest: &str) -> Claim<'_> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        while !claims.insert(digest.to_owned()) {
+            claims = self.released.wait(claims).unwrap_or_else(PoisonError::into_inner);
+        }
+        Claim { cache: self, digest: digest.to_owned() }
     }
 
     /// Reads a small blob and checks it; nothing where it is not there or not what it should be.
     pub fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, CacheError> {
         let path = self.blob_path(digest)?;
-        Ok(fs::read(&path).ok().filter(|content| digest::digest_of(content) == digest))
+        let content = fs::read(&path).ok().filter(|content| digest::digest_of(content) == digest);
+        if let (Some(_), Ok(file)) = (&content, fs::symlink_metadata(&path)) {
+            mark_used(&path, &file);
+        }
+        Ok(content)
     }
 
     /// Makes the finished download of `digest` a blob.
@@ -170,7 +243,7 @@ impl Cache {
     pub fn remember_frame(&self, plain: &str, level: i32, frame: Content) -> Result<(), CacheError> {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         frames.insert(frame_key(plain, level), frame);
-        self.write_json(FRAMES, &*frames)
+        self.remember(FRAMES, &*frames)
     }
 
     /// Digest and size of a file on this machine; one that did not change since the last time is not read again.
@@ -191,15 +264,20 @@ impl Cache {
         let content = Content { digest: stamp.digest.clone(), size };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(path, stamp);
-        self.write_json(KNOWN_FILES, &*known)?;
+        self.remember(KNOWN_FILES, &*known)?;
         Ok(content)
     }
 
-    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), CacheError> {
+    fn remember(&self, name: &str, value: &impl Serialize) -> Result<(), CacheError> {
         let path = self.root.join(name);
+        let failed = CacheError::at("write", &path);
         let mut file = self.temporary()?;
-        serde_json::to_writer(&mut file, value)
-            .map_err(|error| CacheError::at("write", &path)(error.into()))?;
+        let written = serde_json::to_vec(value).map_err(io::Error::from).and_then(|text| {
+            file.write_all(digest::digest_of(&text).as_bytes())?;
+            file.write_all(b"\n")?;
+            file.write_all(&text)
+        });
+        written.map_err(failed)?;
         file.persist(&path).map_err(|error| CacheError::at("write", &path)(error.error))?;
         Ok(())
     }
@@ -231,9 +309,26 @@ fn stamp(metadata: &fs::Metadata) -> Stamp {
     }
 }
 
-/// What an earlier run remembered; losing it costs time only.
-fn read_json<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> T {
-    fs::read(path).ok().and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
+/// What an earlier run remembered; losing it costs time only. The first line is the digest of the rest: what was edited
+/// by hand is not believed.
+fn read_remembered<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> T {
+    fs::read_to_string(path)
+        .ok()
+        .and_then(|content| {
+            let (digest, text) = content.split_once('\n')?;
+            let whole = digest::digest_of(text.as_bytes()) == digest;
+            serde_json::from_str(text).ok().filter(|_| whole)
+        })
+        .unwrap_or_default()
+}
+
+/// Remembers that a blob was used, for pruning. That this fails is no reason to stop.
+fn mark_used(path: &Path, file: &fs::Metadata) {
+    let now = SystemTime::now();
+    let used = file.modified().ok().and_then(|then| now.duration_since(then).ok());
+    if used.is_some_and(|ago| ago > USED) {
+        let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(now));
+    }
 }
 
 #[cfg(test)]
@@ -292,6 +387,50 @@ mod tests {
         assert_eq!(cache.frame("sha256:plain", 4).unwrap(), None);
         cache.forget(&frame.digest).unwrap();
         assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_remembered_is_not_believed_after_an_edit() {
+        let (folder, cache) = cache();
+        let frame = cache.put(b"frame").unwrap();
+        let other = cache.put(b"other").unwrap();
+        cache.remember_frame("sha256:plain", 3, frame.clone()).unwrap();
+        drop(cache);
+        let path = folder.path().join(FRAMES);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(&frame.digest));
+        fs::write(&path, text.replace(&frame.digest, &other.digest)).unwrap();
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_blob_is_none() {
+        let (folder, cache) = cache();
+        let blob = cache.put(b"content").unwrap();
+        let path = cache.blob_path(&blob.digest).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(!cache.has(&blob.digest, blob.size).unwrap());
+    }
+
+    #[test]
+    fn one_at_a_time_fetches_a_blob() {
+        let (_folder, cache) = cache();
+        let claim = cache.claim("sha256:a");
+        let order = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let _claim = cache.claim("sha256:a");
+                order.lock().unwrap().push("second");
+            });
+            let _free = cache.claim("sha256:b");
+            order.lock().unwrap().push("first");
+            drop(claim);
+            other.join().unwrap();
+        });
+        assert_eq!(order.into_inner().unwrap(), ["first", "second"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod build;
+mod cache;
 mod diff;
 mod extract;
 mod inspect;
@@ -16,6 +18,7 @@ mod output;
 mod password;
 mod repair;
 mod sbom;
+mod signals;
 mod split;
 mod trust;
 mod verify;
@@ -29,10 +32,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Cache;
 use crate::failure::Failure;
 use crate::lock::Lock;
-use crate::mirrors::Mirrors;
 use crate::recipe::{self, Recipe};
-use crate::registry::{Patience, Registries};
+use crate::registry::Registries;
 use crate::source::Roots;
+use access::Access;
 use lines::Lines;
 
 /// Packs a product, its cluster and everything they need into one signed file.
@@ -58,6 +61,7 @@ enum Verb {
     Split(split::Arguments),
     Join(join::Arguments),
     Repair(repair::Arguments),
+    Cache(cache::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -72,9 +76,8 @@ struct Inputs {
     /// Folder for a root that the recipe names; may be repeated
     #[arg(long = "root", value_name = "NAME=DIR", value_parser = root)]
     roots: Vec<(String, PathBuf)>,
-    /// Other places to pull from: a YAML file `mirrors: {registry.k8s.io: "https://mirror.example/k8s"}`
-    #[arg(long, value_name = "FILE")]
-    mirrors: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// Folder that keeps what was fetched and compressed [default: sealift/bundle-builder in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -91,8 +94,8 @@ struct Opened {
 
 impl Inputs {
     fn open(&self, lines: &Lines) -> Result<Opened, Failure> {
+        signals::watch();
         let recipe = recipe::load(&self.recipe)?;
-        let mirrors = self.mirrors.as_deref().map(Mirrors::load).transpose()?.unwrap_or_default();
         let mut roots = BTreeMap::new();
         for (name, folder) in self.roots.iter().cloned() {
             if roots.insert(name.clone(), folder).is_some() {
@@ -106,7 +109,7 @@ impl Inputs {
             lock_path: self.lock.clone().unwrap_or_else(|| Lock::path_for(&self.recipe)),
             roots: Roots::new(&self.recipe, roots),
             cache,
-            registries: Registries::new(mirrors, Patience::default())?,
+            registries: self.access.open()?,
         })
     }
 }
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Verb::Split(arguments) => split::run(&arguments, &lines),
         Verb::Join(arguments) => join::run(&arguments, &lines),
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
+        Verb::Cache(arguments) => cache::run(&arguments, &lines),
     };
     lines.end();
     match result {

@@ -32,6 +32,8 @@ pub enum Kind {
     Internal,
     /// Something that the caller can mend: usage, recipe, lock, files, registries, disk.
     Usage,
+    /// Stopped half-way by a person or the system; the same command goes on.
+    Interrupted,
     /// Content is not what it should be.
     Verification,
 }
@@ -43,6 +45,7 @@ impl Kind {
         match self {
             Self::Internal => 1,
             Self::Usage => 2,
+            Self::Interrupted => 4,
             Self::Verification => 5,
         }
     }
@@ -167,6 +170,13 @@ fn of_cache(error: &CacheError) -> Advice {
     match error {
         CacheError::File { source, .. } => of_disk(source),
         CacheError::Digest(_) => (Kind::Usage, None),
+        CacheError::Bad { .. } => (
+            Kind::Verification,
+            Some("remove them with `bundle-builder cache verify --fix`; the next build fetches or makes them again".to_owned()),
+        ),
+        CacheError::Room { .. } => {
+            usage("make room, or choose another disk with `--cache` or `--out`; `bundle-builder cache prune` drops what is old")
+        }
     }
 }
 
@@ -185,9 +195,13 @@ fn of_disk(error: &std::io::Error) -> Advice {
 fn of_registry(error: &RegistryError) -> Advice {
     match error {
         RegistryError::NotFound { .. } => usage("check the name and tag in the recipe, and `--mirrors`"),
-        RegistryError::Denied { .. } => {
-            usage("registries must give it without a login; or name a mirror that does with `--mirrors`")
-        }
+        RegistryError::Denied { .. } => usage(
+            "log in with `docker login HOST`, or correct the login in Docker's config.json; or name a mirror with `--mirrors`",
+        ),
+        RegistryError::Tls { .. } => usage(
+            "give the CA that signed its certificate: `--ca FILE`; a registry without TLS needs `--plain-http HOST`",
+        ),
+        RegistryError::Authority { .. } => usage("name a file with CA certificates in PEM form"),
         RegistryError::Failed { .. } => usage(
             "check the network and `--mirrors`, then run the same command again: it goes on where it stopped",
         ),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_client::Reference;
+use oci_spec::distribution::Reference;
 
 /// A full image name: registry, repository and tag, e.g. `docker.io/library/postgres:15`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,13 +8,15 @@
 //! - [`recipe::Recipe`]: what the vendor writes.
 //! - [`source::Roots`]: where its paths lead on this machine.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
-//! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried. The only network, the only async.
+//! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
+//!   The only network, the only async.
 //! - [`lock::Lock`]: what every name stood for.
 //! - [`gate`]: charts render, and every image they name is there ([`closure`], [`helm`]).
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
+//! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
@@ -32,6 +34,7 @@ pub mod gate;
 pub mod helm;
 pub mod image;
 pub mod inspect;
+pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;

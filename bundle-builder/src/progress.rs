@@ -1,5 +1,8 @@
 //! What the rooms tell while they work; a front end shows it.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 /// Takes notes and byte counts, from several threads at once.
 pub trait Progress: Sync {
     /// Something worth a line: a stage that starts or ends, a retry.
@@ -7,6 +10,52 @@ pub trait Progress: Sync {
 
     /// `done` of `total` bytes of `what`; called often, may be dropped.
     fn advance(&self, what: &str, done: u64, total: u64);
+}
+
+/// How fast something goes, from the bytes of the last seconds: what is slow now counts, not what was fast an hour ago.
+#[derive(Debug, Clone, Default)]
+pub struct Rate {
+    /// Time and bytes done, oldest first; at least [`STEP`] apart.
+    samples: VecDeque<(Duration, u64)>,
+}
+
+/// How far back a rate looks.
+const WINDOW: Duration = Duration::from_secs(15);
+/// Time between two samples of a rate.
+const STEP: Duration = Duration::from_millis(250);
+
+impl Rate {
+    /// `done` bytes at `now`, a time since any fixed beginning.
+    pub fn add(&mut self, now: Duration, done: u64) {
+        // Bytes that were lost again: a rate over them would be none.
+        if self.samples.back().is_some_and(|(_, before)| done < *before) {
+            self.samples.clear();
+        }
+        if self.samples.back().is_none_or(|(then, _)| now.saturating_sub(*then) >= STEP) {
+            self.samples.push_back((now, done));
+        }
+        while self.samples.len() > 2 && now.saturating_sub(self.samples[0].0) > WINDOW {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Bytes per second, with `done` at `now`; nothing before there is something to tell.
+    #[must_use]
+    pub fn per_second(&self, now: Duration, done: u64) -> Option<f64> {
+        let (then, before) = self.samples.front()?;
+        let seconds = now.saturating_sub(*then).as_secs_f64();
+        (seconds >= STEP.as_secs_f64()).then(|| done.saturating_sub(*before) as f64 / seconds)
+    }
+}
+
+/// A time for people: `9 s`, `4:05 min`, `2:30 h`.
+#[must_use]
+pub fn time(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{}:{:02} min", seconds / 60, seconds % 60),
+        _ => format!("{}:{:02} h", seconds / 3600, seconds % 3600 / 60),
+    }
 }
 
 /// Bytes for people: three digits and a decimal unit, as disks are sold.
@@ -39,6 +88,27 @@ pub fn count(number: usize, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_is_that_of_the_last_seconds() {
+        let mut rate = Rate::default();
+        let at = Duration::from_secs;
+        assert_eq!(rate.per_second(at(0), 0), None);
+        for second in 0..60 {
+            // Fast for half a minute, then slow.
+            rate.add(at(second), second.min(30) * 1000 + second);
+        }
+        let slow = rate.per_second(at(60), 30_060).unwrap();
+        assert!((0.9..1.1).contains(&slow), "{slow}");
+        rate.add(at(61), 100);
+        assert_eq!(rate.per_second(at(61), 100), None);
+        assert_eq!(rate.per_second(at(63), 300), Some(100.0));
+    }
+
+    #[test]
+    fn times_are_readable() {
+        assert_eq!([9, 59, 60, 245, 9000].map(time), ["9 s", "59 s", "1:00 min", "4:05 min", "2:30 h"]);
+    }
 
     #[test]
     fn sizes_are_readable() {

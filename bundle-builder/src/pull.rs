@@ -88,6 +88,8 @@ pub fn pull(
         bytes(missing)
     ));
 
+    cache.require_room_for(queue.iter().map(|(content, _)| *content))?;
+
     let done = AtomicI64::new(0);
     parallel::map(jobs, queue, |(content, index)| {
         let name: ImageName = lock.images[index].name.parse()?;

@@ -1,159 +1,99 @@
 //! Registries: manifests and blobs, resumed and retried. The only place that knows the network.
 //!
-//! `oci-client` was chosen over a small client of our own on a blocking HTTP library: it has the token and basic
-//! authentication of real registries, streams bodies, asks for ranges, and its read timeout notices a registry that
-//! falls silent half-way, which blocking clients only do by limiting the whole transfer. Its runtime stays inside this
-//! module: every function here blocks, and is called from as many threads as there should be transfers.
+//! Distribution's pull is three kinds of GET, so this is written on `reqwest` and not on an OCI client: those at hand
+//! hide the answer's headers (`Retry-After`, `Content-Range`), do not renew a token that is refused early, read
+//! manifests of any size into memory and know no login by helper. `reqwest` is asynchronous, which its notice of a
+//! registry that falls silent half-way needs; its runtime stays inside this module: every function here blocks, and is
+//! called from as many threads as there should be transfers.
 //!
-//! Blobs are always asked for by range, even from byte 0: for whole blobs `oci-client` hashes by itself, and hashing
-//! twice is what a fast link would wait for.
+//! Parts: [`credentials`] (Docker's logins), access (`401` and what to answer), answers (what a failure means),
+//! downloads (a blob's file and hash), referrers (what is said about an image).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
-use futures_util::StreamExt as _;
-use oci_client::client::{BlobResponse, ClientConfig, ClientProtocol};
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
-use sealift_bundle::digest::{Hasher, digest_of};
+use sealift_bundle::digest::{self, digest_of};
 
-use crate::cache::{Cache, CacheError, Content};
+use crate::cache::{Cache, Content};
 use crate::image::ImageName;
 use crate::manifest;
 use crate::mirrors::Mirrors;
 use crate::progress::Progress;
 
-/// How often and how long to try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Tries without any progress before giving up.
-    pub tries: u32,
-    /// Pause after the first failure; doubles each time, up to 15 s.
-    pub pause: Duration,
-    /// Silence after which a transfer counts as lost.
-    pub silence: Duration,
-}
+mod answer;
+mod auth;
+pub mod credentials;
+mod download;
+mod error;
+mod http;
+mod patience;
+mod referrers;
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self { tries: 6, pause: Duration::from_millis(500), silence: Duration::from_secs(30) }
-    }
-}
+use answer::{Trouble, Verdict};
+use credentials::Credentials;
+use download::Download;
+use http::{Http, Wanted};
+use patience::LONGEST_WAIT;
 
-/// Why something could not be had from a registry. Each names the registry and what was asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// The HTTP client or its runtime does not start.
-    #[error("cannot start the HTTP client")]
-    Client {
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Does not exist there.
-    #[error("{registry} has no {what}")]
-    NotFound {
-        /// Host, and where a mirror stands in, which one.
-        registry: String,
-        /// Image or blob.
-        what: String,
-    },
-    /// Not without (other) credentials.
-    #[error("{registry} refuses access to {what}")]
-    Denied {
-        /// Host.
-        registry: String,
-        /// Image or blob.
-        what: String,
-    },
-    /// Failed, also after all tries.
-    #[error("{registry}: {what} could not be fetched, {tries} tries")]
-    Failed {
-        /// Host.
-        registry: String,
-        /// Image or blob.
-        what: String,
-        /// Tries made.
-        tries: u32,
-        /// The last failure.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Other content than asked for, each time.
-    #[error("{registry} sends wrong content for {what}: expected {expected}, got {got}")]
-    WrongContent {
-        /// Host.
-        registry: String,
-        /// Image or blob.
-        what: String,
-        /// Digest or size asked for.
-        expected: String,
-        /// Digest or size sent.
-        got: String,
-    },
-    /// The cache failed.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// A file of the cache failed.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
+pub use error::{Cause, RegistryError};
+pub use patience::Patience;
+pub use referrers::Referrer;
+
+/// Largest manifest, bytes: the distribution specification asks registries to take this much.
+const MANIFEST_LIMIT: usize = 4 << 20;
+/// Says which content a registry means to send.
+const DIGEST_HEADER: &str = "docker-content-digest";
+/// Blobs are bytes.
+const ANYTHING: &str = "application/octet-stream, */*";
 
 /// How one try ended.
 enum Failure {
-    /// Worth another try.
-    Passing(RegistryError),
+    /// Worth another try, after as long as the registry asks for.
+    Passing(RegistryError, Option<std::time::Duration>),
     /// Not worth one.
     Final(RegistryError),
 }
 
-impl From<CacheError> for Failure {
-    fn from(error: CacheError) -> Self {
-        Self::Final(error.into())
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::Final(error)
     }
 }
 
 /// Pulls from registries.
 pub struct Registries {
     runtime: tokio::runtime::Runtime,
-    client: Client,
-    mirrors: Mirrors,
+    http: Http,
     patience: Patience,
+    /// Hosts that were warned of.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Registries {
-    /// Starts the client.
+    /// Pulls without a login.
     pub fn new(mirrors: Mirrors, patience: Patience) -> Result<Self, RegistryError> {
-        // An error means that another part of the program has chosen one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let plain = mirrors.plain_hosts();
-        let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(plain),
-            read_timeout: Some(patience.silence),
-            connect_timeout: Some(Duration::from_secs(10)),
-            user_agent: concat!("sealift-bundle-builder/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let client =
-            Client::try_from(config).map_err(|error| RegistryError::Client { source: error.into() })?;
+        Self::with_credentials(mirrors, patience, Credentials::none())
+    }
+
+    /// Pulls with the logins in `credentials` where a registry asks for one.
+    pub fn with_credentials(
+        mirrors: Mirrors,
+        patience: Patience,
+        credentials: Credentials,
+    ) -> Result<Self, RegistryError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .map_err(|error| RegistryError::Client { source: error.into() })?;
-        Ok(Self { runtime, client, mirrors, patience })
+        let http = Http::new(mirrors, credentials, patience.silence);
+        Ok(Self { runtime, http, patience, warned: Mutex::default() })
     }
 
     /// Where `image` is pulled from, for provenance.
     #[must_use]
     pub fn origin(&self, image: &ImageName) -> String {
-        self.mirrors.origin(image)
+        self.http.mirrors.origin(image)
     }
 
     /// The manifest or index that the tag of `image` names now, and its digest.
@@ -162,12 +102,7 @@ impl Registries {
         image: &ImageName,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, String), RegistryError> {
-        let reference = Reference::with_tag(
-            self.mirrors.host(image),
-            self.mirrors.repository(image),
-            image.tag().to_owned(),
-        );
-        self.manifest(image, &reference, &format!("image {image}"), progress)
+        self.manifest(image, image.tag(), &format!("image {image}"), progress)
     }
 
     /// The manifest `wanted` of `image`.
@@ -177,17 +112,13 @@ impl Registries {
         wanted: &str,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, RegistryError> {
-        let reference = Reference::with_digest(
-            self.mirrors.host(image),
-            self.mirrors.repository(image),
-            wanted.to_owned(),
-        );
         let what = format!("manifest {wanted} of {image}");
-        self.manifest(image, &reference, &what, progress).map(|(content, _)| content)
+        self.manifest(image, wanted, &what, progress).map(|(content, _)| content)
     }
 
     /// Fetches the blob `wanted` of `image` into the cache, where it is not there yet; unfinished downloads go on where
-    /// they stopped. `advanced` hears how many bytes came (or were lost again).
+    /// they stopped. `advanced` hears how many bytes came (or were lost again). Two callers that want the same blob at
+    /// once are served by one transfer.
     pub fn blob(
         &self,
         image: &ImageName,
@@ -196,52 +127,55 @@ impl Registries {
         progress: &dyn Progress,
         advanced: &dyn Fn(i64),
     ) -> Result<(), RegistryError> {
+        let _claim = cache.claim(&wanted.digest);
         if cache.has(&wanted.digest, wanted.size)? {
             advanced(wanted.size.cast_signed());
             return Ok(());
         }
-        let reference = Reference::with_tag(
-            self.mirrors.host(image),
-            self.mirrors.repository(image),
-            image.tag().to_owned(),
-        );
         let what = format!("blob {} of {image}", wanted.digest);
         let mut download = Download::open(cache.partial_path(&wanted.digest)?, wanted)?;
         advanced(download.have.cast_signed());
         let mut best = download.have;
         self.persist(image, &what, progress, || {
-            let fetched =
-                self.runtime.block_on(self.fetch(image, &reference, &what, &mut download, advanced));
+            let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
         })?;
-        download
-            .file
-            .flush()
-            .map_err(|source| RegistryError::Write { path: download.path.clone(), source })?;
         Ok(cache.adopt_partial(&wanted.digest)?)
     }
 
+    /// The manifest `reference` (a tag or a digest) of the repository of `image`.
     fn manifest(
         &self,
         image: &ImageName,
-        reference: &Reference,
+        reference: &str,
         what: &str,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, String), RegistryError> {
+        let accepted = manifest::ACCEPTED.join(", ");
         self.persist(image, what, progress, || {
-            let request =
-                self.client.pull_manifest_raw(reference, &RegistryAuth::Anonymous, &manifest::ACCEPTED);
-            let (content, _) =
-                self.runtime.block_on(request).map_err(|error| (self.judge(image, what, error), false))?;
+            let wanted = Wanted::new(image, format!("manifests/{reference}"), &accepted);
+            let (content, said) = self
+                .runtime
+                .block_on(self.read(&wanted, MANIFEST_LIMIT))
+                .map_err(|trouble| (self.judge(image, what, trouble), false))?;
             let got = digest_of(&content);
-            // The answer to a digest is checked here, too, so that every byte in the cache was hashed by one function.
-            match reference.digest().filter(|wanted| *wanted != got) {
-                Some(expected) => Err((Failure::Passing(self.wrong(image, what, expected, &got)), false)),
-                None => Ok((content.to_vec(), got)),
+            // For a tag, the registry's own word is all there is to compare with.
+            let expected = if digest::is_valid(reference) { Some(reference.to_owned()) } else { said };
+            match expected.filter(|expected| *expected != got) {
+                Some(expected) => Err((self.wrong(image, what, &expected, &got), false)),
+                None => Ok((content, got)),
             }
         })
+    }
+
+    /// A whole answer, and the sha256 digest that its header tells.
+    async fn read(&self, wanted: &Wanted<'_>, limit: usize) -> Result<(Vec<u8>, Option<String>), Trouble> {
+        let response = self.http.get(wanted).await?;
+        let said = response.headers().get(DIGEST_HEADER).and_then(|value| value.to_str().ok());
+        let said = said.filter(|text| digest::is_valid(text)).map(ToOwned::to_owned);
+        Ok((answer::body(response, limit).await?, said))
     }
 
     /// Tries until it works, fails for good, or fails too often without getting on.
@@ -252,39 +186,44 @@ impl Registries {
         progress: &dyn Progress,
         mut attempt: impl FnMut() -> Result<T, (Failure, bool)>,
     ) -> Result<T, RegistryError> {
+        self.warn(image, progress);
+        // Asked for once more inside; here its failure is told as it is.
+        self.http.ready(image)?;
         let mut failures = 0;
         loop {
-            let error = match attempt() {
+            let (error, wait) = match attempt() {
                 Ok(value) => return Ok(value),
                 Err((Failure::Final(error), _)) => return Err(error),
-                Err((Failure::Passing(error), moved_on)) => {
+                Err((Failure::Passing(error, wait), moved_on)) => {
                     failures = if moved_on { 1 } else { failures + 1 };
-                    error
+                    (error, wait)
                 }
             };
-            // A bit that flipped on the way will not flip each time; who sends wrong content thrice means it.
-            let limit = match error {
-                RegistryError::WrongContent { .. } => self.patience.tries.min(3),
-                _ => self.patience.tries,
-            };
-            if failures >= limit {
-                return Err(match error {
-                    RegistryError::Failed { registry, what, source, .. } => {
-                        RegistryError::Failed { registry, what, source, tries: failures }
-                    }
-                    other => other,
-                });
+            let limit = self.patience.limit(&error);
+            if failures >= limit || wait.is_some_and(|wait| wait > LONGEST_WAIT) {
+                return Err(given_up(error, failures, wait));
             }
-            let pause =
-                self.patience.pause.saturating_mul(1 << (failures - 1).min(10)).min(Duration::from_secs(15));
+            let pause = self.patience.pause_after(failures, wait);
             progress.note(&format!(
                 "retry {failures} of {} in {:.1} s: {}: {what}: {}",
                 limit - 1,
                 pause.as_secs_f64(),
-                self.mirrors.name(image),
+                self.http.mirrors.name(image),
                 innermost(&error)
             ));
             std::thread::sleep(pause);
+        }
+    }
+
+    /// Says once per host that nobody looks at its certificate.
+    fn warn(&self, image: &ImageName, progress: &dyn Progress) {
+        if !self.http.unchecked(image) {
+            return;
+        }
+        let host = self.http.mirrors.host(image);
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(host.clone()) {
+            progress.note(&format!("warning   {host}: its certificate is not checked (`insecure: true`)"));
         }
     }
 
@@ -292,136 +231,116 @@ impl Registries {
     async fn fetch(
         &self,
         image: &ImageName,
-        reference: &Reference,
         what: &str,
         download: &mut Download,
         advanced: &dyn Fn(i64),
     ) -> Result<(), Failure> {
-        // An empty blob is asked for nowhere: no registry can answer a range of it.
-        if download.have < download.wanted.size {
-            self.client.store_auth_if_needed(reference.resolve_registry(), &RegistryAuth::Anonymous).await;
-            let digest = download.wanted.digest.clone();
-            let request =
-                self.client.pull_blob_stream_partial(reference, digest.as_str(), download.have, None);
-            let mut stream = match request.await.map_err(|error| self.judge(image, what, error))? {
-                BlobResponse::Partial(stream) => stream,
-                BlobResponse::Full(stream) => {
-                    // The registry does not know ranges.
-                    download.restart(advanced)?;
-                    stream
-                }
-            };
-            while let Some(piece) = stream.next().await {
-                let piece = match piece {
-                    Ok(piece) => piece,
-                    // All came; what the client says about its digest is checked below.
-                    Err(_) if download.have == download.wanted.size => break,
-                    Err(error) => return Err(self.passing(image, what, error.into())),
-                };
-                if download.have + piece.len() as u64 > download.wanted.size {
-                    let expected = format!("{} bytes", download.wanted.size);
-                    download.restart(advanced)?;
-                    return Err(Failure::Passing(self.wrong(image, what, &expected, "more")));
-                }
-                download.append(&piece)?;
-                advanced((piece.len() as u64).cast_signed());
-            }
+        if !download.is_complete() {
+            self.transfer(image, what, download, advanced).await?;
         }
-        if download.have < download.wanted.size {
+        if !download.is_complete() {
             let cut = format!("the answer ended after {} of {} bytes", download.have, download.wanted.size);
-            return Err(self.passing(image, what, cut.into()));
+            return Err(self.judge(image, what, Trouble::passing(cut)));
         }
-        let got = download.hasher.clone().finish();
+        let got = download.digest();
         if got == download.wanted.digest {
             return Ok(());
         }
-        let expected = download.wanted.digest.clone();
-        download.restart(advanced)?;
-        Err(Failure::Passing(self.wrong(image, what, &expected, &got)))
+        restart(download, advanced)?;
+        Err(self.wrong(image, what, &download.wanted.digest, &got))
     }
 
-    fn passing(
+    /// One request for the rest of a blob.
+    async fn transfer(
         &self,
         image: &ImageName,
         what: &str,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    ) -> Failure {
-        Failure::Passing(RegistryError::Failed {
-            registry: self.mirrors.name(image),
-            what: what.to_owned(),
-            tries: 1,
-            source,
-        })
+        download: &mut Download,
+        advanced: &dyn Fn(i64),
+    ) -> Result<(), Failure> {
+        let path = format!("blobs/{}", download.wanted.digest);
+        let wanted = Wanted { from: download.have, ..Wanted::new(image, path, ANYTHING) };
+        let mut response = match self.http.get(&wanted).await {
+            Ok(response) => response,
+            // There is nothing of the blob from there on: what is here cannot be a part of it, or ranges do not work.
+            Err(trouble) if trouble.status == Some(416) && download.have > 0 => {
+                restart(download, advanced)?;
+                return Err(self.judge(image, what, Trouble::passing(trouble.why)));
+            }
+            Err(trouble) => return Err(self.judge(image, what, trouble)),
+        };
+        if download.have > 0 && !continues(&response, download.have) {
+            // The registry does not know ranges, or answers with another one.
+            restart(download, advanced)?;
+            if response.status().as_u16() == 206 {
+                let other = Trouble::passing("it answers with another range than asked for");
+                return Err(self.judge(image, what, other));
+            }
+        }
+        loop {
+            let piece = match response.chunk().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.judge(image, what, Trouble::transport(error))),
+            };
+            if download.have + piece.len() as u64 > download.wanted.size {
+                let expected = format!("{} bytes", download.wanted.size);
+                restart(download, advanced)?;
+                return Err(self.wrong(image, what, &expected, "more"));
+            }
+            download.append(&piece)?;
+            advanced((piece.len() as u64).cast_signed());
+        }
     }
 
-    fn wrong(&self, image: &ImageName, what: &str, expected: &str, got: &str) -> RegistryError {
-        RegistryError::WrongContent {
-            registry: self.mirrors.name(image),
+    fn wrong(&self, image: &ImageName, what: &str, expected: &str, got: &str) -> Failure {
+        let error = RegistryError::WrongContent {
+            registry: self.http.mirrors.name(image),
             what: what.to_owned(),
             expected: expected.to_owned(),
             got: got.to_owned(),
-        }
+        };
+        Failure::Passing(error, None)
     }
 
-    /// Which failures of the client are worth another try.
-    fn judge(&self, image: &ImageName, what: &str, error: OciDistributionError) -> Failure {
-        if let OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) = &error
-        {
-            return Failure::Passing(self.wrong(image, what, expected, actual));
-        }
-        let (registry, what) = (self.mirrors.name(image), what.to_owned());
-        match verdict(&error) {
+    /// What a failed request means for what was asked for.
+    fn judge(&self, image: &ImageName, what: &str, trouble: Trouble) -> Failure {
+        let (registry, what, source) = (self.http.mirrors.name(image), what.to_owned(), trouble.why);
+        match trouble.verdict {
             Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
-            Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what }),
+            Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what, source }),
+            Verdict::Tls => Failure::Final(RegistryError::Tls { registry, source }),
             Verdict::Passing => {
-                Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source: error.into() })
+                Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source }, trouble.wait)
             }
-            Verdict::Final => {
-                Failure::Final(RegistryError::Failed { registry, what, tries: 1, source: error.into() })
-            }
+            Verdict::Final => Failure::Final(RegistryError::Failed { registry, what, tries: 1, source }),
         }
     }
 }
 
-/// What a failure of the client means.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    NotFound,
-    Denied,
-    Passing,
-    Final,
+/// Forgets what came of a blob.
+fn restart(download: &mut Download, advanced: &dyn Fn(i64)) -> Result<(), Failure> {
+    let lost = download.clear()?;
+    advanced(-lost.cast_signed());
+    Ok(())
 }
 
-fn verdict(error: &OciDistributionError) -> Verdict {
-    use OciDistributionError as E;
-    match error {
-        E::ImageManifestNotFoundError(_) | E::ServerError { code: 404, .. } => Verdict::NotFound,
-        E::UnauthorizedError { .. }
-        | E::AuthenticationFailure(_)
-        | E::ServerError { code: 401 | 403, .. } => Verdict::Denied,
-        E::RegistryError { envelope, .. } => {
-            let is = |codes: &[OciErrorCode]| envelope.errors.iter().any(|error| codes.contains(&error.code));
-            if is(&[OciErrorCode::Toomanyrequests]) {
-                Verdict::Passing
-            } else if is(&[OciErrorCode::Denied, OciErrorCode::Unauthorized]) {
-                Verdict::Denied
-            } else if is(&[
-                OciErrorCode::BlobUnknown,
-                OciErrorCode::ManifestUnknown,
-                OciErrorCode::ManifestBlobUnknown,
-                OciErrorCode::NameUnknown,
-                OciErrorCode::NotFound,
-            ]) {
-                Verdict::NotFound
-            } else {
-                Verdict::Final
-            }
-        }
-        E::ServerError { code: 400..=407 | 409..=428 | 430..=499, .. } => Verdict::Final,
-        // Connections, timeouts, 408, 429, 5xx, and content that does not match its digest.
-        E::RequestError(_) | E::IoError(_) | E::ServerError { .. } | E::DigestError(_) => Verdict::Passing,
-        _ => Verdict::Final,
-    }
+/// Whether `response` goes on at byte `from`.
+fn continues(response: &reqwest::Response, from: u64) -> bool {
+    let range = response.headers().get(reqwest::header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let begins = range.and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok());
+    // A partial answer without its range can only be the one asked for.
+    response.status().as_u16() == 206 && begins.is_none_or(|begins: u64| begins == from)
+}
+
+/// The error after the last try.
+fn given_up(error: RegistryError, tries: u32, wait: Option<std::time::Duration>) -> RegistryError {
+    let RegistryError::Failed { registry, what, source, .. } = error else { return error };
+    let source = match wait.filter(|wait| *wait > LONGEST_WAIT) {
+        Some(wait) => format!("{source}; it asks to wait {} s", wait.as_secs()).into(),
+        None => source,
+    };
+    RegistryError::Failed { registry, what, tries, source }
 }
 
 /// The last cause of an error, in words.
@@ -431,92 +350,4 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
-}
-
-/// A blob on its way: the file so far, and its hash.
-struct Download {
-    path: PathBuf,
-    file: File,
-    hasher: Hasher,
-    /// Bytes in the file.
-    have: u64,
-    wanted: Content,
-}
-
-impl Download {
-    /// Takes up what an earlier run left.
-    fn open(path: PathBuf, wanted: &Content) -> Result<Self, RegistryError> {
-        let failed = |source| RegistryError::Write { path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
-        let mut hasher = Hasher::new();
-        let mut have = 0;
-        let mut buffer = vec![0; 1 << 18];
-        loop {
-            let count = file.read(&mut buffer).map_err(failed)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            have += count as u64;
-        }
-        let mut download = Self { path, file, hasher, have, wanted: wanted.clone() };
-        if have > wanted.size {
-            download.clear()?;
-        }
-        Ok(download)
-    }
-
-    fn append(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        self.file
-            .write_all(piece)
-            .map_err(|source| Failure::Final(RegistryError::Write { path: self.path.clone(), source }))?;
-        self.hasher.update(piece);
-        self.have += piece.len() as u64;
-        Ok(())
-    }
-
-    /// Forgets what came so far.
-    fn restart(&mut self, advanced: &dyn Fn(i64)) -> Result<(), Failure> {
-        advanced(-self.have.cast_signed());
-        self.clear().map_err(Failure::Final)
-    }
-
-    fn clear(&mut self) -> Result<(), RegistryError> {
-        self.hasher = Hasher::new();
-        self.have = 0;
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.rewind())
-            .map_err(|source| RegistryError::Write { path: self.path.clone(), source })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_passing_failures_are_tried_again() {
-        let server =
-            |code| OciDistributionError::ServerError { code, url: String::new(), message: String::new() };
-        for code in [408, 429, 500, 502, 503] {
-            assert_eq!(verdict(&server(code)), Verdict::Passing, "{code}");
-        }
-        assert_eq!(verdict(&server(404)), Verdict::NotFound);
-        assert_eq!(verdict(&server(403)), Verdict::Denied);
-        assert_eq!(verdict(&server(416)), Verdict::Final);
-        let envelope = |text: &str| OciDistributionError::RegistryError {
-            envelope: serde_json::from_str(text).unwrap(),
-            url: String::new(),
-        };
-        assert_eq!(verdict(&envelope(r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#)), Verdict::Passing);
-        assert_eq!(verdict(&envelope(r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#)), Verdict::NotFound);
-        assert_eq!(verdict(&envelope(r#"{"errors":[{"code":"DENIED"}]}"#)), Verdict::Denied);
-    }
 }

@@ -1,0 +1,284 @@
+//! Access: what a registry asks for with its `401`, and the answer to it.
+//!
+//! Distribution's token flow (its `spec/auth/token` and `spec/auth/oauth`) and HTTP basic authentication. A token is
+//! used until it is old or refused; whoever is refused first gets a new one, for all transfers of that repository.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{Client, RequestBuilder, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::answer::{self, Trouble};
+use super::credentials::{Credentials, Login};
+use crate::mirrors::Endpoint;
+
+/// How long a token counts when its server does not say (the token specification's default).
+const TOKEN_LIFE: Duration = Duration::from_mins(1);
+/// Largest answer of a token server, bytes.
+const TOKEN_LIMIT: usize = 1 << 20;
+
+/// Answers to challenges, by host and repository.
+#[derive(Default)]
+pub(super) struct Access {
+    slots: Mutex<BTreeMap<(String, String), Arc<Slot>>>,
+}
+
+/// The answer for one repository. Locked while it is renewed, so that it is renewed once.
+#[derive(Default)]
+pub(super) struct Slot(tokio::sync::Mutex<Option<Pass>>);
+
+/// Something to send as `Authorization`.
+#[derive(Clone)]
+struct Pass {
+    header: HeaderValue,
+    /// When it is old; nothing where it does not age.
+    until: Option<Instant>,
+}
+
+/// What a registry asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+}
+
+/// Whom an answer is for.
+pub(super) struct Asked<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) repository: &'a str,
+    pub(super) credentials: &'a Credentials,
+    pub(super) client: &'a Client,
+}
+
+impl Access {
+    pub(super) fn slot(&self, host: &str, repository: &str) -> Arc<Slot> {
+        let key = (host.to_owned(), repository.to_owned());
+        Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+    }
+}
+
+impl Slot {
+    /// What to send now.
+    pub(super) async fn current(&self) -> Option<HeaderValue> {
+        let pass = self.0.lock().await;
+        pass.as_ref().filter(|pass| pass.until.is_none_or(|until| Instant::now() < until)).map(Pass::header)
+    }
+
+    /// What to send after `refused` was not enough: what another transfer got meanwhile, or a new answer to the
+    /// challenges of that refusal.
+    pub(super) async fn renew(
+        &self,
+        refused: Option<&HeaderValue>,
+        challenges: &[String],
+        asked: &Asked<'_>,
+    ) -> Result<HeaderValue, Trouble> {
+        let mut pass = self.0.lock().await;
+        if let Some(pass) = pass.as_ref().filter(|pass| Some(&pass.header) != refused) {
+            return Ok(pass.header());
+        }
+        *pass = None;
+        let new = asked.answer(challenges, refused.is_some()).await?;
+        Ok(pass.insert(new).header())
+    }
+}
+
+impl Pass {
+    fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    fn new(scheme: &str, secret: &str, until: Option<Instant>) -> Result<Self, Trouble> {
+        let text = Zeroizing::new(format!("{scheme} {secret}"));
+        let mut header = HeaderValue::from_str(&text)
+            .map_err(|_| Trouble::denied("the login holds characters that HTTP cannot carry"))?;
+        header.set_sensitive(true);
+        Ok(Self { header, until })
+    }
+
+    fn basic(user: &str, password: &SecretString) -> Result<Self, Trouble> {
+        let plain = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
+        Self::new("Basic", &Zeroizing::new(STANDARD.encode(plain.as_bytes())), None)
+    }
+}
+
+impl Asked<'_> {
+    async fn answer(&self, challenges: &[String], again: bool) -> Result<Pass, Trouble> {
+        let login = self.credentials.login(&self.endpoint.host).map_err(Trouble::denied)?;
+        match (choose(challenges), login) {
+            (_, Some(Login::Bearer(token))) if !again => Pass::new("Bearer", token.expose_secret(), None),
+            (_, Some(Login::Bearer(_))) => {
+                Err(Trouble::denied("the token of the login does not count there"))
+            }
+            (None, _) => Err(Trouble::denied("it asks for a kind of login that this program does not know")),
+            (Some(Challenge::Basic), Some(Login::Password { user, password })) if !again => {
+                Pass::basic(&user, &password)
+            }
+            (Some(Challenge::Basic), Some(Login::Password { user, .. })) => {
+                Err(Trouble::denied(format!("it does not take the name and password of {user}")))
+            }
+            (Some(Challenge::Basic), Some(Login::Identity(_))) => {
+                Err(Trouble::denied("it wants a name and a password, and the login is a token"))
+            }
+            (Some(Challenge::Basic), None) => Err(Trouble::denied("it wants a login, and there is none")),
+            (Some(Challenge::Bearer { realm, service, scope }), login) => {
+                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
+                self.token(&realm, service.as_deref(), &scope, login).await
+            }
+        }
+    }
+
+    /// Asks the token server at `realm`.
+    async fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: &str,
+        login: Option<Login>,
+    ) -> Result<Pass, Trouble> {
+        let url = Url::parse(realm)
+            .map_err(|_| Trouble::denied("it names a token server that is no URL".to_owned()))?;
+        // Whoever encrypts must not be made to show its login in the open.
+        if url.scheme() != "https" && !(url.scheme() == "http" && self.endpoint.plain) {
+            return Err(Trouble::denied(format!("its token server {} is not on https", site(&url))));
+        }
+        let place = site(&url);
+        let mut fields: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
+        fields.push(("scope", scope));
+        let began = Instant::now();
+        let request = self.token_request(url, &fields, login.as_ref())?;
+        let response = request.send().await.map_err(Trouble::transport)?;
+        if matches!(response.status().as_u16(), 400 | 401 | 403) {
+            let whose = match login {
+                Some(Login::Password { user, .. }) => format!("the login of {user}"),
+                Some(_) => "the login by token".to_owned(),
+                None => "access without a login".to_owned(),
+            };
+            let trouble = Trouble::of(response).await;
+            return Err(Trouble::denied(format!(
+                "its token server {place} refuses {whose}: {}",
+                trouble.why
+            )));
+        }
+        if !response.status().is_success() {
+            return Err(Trouble::of(response).await.about(&format!("token server {place}")));
+        }
+        let body = Zeroizing::new(answer::body(response, TOKEN_LIMIT).await?);
+        grant(&body, began)
+            .unwrap_or_else(|| Err(Trouble::denied(format!("its token server {place} sends no token"))))
+    }
+
+    fn token_request(
+        &self,
+        mut url: Url,
+        fields: &[(&str, &str)],
+        login: Option<&Login>,
+    ) -> Result<RequestBuilder, Trouble> {
+        if let Some(Login::Identity(token)) = login {
+            let mut form = Url::parse("form:").map_err(|_| Trouble::denied("no form"))?;
+            form.query_pairs_mut()
+                .append_pair("grant_type", "refresh_token")
+                .append_pair("client_id", "sealift-bundle-builder")
+                .append_pair("refresh_token", token.expose_secret())
+                .extend_pairs(fields);
+            let body = form.query().unwrap_or_default().to_owned();
+            let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
+            return Ok(request.body(body));
+        }
+        url.query_pairs_mut().extend_pairs(fields);
+        let request = self.client.get(url);
+        Ok(match login {
+            Some(Login::Password { user, password }) => {
+                request.header("authorization", Pass::basic(user, password)?.header)
+            }
+            _ => request,
+        })
+    }
+}
+
+/// Reads what a token server sent; nothing where there is no token in it.
+fn grant(body: &[u8], began: Instant) -> Option<Result<Pass, Trouble>> {
+    #[derive(Deserialize)]
+    struct Grant {
+        #[serde(default)]
+        token: SecretString,
+        #[serde(default)]
+        access_token: SecretString,
+        #[serde(default)]
+        expires_in: Option<u64>,
+    }
+    let grant: Grant = serde_json::from_slice(body).ok()?;
+    let token =
+        [grant.token, grant.access_token].into_iter().find(|token| !token.expose_secret().is_empty())?;
+    let life = grant.expires_in.map_or(TOKEN_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
+    // Renewed a little early: a request must arrive before the token is old.
+    let until = began.checked_add(life.mul_f64(0.9));
+    Some(Pass::new("Bearer", token.expose_secret(), until))
+}
+
+/// Scheme and host of a URL, for messages: its path and query may hold secrets.
+fn site(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// The challenge to answer: tokens before passwords.
+fn choose(headers: &[String]) -> Option<Challenge> {
+    let mut found = None;
+    for header in headers {
+        for challenge in http_auth::parse_challenges(header).unwrap_or_default() {
+            let value = |name: &str| {
+                let mut all = challenge.params.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+                all.next().map(|(_, value)| value.to_unescaped())
+            };
+            if challenge.scheme.eq_ignore_ascii_case("bearer")
+                && let Some(realm) = value("realm")
+            {
+                let (service, scope) = (value("service"), value("scope"));
+                return Some(Challenge::Bearer { realm, service, scope });
+            }
+            if challenge.scheme.eq_ignore_ascii_case("basic") {
+                found = Some(Challenge::Basic);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_before_passwords() {
+        let bearer = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
+        let expected = Challenge::Bearer {
+            realm: "https://auth.example/token".into(),
+            service: Some("registry.example".into()),
+            scope: Some("repository:a/b:pull,push".into()),
+        };
+        assert_eq!(choose(&["Basic realm=\"x\"".into(), bearer.into()]), Some(expected));
+        assert_eq!(choose(&["basic realm=\"x\"".into()]), Some(Challenge::Basic));
+        assert_eq!(choose(&["Negotiate".into(), "Bearer realm=\"".into()]), None);
+    }
+
+    #[test]
+    fn tokens_of_both_spellings_are_read() {
+        let header = |text: &str| {
+            let pass = grant(text.as_bytes(), Instant::now())?.ok()?;
+            Some(pass.header.to_str().unwrap().to_owned())
+        };
+        assert_eq!(header(r#"{"token":"a","expires_in":300}"#).as_deref(), Some("Bearer a"));
+        assert_eq!(header(r#"{"access_token":"b","token":""}"#).as_deref(), Some("Bearer b"));
+        assert_eq!(header(r#"{"expires_in":300}"#), None);
+        assert_eq!(header("{"), None);
+        assert!(grant(br#"{"token":"a\n"}"#, Instant::now()).unwrap().is_err());
+        let pass = grant(br#"{"token":"canary"}"#, Instant::now()).unwrap().ok().unwrap();
+        assert!(!format!("{:?}", pass.header).contains("canary"));
+    }
+}
