@@ -7,6 +7,7 @@ mod keygen;
 mod lines;
 mod lock;
 mod password;
+mod schema;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ enum Verb {
     Lock(lock::Arguments),
     Build(build::Arguments),
     Verify(verify::Arguments),
+    Schema(schema::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -119,6 +121,7 @@ pub fn main() -> ExitCode {
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
+        Verb::Schema(arguments) => schema::run(&arguments),
     };
     lines.end();
     match result {
