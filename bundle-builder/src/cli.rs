@@ -18,6 +18,7 @@ mod output;
 mod password;
 mod repair;
 mod sbom;
+mod schema;
 mod signals;
 mod split;
 mod trust;
@@ -62,6 +63,7 @@ enum Verb {
     Join(join::Arguments),
     Repair(repair::Arguments),
     Cache(cache::Arguments),
+    Schema(schema::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -152,6 +154,7 @@ pub fn main() -> ExitCode {
         Verb::Join(arguments) => join::run(&arguments, &lines),
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
+        Verb::Schema(arguments) => schema::run(&arguments),
     };
     lines.end();
     match result {

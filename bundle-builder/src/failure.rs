@@ -144,6 +144,9 @@ fn of_source(error: &SourceError) -> Advice {
         SourceError::Outside { .. } => {
             usage("paths below a named root hold no `..` and do not start with `/`")
         }
+        SourceError::NotYet { .. } => usage(
+            "take it from a registry, or from a file or folder on this machine, until a newer version does it",
+        ),
         SourceError::Read { .. } => usage("put the file there, or correct the recipe"),
     }
 }

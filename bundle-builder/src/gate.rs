@@ -37,7 +37,7 @@ pub fn charts(recipe: &Recipe, charts: &[Chart]) -> Result<(), GateError> {
     let mut names = BTreeSet::new();
     for (entry, chart) in recipe.charts.iter().zip(charts) {
         if !names.insert(chart.name.as_str()) {
-            findings.push(format!("charts: {} is the second chart named {}", entry.source(), chart.name));
+            findings.push(format!("charts: {} is the second chart named {}", entry.source, chart.name));
         }
     }
     for (index, component) in recipe.components.iter().enumerate() {

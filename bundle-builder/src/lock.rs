@@ -16,7 +16,9 @@ use crate::image::{ImageName, ImageNameError};
 use crate::manifest::{self, Manifest, ManifestError, Names};
 use crate::parallel;
 use crate::progress::{Progress, count};
-use crate::recipe::{self, ImageEntry, Recipe, RecipeError};
+use crate::recipe::{
+    self, ChartEntry, ChartSource, FileEntry, FileSource, ImageEntry, Recipe, RecipeError, Source,
+};
 use crate::registry::{Registries, RegistryError};
 use crate::source::{Roots, SourceError};
 
@@ -247,16 +249,19 @@ pub struct Sources {
 impl Sources {
     /// Reads charts and hashes files.
     pub fn read(recipe: &Recipe, roots: &Roots, cache: &Cache) -> Result<Self, LockError> {
+        ready(recipe)?;
         let charts = recipe
             .charts
             .iter()
-            .map(|entry| Ok(Chart::read(&roots.resolve(&entry.source())?)?))
+            .map(|entry| Ok(Chart::read(&roots.resolve(local_chart(entry)?)?)?))
             .collect::<Result<_, LockError>>()?;
         let files = parallel::map(parallel::cores(), recipe.files.iter().collect(), |entry| {
-            let path = roots.resolve(&entry.source)?;
+            let source = local_file(entry)?;
+            let path = roots.resolve(source)?;
+            let place = source.to_string();
             let content = cache.digest_of_file(&path).map_err(|error| match error {
                 CacheError::File { action: "read", path, source } => {
-                    LockError::Source(SourceError::Read { place: entry.source.to_string(), path, source })
+                    LockError::Source(SourceError::Read { place: place.clone(), path, source })
                 }
                 other => other.into(),
             })?;
@@ -292,6 +297,43 @@ impl Sources {
     }
 }
 
+/// Refuses what the recipe's format knows and this program does not do yet: nothing is left out in silence.
+fn ready(recipe: &Recipe) -> Result<(), SourceError> {
+    let not_yet = |place: String| SourceError::NotYet { place };
+    for (index, image) in recipe.images.iter().enumerate() {
+        if image.from.is_some() {
+            return Err(not_yet(format!("images[{index}].from")));
+        }
+        if image.public_key.is_some() {
+            return Err(not_yet(format!("images[{index}].publicKey")));
+        }
+    }
+    if !recipe.image_hints.is_empty() {
+        return Err(not_yet("imageHints".to_owned()));
+    }
+    if let Some(index) = recipe.charts.iter().position(|chart| !chart.profiles.is_empty()) {
+        return Err(not_yet(format!("charts[{index}].profiles")));
+    }
+    match recipe.file_contents().iter().find(|content| content.platform.is_some()) {
+        Some(content) => Err(not_yet(format!("file {}", content.title()))),
+        None => Ok(()),
+    }
+}
+
+fn local_chart(entry: &ChartEntry) -> Result<&Source, SourceError> {
+    match &entry.source {
+        ChartSource::Local(source) => Ok(source),
+        other => Err(SourceError::NotYet { place: format!("chart {other}") }),
+    }
+}
+
+fn local_file(entry: &FileEntry) -> Result<&Source, SourceError> {
+    match entry.source.as_ref().or(entry.sources.values().next()) {
+        Some(FileSource::Local(source)) => Ok(source),
+        _ => Err(SourceError::NotYet { place: format!("file {}", entry.name) }),
+    }
+}
+
 /// Pins everything that `recipe` names, as it is `now`.
 pub fn make(
     recipe: &Recipe,
@@ -303,19 +345,19 @@ pub fn make(
 ) -> Result<Lock, LockError> {
     progress.note(&format!("lock      {}", count(recipe.images.len(), "image")));
     let images = parallel::map(8, recipe.images.iter().collect(), |entry| {
-        pin_image(entry, &recipe.platforms, registries, cache, progress)
+        pin_image(entry, recipe.platforms_of(entry), registries, cache, progress)
     })?;
     let charts = recipe.charts.iter().zip(&sources.charts).map(|(entry, chart)| LockedChart {
         name: chart.name.clone(),
         version: chart.version.clone(),
         content: chart.content.clone(),
-        from: entry.source().to_string(),
+        from: entry.source.to_string(),
     });
     let files = recipe.files.iter().zip(&sources.files).map(|(entry, (_, content))| LockedFile {
         name: entry.name.clone(),
         digest: content.digest.clone(),
         size: content.size,
-        from: entry.source.to_string(),
+        from: entry.source.as_ref().map(ToString::to_string).unwrap_or_default(),
     });
     Ok(Lock {
         api_version: API_VERSION.to_owned(),

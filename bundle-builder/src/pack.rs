@@ -191,6 +191,7 @@ impl Entries {
                 path: entry.path.clone(),
                 mode: entry.mode,
                 roles: entry.roles.clone(),
+                platform: None,
                 manifest,
                 digest: frame.digest.clone(),
                 size: frame.size,

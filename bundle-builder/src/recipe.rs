@@ -4,27 +4,36 @@
 //! what the site reads.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use sealift_bundle::document::{Component, KubernetesRelease, Product, ProductSecret, Role, Setting};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod check;
+mod hint;
 mod load;
+mod places;
+mod schema;
+mod source;
 
+pub use hint::{FieldPath, ImageHint};
 pub(crate) use load::yaml;
 pub use load::{RecipeError, load, parse};
+pub use schema::schema_text;
+pub use source::{ArchiveMember, ChartEntry, ChartSource, FileSource, ImageSource, Source, StoredImage};
 
 /// `kind` of a recipe.
 pub const KIND: &str = "Recipe";
 
 /// A recipe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipe {
     /// Always `sealift/v1`.
+    #[schemars(extend("const" = sealift_bundle::document::API_VERSION))]
     pub api_version: String,
     /// Always `Recipe`.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// What the vendor sells.
     pub product: Product,
@@ -38,6 +47,9 @@ pub struct Recipe {
     pub compression: Compression,
     /// Container images.
     pub images: Vec<ImageEntry>,
+    /// Images that no pod spec names: where else to look, and what components start by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_hints: Vec<ImageHint>,
     /// Helm charts.
     #[serde(default)]
     pub charts: Vec<ChartEntry>,
@@ -61,11 +73,26 @@ pub struct Recipe {
     pub sizing: serde_json::Value,
 }
 
+impl Recipe {
+    /// Platforms that `image` is packed for.
+    #[must_use]
+    pub fn platforms_of<'a>(&'a self, image: &'a ImageEntry) -> &'a [String] {
+        if image.platforms.is_empty() { &self.platforms } else { &image.platforms }
+    }
+
+    /// Every content of every file, in the recipe's order: one, or one per platform.
+    #[must_use]
+    pub fn file_contents(&self) -> Vec<FileContent<'_>> {
+        self.files.iter().flat_map(|entry| entry.contents(&self.platforms)).collect()
+    }
+}
+
 /// How files are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Compression {
     /// zstd level, 1 to 19.
+    #[schemars(range(min = 1, max = 19))]
     pub level: i32,
 }
 
@@ -76,7 +103,7 @@ impl Default for Compression {
 }
 
 /// An image to pack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageEntry {
     /// Full reference with registry and tag, as the charts name it.
@@ -84,30 +111,21 @@ pub struct ImageEntry {
     /// Hosts that preload it; all where absent.
     #[serde(default = "all_roles")]
     pub roles: Vec<Role>,
-}
-
-/// A chart to pack: a folder with a `Chart.yaml` (packed by the builder), or a chart archive (`.tgz`, packed as it is).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ChartEntry {
-    /// Named root that `path` starts from; the recipe's folder where absent.
+    /// Platforms to pack of it; those of the recipe where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// Where it lies on this machine; the registry of its name where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root: Option<String>,
-    /// Folder or archive below the root.
-    pub path: PathBuf,
+    pub from: Option<ImageSource>,
+    /// Public key (PEM, ECDSA P-256) that must have signed it in cosign's format; checked when it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Source>,
 }
 
-impl ChartEntry {
-    /// Where the chart comes from.
-    #[must_use]
-    pub fn source(&self) -> Source {
-        Source { root: self.root.clone(), path: self.path.clone() }
-    }
-}
-
-/// A file to pack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A file to pack: one content for all platforms (`source`), or one for each (`sources`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["source"]}, {"required": ["sources"]}]))]
 pub struct FileEntry {
     /// Short name, unique, e.g. `kubelet`.
     pub name: String,
@@ -117,22 +135,71 @@ pub struct FileEntry {
     pub path: String,
     /// Permission bits: octal digits in quotes, e.g. `"0755"` (the default).
     #[serde(default = "default_mode", with = "octal")]
+    #[schemars(with = "String", regex(pattern = "^[0-7]{3,4}$"))]
     pub mode: u32,
     /// Hosts that get it; all where absent.
     #[serde(default = "all_roles")]
     pub roles: Vec<Role>,
+    /// Platforms whose hosts get it; those of the recipe where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// Where the builder finds it.
-    pub source: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FileSource>,
+    /// Where the builder finds it, platform by platform.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, FileSource>,
+}
+
+/// One content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent<'a> {
+    /// The file.
+    pub entry: &'a FileEntry,
+    /// Platform that it is for; every platform of the bundle where absent.
+    pub platform: Option<&'a str>,
+    /// Where it is.
+    pub source: &'a FileSource,
+}
+
+impl FileContent<'_> {
+    /// The file's name, and its platform where that matters.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.platform {
+            Some(platform) => format!("{} for {platform}", self.entry.name),
+            None => self.entry.name.clone(),
+        }
+    }
+}
+
+impl FileEntry {
+    /// Its contents where the recipe packs `packed`. What serves every platform packed carries none.
+    fn contents<'a>(&'a self, packed: &'a [String]) -> Vec<FileContent<'a>> {
+        let only = |platform: &'a str| (packed.len() > 1).then_some(platform);
+        if let Some(source) = &self.source {
+            let of = |platform| FileContent { entry: self, platform, source };
+            if self.platforms.is_empty() || packed.iter().all(|platform| self.platforms.contains(platform)) {
+                return vec![of(None)];
+            }
+            return self.platforms.iter().map(|platform| of(only(platform))).collect();
+        }
+        let sources = self.sources.iter();
+        sources
+            .map(|(platform, source)| FileContent { entry: self, platform: only(platform), source })
+            .collect()
+    }
 }
 
 /// A folder on every host of a role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DirectoryEntry {
     /// Absolute path.
     pub path: String,
     /// Permission bits: octal digits in quotes, e.g. `"0700"`.
     #[serde(default = "default_mode", with = "octal")]
+    #[schemars(with = "String", regex(pattern = "^[0-7]{3,4}$"))]
     pub mode: u32,
     /// Numeric owner; root where absent.
     #[serde(default)]
@@ -143,26 +210,6 @@ pub struct DirectoryEntry {
     /// Hosts that get it; all where absent.
     #[serde(default = "all_roles")]
     pub roles: Vec<Role>,
-}
-
-/// A place on the vendor's machine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Source {
-    /// Named root (`--root NAME=DIR`) that `path` starts from; the recipe's folder where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root: Option<String>,
-    /// Path below the root.
-    pub path: PathBuf,
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.root {
-            Some(root) => write!(formatter, "{root}:{}", self.path.display()),
-            None => write!(formatter, "{}", self.path.display()),
-        }
-    }
 }
 
 fn default_platforms() -> Vec<String> {
@@ -265,5 +312,66 @@ settings:
     description: Name on the first page
     default: Orders
 sizing: {}
+"#;
+
+    /// [`RECIPE`] with every other form of a source, for two platforms.
+    pub(crate) const FULL: &str = r#"
+apiVersion: sealift/v1
+kind: Recipe
+product: {name: orders, title: Orders, version: 4.2.0, serial: 17}
+kubernetes:
+  version: v1.36.3
+  pauseImage: registry.k8s.io/pause:3.10.2
+  etcdImage: registry.k8s.io/etcd:3.6.8-0
+  loadBalancerImage: docker.io/library/haproxy:2.6
+platforms: [linux/amd64, linux/arm64]
+images:
+  - name: registry.k8s.io/pause:3.10.2
+  - {name: registry.k8s.io/etcd:3.6.8-0, from: {ociLayout: {root: images, path: etcd}}}
+  - name: docker.io/library/haproxy:2.6
+    from: {dockerArchive: {path: haproxy.tar}}
+    platforms: [linux/amd64]
+  - name: registry.k8s.io/kube-apiserver:v1.36.3
+    publicKey: {root: keys, path: kubernetes.pub}
+  - {name: registry.k8s.io/kube-controller-manager:v1.36.3}
+  - {name: registry.k8s.io/kube-scheduler:v1.36.3}
+  - {name: registry.k8s.io/kube-proxy:v1.36.3}
+  - name: registry.sealift.example/orders/web:4.2.0
+    from:
+      ociArchive:
+        path: web.tar
+        reference: web
+imageHints:
+  - kind: Cluster
+    apiVersion: db.example/v1
+    fields: [spec.imageName, "spec.sidecars[*].image"]
+  - {component: orders, images: [registry.sealift.example/orders/web:4.2.0]}
+charts:
+  - path: charts/orders
+    profiles: [{path: charts/large.yaml}]
+  - {repository: https://charts.example/stable, name: dns, version: 1.2.3}
+  - {oci: registry.example/charts/flannel, version: 0.28.4}
+files:
+  - name: kubelet
+    version: v1.36.3
+    path: /usr/local/bin/kubelet
+    sources:
+      linux/amd64: {root: payload, path: amd64/kubelet}
+      linux/arm64:
+        url: https://dl.example/arm64/kubelet
+        sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+  - name: helm
+    version: v4.3.1
+    path: /usr/local/bin/helm
+    platforms: [linux/amd64]
+    source:
+      archive:
+        path: helm.tar.gz
+        member: bin/helm
+  - {name: notes, version: v1, path: /usr/share/notes, mode: "0644", source: {path: notes}}
+components:
+  - {name: orders, chart: orders, namespace: orders, stage: product, timeoutSeconds: 60}
+hostDirectories:
+  - {path: /var/lib/orders}
 "#;
 }

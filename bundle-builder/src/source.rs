@@ -29,6 +29,12 @@ pub enum SourceError {
         /// What is wrong.
         place: String,
     },
+    /// Part of the recipe's format, but not of this program.
+    #[error("{place}: this kind of source is not supported by this version")]
+    NotYet {
+        /// Where it stands.
+        place: String,
+    },
     /// Cannot be read.
     #[error("cannot read {} ({place})", path.display())]
     Read {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::places::Places;
 use super::{Recipe, check};
 
 /// Why a recipe was refused.
@@ -32,13 +33,22 @@ pub enum RecipeError {
         nearest: Option<String>,
     },
     /// Readable, but it contradicts itself; all findings.
-    #[error("{}: {}", path.display(), findings.join("\n  "))]
+    #[error("{}", placed(path, findings))]
     Findings {
         /// The recipe.
         path: PathBuf,
-        /// One sentence each, led by the place.
+        /// One sentence each, led by line and column (`12:5: `) where they are known, and the place.
         findings: Vec<String>,
     },
+}
+
+/// Each finding behind the file's name, so that an editor finds every one.
+fn placed(path: &Path, findings: &[String]) -> String {
+    let line = |finding: &String| {
+        let numbered = finding.starts_with(|first: char| first.is_ascii_digit());
+        format!("{}:{}{finding}", path.display(), if numbered { "" } else { " " })
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n  ")
 }
 
 /// Reads and checks the recipe at `path`.
@@ -51,12 +61,16 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
 /// Checks a recipe's text; `path` is for messages.
 pub fn parse(text: &str, path: &Path) -> Result<Recipe, RecipeError> {
     let recipe: Recipe = yaml(text, path)?;
-    let findings = check::findings(&recipe);
-    if findings.is_empty() {
-        Ok(recipe)
-    } else {
-        Err(RecipeError::Findings { path: path.to_owned(), findings })
+    let found = check::findings(&recipe);
+    if found.is_empty() {
+        return Ok(recipe);
     }
+    let places = Places::of(text);
+    let finding = |(place, what): (String, String)| match places.find(&place) {
+        Some((line, column)) => format!("{line}:{column}: {place}: {what}"),
+        None => format!("{place}: {what}"),
+    };
+    Err(RecipeError::Findings { path: path.to_owned(), findings: found.into_iter().map(finding).collect() })
 }
 
 /// Reads YAML into `T`; `path` is for messages.
@@ -91,7 +105,7 @@ fn nearest_name(message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::testing::RECIPE;
+    use crate::recipe::testing::{FULL, RECIPE};
     use sealift_bundle::document::{Role, SiteValue};
 
     fn refused(text: &str) -> RecipeError {
@@ -143,6 +157,49 @@ mod tests {
         assert!(twice.contains("duplicate"), "{twice}");
         let mode = refused(&RECIPE.replace("\"0755\"", "rwx")).to_string();
         assert!(mode.contains("octal digits in quotes"), "{mode}");
+    }
+
+    #[test]
+    fn unknown_keys_of_sources_have_place_and_nearest_name() {
+        for (from, to, nearest) in [
+            ("ociArchive:", "ociArchiv:", "ociArchive"),
+            ("reference: web", "referenc: web", "reference"),
+            ("member: bin/helm", "membre: bin/helm", "member"),
+            ("sha256:", "sha265:", "sha256"),
+            ("profiles:", "profile:", "profiles"),
+            ("imageHints:", "imageHint:", "imageHints"),
+            ("publicKey:", "publickey:", "publicKey"),
+            ("sources:", "source_s:", "sources"),
+        ] {
+            let text = FULL.replacen(from, to, 1);
+            assert_ne!(text, FULL, "{from}");
+            let RecipeError::Syntax { line, nearest: Some(found), .. } = refused(&text) else {
+                panic!("{to}: {:?}", refused(&text))
+            };
+            assert_eq!(found, nearest);
+            assert!(
+                text.lines().nth(line - 1).unwrap().contains(to.trim_end_matches(':')),
+                "{to}: line {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mixed_source_is_shown_with_its_line() {
+        let text = RECIPE.replace("source: {root: payload, path", "source: {url: 'https://h/k', path");
+        let RecipeError::Syntax { line, message, .. } = refused(&text) else { panic!("not a syntax error") };
+        assert!(message.contains("`path` stands alone"), "{message}");
+        // The line where the list of files starts its entry, or the source itself.
+        let place = text.lines().position(|line| line.contains("https://h/k")).unwrap() + 1;
+        assert!(line > 0 && line <= place && place - line <= 5, "line {line}, not near {place}");
+    }
+
+    #[test]
+    fn findings_have_line_and_column() {
+        let text = RECIPE.replace("path: /usr/local/bin/kubelet", "path: usr/local/bin/kubelet");
+        let line = text.lines().position(|line| line.contains("path: usr/local")).unwrap() + 1;
+        let error = refused(&text).to_string();
+        assert!(error.starts_with(&format!("recipe.yaml:{line}:5: files[0].path: `usr/local")), "{error}");
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub struct BundleDocument {
 
 /// Product name, version and serial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Product {
     /// Machine name, e.g. `orders`.
@@ -65,6 +66,7 @@ pub struct Product {
 
 /// Versions of the cluster's parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KubernetesRelease {
     /// `v1.36.3`.
@@ -79,6 +81,7 @@ pub struct KubernetesRelease {
 
 /// Which hosts need a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Masters.
@@ -119,6 +122,10 @@ pub struct File {
     pub mode: u32,
     /// Hosts that get it.
     pub roles: Vec<Role>,
+    /// Platform that it was built for, e.g. `linux/arm64`; every platform of the bundle where absent. Files of one name
+    /// and path differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// Digest of its OCI manifest.
     pub manifest: String,
     /// Digest of its blob: a zstd frame.
@@ -149,6 +156,7 @@ pub struct Chart {
 
 /// One Helm release of the product or the platform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Component {
     /// Release name.
@@ -177,6 +185,7 @@ pub struct Component {
 
 /// When a component is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// As soon as the first master answers (network, DNS).
@@ -187,6 +196,7 @@ pub enum Stage {
 
 /// Something the site knows, put into a chart's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SiteValue {
     /// Pod network, CIDR text.
@@ -231,6 +241,7 @@ pub struct HostDirectory {
 
 /// A workload of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
     /// `Deployment`, `StatefulSet` or `DaemonSet`.
@@ -241,6 +252,7 @@ pub struct Workload {
 
 /// A Secret that the installer makes before the release of its component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProductSecret {
     /// Component whose release reads it.
@@ -257,6 +269,7 @@ pub struct ProductSecret {
 
 /// A question that the product asks the site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Setting {
     /// For people.

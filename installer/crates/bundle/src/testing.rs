@@ -210,6 +210,7 @@ impl Parts {
             path: format!("{folder}/{name}"),
             mode: 0o755,
             roles: roles.to_vec(),
+            platform: None,
             manifest: manifest.digest,
             digest: layer.digest,
             size: layer.size,
