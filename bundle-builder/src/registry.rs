@@ -7,7 +7,8 @@
 //! called from as many threads as there should be transfers.
 //!
 //! Parts: [`credentials`] (Docker's logins), access (`401` and what to answer), answers (what a failure means),
-//! downloads (a blob's file and hash), referrers (what is said about an image).
+//! downloads (a blob's file and hash), referrers (what is said about an image), web (plain
+//! web servers).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
