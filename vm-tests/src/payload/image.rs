@@ -162,10 +162,9 @@ impl Definition {
         let mut key = Key::new("image 1").text(&format!("{self:?}")).text(&digests.join(" "));
         for (source, _) in &self.files {
             key = match source {
-                Source::Program(name) => self
-                    .architectures()
-                    .iter()
-                    .try_fold(key, |key, of| Ok::<_, anyhow::Error>(key.text(&program(programs, name, of)?.1)))?,
+                Source::Program(name) => self.architectures().iter().try_fold(key, |key, of| {
+                    Ok::<_, anyhow::Error>(key.text(&program(programs, name, of)?.1))
+                })?,
                 Source::Asset(name) => key.file(&sources.payload.join("images").join(name))?,
             };
         }
@@ -277,11 +276,14 @@ impl Definition {
                 Descriptor::of(INDEX_MEDIA_TYPE, &index)
             }
         };
-        let entry = root.annotated(REF_NAME, &self.reference());
-        fs::write(layout::layout_path(folder), layout::LAYOUT_CONTENT)?;
-        fs::write(layout::index_path(folder), serde_json::to_vec(&Index::new(vec![entry]))?)?;
-        Ok(())
+        write_index(folder, root.annotated(REF_NAME, &self.reference()))
     }
+}
+
+/// Makes the folder a layout of one image.
+fn write_index(folder: &Path, entry: Descriptor) -> Result<()> {
+    fs::write(layout::layout_path(folder), layout::LAYOUT_CONTENT)?;
+    Ok(fs::write(layout::index_path(folder), serde_json::to_vec(&Index::new(vec![entry]))?)?)
 }
 
 /// Which machines a manifest is for (image-spec, image index).
@@ -330,6 +332,33 @@ fn index_of(manifests: &[(Descriptor, Platform)]) -> serde_json::Value {
 
 fn write_blob(folder: &Path, blob: &[u8]) -> Result<()> {
     Ok(fs::write(layout::blob_path(folder, &digest::digest_of(blob))?, blob)?)
+}
+
+impl Image {
+    /// Another image of the same layers, named `reference`: its config has one label more. `folder` is for its layout.
+    pub fn relabelled(&self, reference: &str, folder: &Path) -> Result<Image> {
+        let read = |digest: &str| Ok::<_, anyhow::Error>(fs::read(layout::blob_path(&self.folder, digest)?)?);
+        let mut manifest: Manifest = serde_json::from_slice(&read(&self.digest)?)
+            .with_context(|| format!("{} is no image of one manifest", self.reference))?;
+        let mut config: serde_json::Value = serde_json::from_slice(&read(&manifest.config.digest)?)?;
+        config["config"]["Labels"]["org.opencontainers.image.ref.name"] = json!(reference);
+        let config = serde_json::to_vec(&config)?;
+        manifest.config = Descriptor::of(CONFIG_MEDIA_TYPE, &config);
+        fs::create_dir_all(layout::blobs_folder(folder))?;
+        for layer in &manifest.layers {
+            link(
+                &layout::blob_path(&self.folder, &layer.digest)?,
+                &layout::blob_path(folder, &layer.digest)?,
+            )?;
+        }
+        let manifest = serde_json::to_vec(&manifest)?;
+        for blob in [&config, &manifest] {
+            write_blob(folder, blob)?;
+        }
+        let entry = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest).annotated(REF_NAME, reference);
+        write_index(folder, entry)?;
+        read_layout(folder.to_owned())
+    }
 }
 
 /// The pause image alone: small enough for tests of what comes after.
@@ -430,9 +459,10 @@ mod tests {
         assert_eq!((image.media_type.as_str(), image.manifests.len()), (INDEX_MEDIA_TYPE, 2));
         // Two configs and two layers.
         assert_eq!(image.blobs.len(), 4);
-        let index: serde_json::Value =
-            serde_json::from_slice(&fs::read(layout::blob_path(&image.folder, &image.digest).unwrap()).unwrap())
-                .unwrap();
+        let index: serde_json::Value = serde_json::from_slice(
+            &fs::read(layout::blob_path(&image.folder, &image.digest).unwrap()).unwrap(),
+        )
+        .unwrap();
         assert_eq!(index["manifests"][1]["platform"], json!({"architecture": "arm64", "os": "linux"}));
         let config = fs::read(layout::blob_path(&image.folder, &image.blobs[2].digest).unwrap()).unwrap();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap();

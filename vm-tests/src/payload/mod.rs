@@ -156,7 +156,7 @@ fn collect(results: Results, kubernetes: &str, programs: &Programs) -> Result<Pa
 }
 
 /// Bytes of all blobs, shared ones once.
-fn image_bytes(images: &[Image]) -> u64 {
+pub fn image_bytes(images: &[Image]) -> u64 {
     let blobs: BTreeMap<&str, u64> =
         images.iter().flat_map(|image| &image.blobs).map(|blob| (blob.digest.as_str(), blob.size)).collect();
     blobs.values().sum()

@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sealift_bundle::{
-    layout,
-    oci::Descriptor,
-};
+use sealift_bundle::{layout, oci::Descriptor};
 use ureq::{Agent, http::StatusCode};
 
 use super::image::Image;
@@ -69,6 +66,12 @@ impl Registry {
     /// Host and port, as image references have it: `127.0.0.1:5000`.
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Pushes `image` once more as `reference`, with a label in its config that makes it another one. `folder` is for the
+    /// layout of it.
+    pub fn push_relabelled(&mut self, image: &Image, reference: &str, folder: &Path) -> Result<()> {
+        self.push(&image.relabelled(reference, folder)?)
     }
 
     fn push(&mut self, image: &Image) -> Result<()> {
