@@ -203,7 +203,7 @@ impl Inputs {
         })?;
         remove(&copied)?;
         let mut verify = Command::new(&self.programs.bundle_builder);
-        verify.arg("verify").arg(&one).arg("--trust-key").arg(self.at("vendor.key.pub"));
+        verify.arg("verify").arg(&one).arg("--key").arg(self.at("vendor.key.pub"));
         let verify = measured(&mut verify, &self.at("temporary"))?;
         let sha256sum = timed(|| run_command(Command::new("sha256sum").arg(&one)).map(drop))?;
         let size = one.metadata()?.len();
@@ -283,7 +283,7 @@ impl Inputs {
         let mut times = Vec::new();
         for _ in 0..5 {
             let mut list = Command::new(&self.programs.bundle_builder);
-            list.arg("ls").arg(&path).arg("--trust-key").arg(&key_path);
+            list.arg("ls").arg(&path).arg("--key").arg(&key_path);
             times.push(timed(|| run_command(&mut list).map(drop))?);
         }
         println!(

@@ -161,6 +161,7 @@ pub fn all(sources: &Sources, kubernetes: &str, product_version: &str) -> Result
             "github.com/distribution/distribution/v3/version.version",
         )?,
         Tool { packages: ".", ..plain("cri-list", "", "")? },
+        Tool { packages: ".", ..plain("oci-list", "", "")? },
         orders.clone(),
         Tool {
             name: "orders-arm64".to_owned(),
