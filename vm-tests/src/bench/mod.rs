@@ -7,6 +7,7 @@
 
 mod baseline;
 mod bundle;
+mod delta;
 mod figure;
 mod install;
 mod memory;
@@ -25,6 +26,8 @@ pub enum Verb {
     Install(install::Options),
     /// Packing, verifying and opening a bundle, against the tools at hand and against what the machine could do at best
     Bundle(bundle::Options),
+    /// The delta from the Kubernetes before to the one of today
+    Delta(delta::Options),
 }
 
 /// Runs a bench and shows its figures.
@@ -32,6 +35,7 @@ pub fn run(verb: &Verb) -> Result<ExitCode> {
     let figures = match verb {
         Verb::Install(options) => install::run(options)?,
         Verb::Bundle(options) => bundle::run(options)?,
+        Verb::Delta(options) => delta::run(options)?,
     };
     println!();
     for figure in &figures {
