@@ -9,10 +9,12 @@ use sealift_bundle::rotation::RotationError;
 use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
 
+use crate::archive::MemberError;
 use crate::build::BuildError;
 use crate::cache::CacheError;
 use crate::chart::ChartError;
 use crate::compress::CompressError;
+use crate::cosign::CosignError;
 use crate::gate::GateError;
 use crate::helm::HelmError;
 use crate::inspect::extract::ExtractError;
@@ -23,6 +25,8 @@ use crate::pull::PullError;
 use crate::recipe::RecipeError;
 use crate::registry::RegistryError;
 use crate::source::SourceError;
+use crate::source::chart::RemoteChartError;
+use crate::stored::StoredError;
 use crate::trust::TrustError;
 
 /// Kinds of failure; each has an exit code.
@@ -144,10 +148,93 @@ fn of_source(error: &SourceError) -> Advice {
         SourceError::Outside { .. } => {
             usage("paths below a named root hold no `..` and do not start with `/`")
         }
-        SourceError::NotYet { .. } => usage(
-            "take it from a registry, or from a file or folder on this machine, until a newer version does it",
-        ),
         SourceError::Read { .. } => usage("put the file there, or correct the recipe"),
+        SourceError::Registry(error) => of_registry(error),
+        SourceError::Web(error) => of_web(error),
+        SourceError::Member(error) => of_member(error),
+        SourceError::Stored(error) => of_stored(error),
+        SourceError::Chart(error) => of_chart(error),
+        SourceError::RemoteChart(error) => of_remote_chart(error),
+        SourceError::ImageName(_) => (Kind::Usage, None),
+        SourceError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_web(error: &RegistryError) -> Advice {
+    match error {
+        RegistryError::NotFound { .. } => usage("check the URL in the recipe"),
+        RegistryError::Denied { .. } => usage(
+            "this program logs in to no web server: fetch the file by other means, and name it with `path`",
+        ),
+        RegistryError::WrongContent { .. } => (
+            Kind::Verification,
+            Some("compare the recipe's `sha256` with what the file's maker publishes; if that is right, the server gives another file: do not use it".to_owned()),
+        ),
+        other => of_registry(other),
+    }
+}
+
+fn of_member(error: &MemberError) -> Advice {
+    match error {
+        MemberError::Missing { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        MemberError::Missing { nearest: None, .. } => usage("look at what is in it, e.g. with `tar -tf`"),
+        MemberError::Link { .. } => usage("name the file that it leads to as `member`"),
+        MemberError::Read { .. } | MemberError::Archive { .. } | MemberError::Zip { .. } => {
+            usage("tar (plain, gzip or zstd) and zip are read; fetch the archive again if it is one of these")
+        }
+        MemberError::TooLarge { .. } => (Kind::Usage, None),
+        MemberError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_stored(error: &StoredError) -> Advice {
+    match error {
+        StoredError::NoImage { .. } => usage("say which one with `reference` beside `path`"),
+        StoredError::NoBlob { .. } => usage(
+            "copy the image there in full, all platforms included; if it was replaced since the lock, renew that with `bundle-builder lock --update IMAGE`",
+        ),
+        StoredError::WrongContent { .. } => {
+            (Kind::Verification, Some("make the layout or archive anew: it is damaged".to_owned()))
+        }
+        StoredError::Read { .. } | StoredError::Archive { .. } | StoredError::NotOne { .. } => {
+            usage("name what e.g. `skopeo copy` or `docker save` wrote, and its kind in `from`")
+        }
+        StoredError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_remote_chart(error: &RemoteChartError) -> Advice {
+    match error {
+        RemoteChartError::NoChart { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        RemoteChartError::NoVersion { .. } => usage("correct `version` in the recipe"),
+        RemoteChartError::NoChart { .. } | RemoteChartError::Index { .. } => {
+            usage("`repository` is the folder of the repository's index.yaml: correct it, or the name")
+        }
+        RemoteChartError::WrongContent { .. } => (
+            Kind::Verification,
+            Some("the repository or something before it changes content: do not use it".to_owned()),
+        ),
+        RemoteChartError::Target { .. }
+        | RemoteChartError::NotAChart { .. }
+        | RemoteChartError::OtherChart { .. } => {
+            usage("correct the chart's entry in the recipe, or take the chart as a file with `path`")
+        }
+    }
+}
+
+fn of_cosign(error: &CosignError) -> Advice {
+    let refused = |next: &str| (Kind::Verification, Some(next.to_owned()));
+    match error {
+        CosignError::Read { .. } | CosignError::Key { .. } => {
+            usage("give the signer's public key with `publicKey`, in PEM form")
+        }
+        CosignError::Missing { .. } => refused(
+            "ask the image's maker for its signature, or drop `publicKey`; do not use it unsigned otherwise",
+        ),
+        CosignError::Malformed { .. } | CosignError::OtherDigest { .. } | CosignError::OtherKey { .. } => {
+            refused("compare key and digest with what the image's maker publishes; do not use the image")
+        }
+        CosignError::Source(error) => of_source(error),
     }
 }
 
@@ -226,20 +313,21 @@ fn of_lock(error: &LockError) -> Advice {
             usage("make it with `bundle-builder lock`, and commit it beside the recipe")
         }
         LockError::OtherRecipe { .. } | LockError::OtherContent { .. } => usage(
-            "if that is meant, renew it with `bundle-builder lock` and look at what changed; a build never does that by itself",
+            "if that is meant, renew it with `bundle-builder lock`, or only an entry with `lock --update NAME`, and look at what changed; a build never does that by itself",
         ),
+        LockError::Unknown { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        LockError::Unknown { .. } => usage("names are those of the recipe's images, charts and files"),
         LockError::Version { .. } => {
             usage("use the bundle-builder that made the lock, or make it anew with `bundle-builder lock`")
         }
-        LockError::Platform { .. } => {
-            usage("drop the platform from `platforms`, or take an image that is made for it")
-        }
+        LockError::Platform { .. } => usage(
+            "say with `platforms` in the image's entry what it is packed for, or take an image that is made for it",
+        ),
         LockError::Manifest { .. } | LockError::ImageName(_) => (Kind::Usage, None),
         LockError::File { source, .. } => of_disk(source),
         LockError::Syntax(error) => of_recipe(error),
-        LockError::Registry(error) => of_registry(error),
         LockError::Source(error) => of_source(error),
-        LockError::Chart(error) => of_chart(error),
+        LockError::Cosign(error) => of_cosign(error),
         LockError::Cache(error) => of_cache(error),
     }
 }
@@ -272,14 +360,14 @@ fn of_build(error: &BuildError) -> Advice {
     match error {
         BuildError::Lock(error) => of_lock(error),
         BuildError::Gate(error) => of_gate(error),
-        BuildError::Pull(PullError::Registry(error)) => of_registry(error),
+        BuildError::Pull(PullError::Source(error)) => of_source(error),
         BuildError::Pull(PullError::Cache(error))
         | BuildError::Compress(CompressError::Cache(error))
         | BuildError::Pack(PackError::Cache(error))
         | BuildError::Cache(error) => of_cache(error),
-        BuildError::Pull(
-            PullError::Manifest { .. } | PullError::NotAManifest { .. } | PullError::ImageName(_),
-        ) => usage("renew the lock with `bundle-builder lock`"),
+        BuildError::Pull(PullError::Manifest { .. } | PullError::NotAManifest { .. }) => {
+            usage("renew the lock with `bundle-builder lock`")
+        }
         BuildError::Compress(CompressError::Io { source, .. })
         | BuildError::Write { source, .. }
         | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
@@ -406,7 +494,7 @@ mod tests {
             expected: "sha256:a".into(),
             got: "sha256:b".into(),
         };
-        let failure = Failure::from(BuildError::Pull(PullError::Registry(error)));
+        let failure = Failure::from(BuildError::Pull(PullError::Source(error.into())));
         assert_eq!(failure.kind.exit_code(), 5);
     }
 

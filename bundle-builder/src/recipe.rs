@@ -20,7 +20,7 @@ pub use hint::{FieldPath, ImageHint};
 pub(crate) use load::yaml;
 pub use load::{RecipeError, load, parse};
 pub use schema::schema_text;
-pub use source::{ArchiveMember, ChartEntry, ChartSource, FileSource, ImageSource, Source, StoredImage};
+pub use source::{ArchiveMember, ChartEntry, ChartSource, FileSource, ImageSource, Source, StoredImage, Url};
 
 /// `kind` of a recipe.
 pub const KIND: &str = "Recipe";
