@@ -159,7 +159,8 @@ impl Registries {
                 self.runtime.block_on(request).map_err(|trouble| (self.judge(image, what, trouble), false))
             });
             let (content, next) = match page {
-                Err(RegistryError::NotFound { .. }) => return Ok(None),
+                // Some refuse what they do not know; whether they refuse the image, too, its tags will tell.
+                Err(RegistryError::NotFound { .. } | RegistryError::Denied { .. }) => return Ok(None),
                 other => other?,
             };
             found.extend(self.page(image, what, &content)?);
