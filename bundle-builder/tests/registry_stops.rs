@@ -100,7 +100,7 @@ fn seeded(count: usize, below: u64) -> Vec<u64> {
 fn a_build_killed_at_twenty_moments_gives_the_same_bundle() {
     let scene = Scene::new();
     let (bytes, requests) = (scene.proxy.bytes(), scene.proxy.passed().len());
-    assert!(scene.bytes > 1_600_000 && scene.requests > 25, "{} {}", scene.bytes, scene.requests);
+    assert!(scene.bytes > 1_600_000 && scene.requests > 20, "{} {}", scene.bytes, scene.requests);
     // Half of the moments by bytes, some by requests; neither can be over before its moment, because all of that has to
     // come at least once.
     let mut moments: Vec<Moment> =
@@ -288,7 +288,9 @@ impl SmallDisk {
         let mut inside = Command::new("nsenter");
         inside
             .arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id()))
-            .arg(format!("--wd={}", self.folder.display()))
+            // From within: a folder that was opened outside does not have the disk in it.
+            .args(["sh", "-c", "cd \"$0\" && exec \"$@\""])
+            .arg(&self.folder)
             .arg(command.get_program())
             .args(command.get_args())
             .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
@@ -312,8 +314,8 @@ fn a_disk_that_is_too_small_is_told_before_the_work() {
     let output = disk.run(&scene.vendor.command(&build("small/cache", "orders.bundle")));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("not enough room in small/cache: 1.9 MB needed, "), "{said}");
-    assert!(said.contains(" kB free") && said.contains("next: make room, or choose another disk"), "{said}");
+    assert!(said.contains("not enough room in small/cache: 1.8 MB needed, "), "{said}");
+    assert!(said.contains(" MB free") && said.contains("next: make room, or choose another disk"), "{said}");
     assert_eq!(scene.proxy.passed_for("/blobs/").len(), before);
     scene.assert_nothing_half_written("orders.bundle");
 
@@ -370,7 +372,12 @@ fn a_blob_of_300_mb_needs_little_memory() {
     vendor.lock();
     // Almost all has come, and goes on after a break.
     let reached = proxy.hold_at(Moment::Bytes(proxy.bytes() + SIZE - 2_000_000));
-    let mut child = vendor.command(&build("cache", "orders.bundle")).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = vendor
+        .command(&build("cache", "orders.bundle"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     reached.recv().unwrap();
     let pulled = peak(&child).unwrap();
     assert!(pulled < MOST, "{pulled} bytes while pulling");

@@ -89,7 +89,7 @@ impl FakeRegistry {
     /// A blob in the repository of `image` (registry/repository, without tag).
     pub fn push_blob(&self, repository: &str, content: &[u8]) -> Content {
         let digest = digest_of(content);
-        self.put(format!("/v2/{repository}/blobs/{digest}"), "application/octet-stream", content);
+        self.put(format!("/v2/{repository}/blobs/{digest}"), BLOB, content);
         Content { digest, size: content.len() as u64 }
     }
 
@@ -168,6 +168,7 @@ impl FakeRegistry {
 }
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const BLOB: &str = "application/octet-stream";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 fn descriptor(media_type: &str, content: &Content) -> String {
@@ -176,8 +177,14 @@ fn descriptor(media_type: &str, content: &Content) -> String {
 
 /// Answers requests until the client closes the connection.
 fn serve(mut reader: BufReader<Stream>, state: &Mutex<State>, door: &Door) {
-    while let Some(head) = Head::read(&mut reader) {
-        let path = head.second().to_owned();
+    loop {
+        let Some(head) = Head::read(&mut reader) else {
+            // As servers answer what is no HTTP, e.g. a client that begins with TLS.
+            let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+            reader.get_ref().cut();
+            return;
+        };
+        let path = head.second().split('?').next().unwrap().to_owned();
         let from = head.from().map(|from| usize::try_from(from).unwrap());
         if let Some(challenge) = door.challenge(&head) {
             let answer =
@@ -207,9 +214,16 @@ fn serve(mut reader: BufReader<Stream>, state: &Mutex<State>, door: &Door) {
 
 /// Whether the connection can go on.
 fn answer(stream: &mut Stream, content: Option<Entry>, from: Option<usize>, fault: Option<Fault>) -> bool {
+    let digest = match &content {
+        Some((media_type, content)) if media_type != BLOB => {
+            format!("docker-content-digest: {}\r\n", digest_of(content))
+        }
+        _ => String::new(),
+    };
     let mut send = |status: &str, media_type: &str, length: usize, body: &[u8]| {
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\n{digest}content-length: {length}\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok()
             && length == body.len()
     };
