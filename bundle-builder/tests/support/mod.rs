@@ -102,6 +102,11 @@ impl FakeRegistry {
         digest
     }
 
+    /// What the referrers API lists for `subject`.
+    pub fn push_referrers(&self, repository: &str, subject: &str, list: &[u8]) {
+        self.put(format!("/v2/{repository}/referrers/{subject}"), INDEX, list);
+    }
+
     /// An image for one platform with these layers; its manifest's content.
     pub fn push_image(&self, name: &str, architecture: &str, layers: &[&[u8]]) -> String {
         let (repository, tag) = name.rsplit_once(':').unwrap();
