@@ -86,12 +86,18 @@ impl Vendor {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_bundle-builder"))
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The program in this folder, with logins in `docker/config.json` where that is there.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bundle-builder"));
+        command
             .args(arguments)
             .current_dir(self.folder.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap()
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .stdin(std::process::Stdio::null());
+        command
     }
 
     /// What the program says on standard output.
