@@ -308,12 +308,6 @@ fn ready(recipe: &Recipe) -> Result<(), SourceError> {
             return Err(not_yet(format!("images[{index}].publicKey")));
         }
     }
-    if !recipe.image_hints.is_empty() {
-        return Err(not_yet("imageHints".to_owned()));
-    }
-    if let Some(index) = recipe.charts.iter().position(|chart| !chart.profiles.is_empty()) {
-        return Err(not_yet(format!("charts[{index}].profiles")));
-    }
     match recipe.file_contents().iter().find(|content| content.platform.is_some()) {
         Some(content) => Err(not_yet(format!("file {}", content.title()))),
         None => Ok(()),
