@@ -13,6 +13,7 @@ use crate::archive::MemberError;
 use crate::build::BuildError;
 use crate::cache::CacheError;
 use crate::chart::ChartError;
+use crate::closure::Lack;
 use crate::compress::CompressError;
 use crate::cosign::CosignError;
 use crate::gate::GateError;
@@ -346,13 +347,21 @@ fn of_chart(error: &ChartError) -> Advice {
 
 fn of_gate(error: &GateError) -> Advice {
     match error {
-        GateError::Charts(_) | GateError::NotYaml(_) => (Kind::Usage, None),
-        GateError::Helm(HelmError::Run { .. }) => usage(
+        GateError::Charts(_) => (Kind::Usage, None),
+        GateError::Profile(error) => of_source(error),
+        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
+        GateError::Helm(_) => usage(
             "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
         ),
-        GateError::Helm(HelmError::Render { .. }) => usage("correct the chart, or the component's values"),
-        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
-        GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
+        GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
+            usage("correct the chart, the component's values in the recipe, or the profile")
+        }
+        GateError::Gaps(gaps) if gaps.missing.iter().all(|one| matches!(one.lack, Lack::Absent { .. })) => {
+            usage("add these lines to the recipe, then run `bundle-builder lock`")
+        }
+        GateError::Gaps(_) => usage(
+            "add the lines, if any; correct the chart or its values where they name no image or another digest than the lock",
+        ),
     }
 }
 

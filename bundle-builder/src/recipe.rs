@@ -80,6 +80,20 @@ impl Recipe {
         if image.platforms.is_empty() { &self.platforms } else { &image.platforms }
     }
 
+    /// Images that the cluster starts by itself, from no chart: the field that asks for each, and its name.
+    #[must_use]
+    pub fn cluster_images(&self) -> Vec<(&'static str, String)> {
+        let release = &self.kubernetes;
+        let named = [
+            ("kubernetes.pauseImage", release.pause_image.clone()),
+            ("kubernetes.etcdImage", release.etcd_image.clone()),
+            ("kubernetes.loadBalancerImage", release.load_balancer_image.clone()),
+        ];
+        let own = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
+            .map(|name| ("kubernetes.version", format!("registry.k8s.io/{name}:{}", release.version)));
+        named.into_iter().chain(own).collect()
+    }
+
     /// Every content of every file, in the recipe's order: one, or one per platform.
     #[must_use]
     pub fn file_contents(&self) -> Vec<FileContent<'_>> {

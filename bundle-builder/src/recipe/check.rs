@@ -132,15 +132,7 @@ impl Findings {
     /// Images that the cluster starts by itself, from no chart.
     fn cluster_images(&mut self, recipe: &Recipe) {
         let listed: BTreeSet<&str> = recipe.images.iter().map(|image| image.name.as_str()).collect();
-        let release = &recipe.kubernetes;
-        let named = [
-            ("kubernetes.pauseImage", release.pause_image.clone()),
-            ("kubernetes.etcdImage", release.etcd_image.clone()),
-            ("kubernetes.loadBalancerImage", release.load_balancer_image.clone()),
-        ];
-        let own = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
-            .map(|name| ("kubernetes.version", format!("registry.k8s.io/{name}:{}", release.version)));
-        for (place, image) in named.into_iter().chain(own) {
+        for (place, image) in recipe.cluster_images() {
             self.unless(
                 listed.contains(image.as_str()),
                 place,
