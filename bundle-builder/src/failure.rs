@@ -96,6 +96,16 @@ impl Failure {
         self
     }
 
+    /// With what to do when no damage list could be made.
+    #[must_use]
+    pub fn without_damage_list(mut self) -> Self {
+        self.next = Some(
+            "no list could be made, since the contents list is damaged, too: copy the bundle again, or ask the vendor for a file made by `bundle-builder recarry` without a list, mend it with that, and verify again"
+                .to_owned(),
+        );
+        self
+    }
+
     fn new(error: &dyn Error, (kind, next): Advice) -> Self {
         let mut message = error.to_string();
         let mut said = message.clone();

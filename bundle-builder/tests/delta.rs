@@ -21,11 +21,7 @@ fn with_key<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(b'a' + nibble))
-        .collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(b'a' + nibble)).collect()
 }
 
 /// A binary that does not compress well, and one in which a few places changed.

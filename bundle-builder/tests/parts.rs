@@ -181,9 +181,15 @@ fn a_contents_list_that_is_damaged_itself_is_mended_first() {
     flip(&vendor, "orders.bundle", 12_000);
     let verify = with_key(&["verify", "orders.bundle", "--damage-list", "damage.json"]);
     let said = vendor.fail(5, &verify);
-    assert!(!vendor.path("damage.json").exists(), "{said}");
+    assert!(said.contains("no list could be made") && said.contains("recarry"), "{said}");
+    assert!(!vendor.path("damage.json").exists());
     vendor.succeed(&with_key(&["recarry", &part(1), "--out", "front.recarry"]));
     let said = vendor.succeed(&with_key(&["repair", "orders.bundle", "--from", "front.recarry"]));
     assert!(said.contains("taken from front.recarry"), "{said}");
     vendor.succeed(&verify);
+    // With a key that is not trusted, no list would help.
+    vendor.succeed(&["keygen", "--out", "stranger.key", "--no-password"]);
+    let stranger = ["verify", "orders.bundle", "--damage-list", "damage.json", "--key", "stranger.key.pub"];
+    let said = vendor.fail(5, &stranger);
+    assert!(said.contains("next: compare the key id") && !said.contains("no list"), "{said}");
 }

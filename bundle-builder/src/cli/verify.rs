@@ -36,19 +36,25 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let Err(error) = check(arguments, lines) else { return Ok(()) };
     lines.end();
-    let list = match (&arguments.damage_list, &error) {
-        (Some(file), TrustError::Bundle(refusal)) => list(arguments, refusal, file, lines)?,
-        _ => None,
+    let (Some(file), TrustError::Bundle(refusal)) = (&arguments.damage_list, &error) else {
+        return Err(error.into());
     };
+    let listed = list(arguments, refusal, file, lines)?;
     let failure = Failure::from(error);
-    let (Some(list), Some(file)) = (list, &arguments.damage_list) else { return Err(failure) };
-    println!(
-        "damage    {}, {}, listed in {}",
-        count(list.blobs.len(), "blob"),
-        bytes(list.bytes()),
-        file.display()
-    );
-    Err(failure.with_damage_list(file))
+    Err(match listed {
+        Listed::Written => failure.with_damage_list(file),
+        Listed::Impossible => failure.without_damage_list(),
+        Listed::Pointless => failure,
+    })
+}
+
+/// What became of the list.
+enum Listed {
+    Written,
+    /// The contents list is damaged: nobody knows what should be there.
+    Impossible,
+    /// Nothing that could be carried would help.
+    Pointless,
 }
 
 fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
@@ -77,22 +83,33 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
     Ok(())
 }
 
-/// Writes the list, where there can be one: not without a contents list to believe, and not where parts only changed
-/// their names.
-fn list(
-    arguments: &Arguments,
-    refusal: &BundleError,
-    file: &Path,
-    lines: &Lines,
-) -> Result<Option<DamageList>, Failure> {
+/// Writes the list, where there can be one.
+fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines) -> Result<Listed, Failure> {
+    // Parts only changed their names.
     if matches!(refusal, BundleError::SwappedPart { .. }) {
-        return Ok(None);
+        return Ok(Listed::Pointless);
     }
     let keys = arguments.trust.keys()?;
     let progress = |done, total| lines.advance("list", done, total);
     let found = DamageList::after(refusal, &arguments.bundle, &keys, parallel::cores(), &progress);
     lines.end();
-    let Ok(list) = found else { return Ok(None) };
+    let list = match found {
+        Ok(list) => list,
+        Err(
+            BundleError::Open { .. }
+            | BundleError::NotABundle { .. }
+            | BundleError::Unsigned { .. }
+            | BundleError::WrongKey { .. }
+            | BundleError::NewerFormat { .. },
+        ) => return Ok(Listed::Pointless),
+        Err(_) => return Ok(Listed::Impossible),
+    };
     list.write(file)?;
-    Ok(Some(list))
+    println!(
+        "damage    {}, {}, listed in {}",
+        count(list.blobs.len(), "blob"),
+        bytes(list.bytes()),
+        file.display()
+    );
+    Ok(Listed::Written)
 }

@@ -39,6 +39,8 @@ pub const PARCEL_ARTIFACT_TYPE: &str = "application/vnd.sealift.parcel.v1+json";
 const ARTIFACT_TYPE_FAMILY: &str = "application/vnd.sealift.parcel.v";
 /// Media type of everything else in it.
 pub const CONTENT_MEDIA_TYPE: &str = "application/octet-stream";
+/// Largest manifest of a parcel: about 90 000 blobs.
+pub(crate) const MANIFEST_LIMIT: u64 = 16 << 20;
 /// Layers in front of the content: the parcel's document, index, signature, and the bundle document's three.
 const FRONT_LAYERS: usize = 6;
 /// Highest zstd level that a patch may ask for, as in recipes: higher ones need hundreds of megabytes.
@@ -152,7 +154,7 @@ impl Parcel {
         let index = front.announced_member(INDEX_FILE, INDEX_LIMIT)?;
         let index: Index = front.parse(&index, "index.json")?;
         let entry = only_entry(path, &index)?;
-        let manifest = front.blob(entry, "the parcel's manifest", DOCUMENT_LIMIT)?;
+        let manifest = front.blob(entry, "the parcel's manifest", MANIFEST_LIMIT)?;
         let manifest: Manifest = front.parse(&manifest, "the parcel's manifest")?;
         front.blob(&manifest.config, "the parcel's config", INDEX_LIMIT)?;
         let (own, layers) =

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use common::empty_document;
+use common::{BLOCK, Piece, empty_document, join, piece, pieces};
 use proptest::prelude::*;
 use sealift_bundle::delta::patch::{self, ApplyError, PatchError};
 use sealift_bundle::delta::{Against, Delta, DeltaError, Report, apply, cut};
@@ -117,6 +117,13 @@ fn noise(seed: u64, count: usize) -> Vec<u8> {
         state.to_le_bytes()
     };
     std::iter::repeat_with(next).flatten().take(count).collect()
+}
+
+/// Something that every level compresses in its own way.
+fn words(seed: u64, count: usize) -> Vec<u8> {
+    const WORDS: [&str; 8] =
+        ["mov rax ", "call ", "ret ", "lea rdi ", "jmp short ", "push rbp ", "test ", "xor eax "];
+    noise(seed, count).into_iter().flat_map(|byte| WORDS[usize::from(byte % 8)].bytes()).collect()
 }
 
 /// A binary, and one in which every hundredth byte or so changed, and some were inserted.
@@ -300,6 +307,82 @@ fn a_frame_that_cannot_be_made_again_is_carried_whole() {
     assert_eq!((report.patched.blobs, report.file_bytes_carried), (0, frame.len() as u64));
     case.apply(&old).unwrap();
     case.assert_made(&new);
+}
+
+/// The delta with another document: as somebody makes it who can compute digests, but not sign.
+fn forge(case: &Case, change: impl FnOnce(String) -> String) {
+    let mut members = pieces(&fs::read(case.path("delta")).unwrap());
+    let text = |piece: &Piece| {
+        let header = tar::Header::from_byte_slice(&piece.bytes[..BLOCK]);
+        let size = usize::try_from(header.size().unwrap()).unwrap();
+        String::from_utf8(piece.bytes[BLOCK..BLOCK + size].to_vec()).unwrap()
+    };
+    let name = |digest: &str| format!("blobs/sha256/{}", &digest[7..]);
+    let [index, manifest, document] = [1, 2, 4].map(|place: usize| text(&members[place]));
+    let forged = change(document.clone());
+    let sized = |text: &str| format!("\"digest\":\"{}\",\"size\":{}", digest_of(text.as_bytes()), text.len());
+    let next = manifest.replace(&sized(&document), &sized(&forged));
+    let top = index.replace(&sized(&manifest), &sized(&next));
+    assert!(next != manifest && top != index);
+    for (place, text) in [(2, &next), (4, &forged)] {
+        members[place] = piece(&name(&digest_of(text.as_bytes())), text.as_bytes());
+    }
+    members[1] = piece("index.json", top.as_bytes());
+    fs::write(case.path("delta"), join(&members)).unwrap();
+}
+
+#[test]
+fn another_zstd_that_gives_other_bytes_is_said_to_be_that() {
+    let case = Case::new();
+    let plain = words(1, 40_000);
+    let changed = [&plain[..90_000], &words(2, 50), &plain[90_000..]].concat();
+    let release = |serial, plain| Release { serial, files: vec![("kubelet", plain)], others: vec![] };
+    let (old, new) = (case.pack("old", &release(1, plain)), case.pack("new", &release(2, changed)));
+    assert_eq!(case.cut(&old, &new).patched.blobs, 1);
+    // Another level stands for another version: the content is right, the frame is not.
+    forge(&case, |document| {
+        document
+            .replace(&format!("\"zstd\":\"{}\"", frame::library_version()), "\"zstd\":\"1.9.9\"")
+            .replace("\"level\":3", "\"level\":9")
+    });
+    let error = case.apply(&old).unwrap_err();
+    assert!(
+        matches!(&error, DeltaError::Zstd { made_with, digest, .. }
+            if made_with == "1.9.9" && *digest == new.document().files[0].digest),
+        "{error}"
+    );
+    assert!(!case.path("made").exists());
+    case.assert_clean();
+}
+
+#[test]
+fn forged_documents_make_nothing() {
+    let case = Case::new();
+    let (old, new) = releases(&case);
+    case.cut(&old, &new);
+    let good = fs::read(case.path("delta")).unwrap();
+    let parcel = Parcel::open(&case.path("delta")).unwrap();
+    let patch = parcel.document().patches[0].clone();
+    let helm = new.document().files[1].digest.clone();
+    let frames = format!("\"frames\":[{},{}]", patch.frames[0], patch.frames[1]);
+    let cases: [(&str, &str, &str); 8] = [
+        ("\"level\":3", "\"level\":22", "asks for zstd level 22"),
+        ("\"kind\":\"Delta\"", "\"kind\":\"Recarry\"", "a delta names the bundle"),
+        ("sealift/v1", "sealift/v7", "is newer"),
+        (&frames, "\"frames\":[18446744073709551615,2]", "shorter than its frames"),
+        (&frames, "\"frames\":[7,7]", "does not fit"),
+        ("\"serial\":2", "\"serial\":3", "another bundle than the one whose list it holds"),
+        (&patch.base, &helm, "holds no blob"),
+        (&patch.digest, &helm, "the delta lacks blob"),
+    ];
+    for (from, to, expected) in cases {
+        fs::write(case.path("delta"), &good).unwrap();
+        forge(&case, |document| document.replacen(from, to, 1));
+        let error = case.apply(&old).unwrap_err();
+        assert!(error.to_string().contains(expected), "{to}: {error}");
+        assert!(!case.path("made").exists());
+    }
+    case.assert_clean();
 }
 
 /// `bytes` in an unnamed file.

@@ -22,7 +22,7 @@ use crate::source::{FileSource, Source};
 use crate::workers;
 
 /// Contents above this are carried whole: finding what two have in common needs six times their bytes of memory.
-const LARGEST: u64 = 512 << 20;
+const LARGEST: u64 = 256 << 20;
 /// Blobs below this are carried whole: a patch would save nothing worth its entry.
 const SMALLEST: u64 = 4 << 10;
 /// What a patch costs beside its bytes: its entries in the parcel's lists, header and padding.

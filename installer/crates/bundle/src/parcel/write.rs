@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{CONTENT_MEDIA_TYPE, PARCEL_ARTIFACT_TYPE, ParcelDocument};
+use super::{CONTENT_MEDIA_TYPE, MANIFEST_LIMIT, PARCEL_ARTIFACT_TYPE, ParcelDocument};
 use crate::bundle::{BlobReader, Bundle};
 use crate::digest::{Hasher, digest_of};
 use crate::document::BlobEntry;
@@ -115,6 +115,11 @@ fn assemble(
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
     let manifest = Manifest::artifact(PARCEL_ARTIFACT_TYPE, layers);
     let manifest = json(&manifest, "the parcel's manifest")?;
+    if manifest.len() as u64 > MANIFEST_LIMIT {
+        let (what, size) = ("the parcel's manifest".to_owned(), manifest.len() as u64);
+        let path = target.to_owned();
+        return Err(BundleError::TooLarge { path, what, size, limit: MANIFEST_LIMIT }.into());
+    }
     let mut entry = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest);
     entry.artifact_type = Some(PARCEL_ARTIFACT_TYPE.to_owned());
     let index = json(&Index::new(vec![entry]), "index.json")?;
