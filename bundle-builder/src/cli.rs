@@ -5,6 +5,7 @@
 mod access;
 mod build;
 mod cache;
+mod completions;
 mod diff;
 mod extract;
 mod inspect;
@@ -14,6 +15,7 @@ mod keygen;
 mod lines;
 mod lock;
 mod ls;
+mod man;
 mod output;
 mod password;
 mod repair;
@@ -28,7 +30,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::cache::Cache;
 use crate::failure::Failure;
@@ -42,6 +44,12 @@ use lines::Lines;
 /// Packs a product, its cluster and everything they need into one signed file.
 #[derive(Debug, Parser)]
 #[command(name = "bundle-builder", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  bundle-builder keygen --out release.key
+  bundle-builder lock --recipe recipe.yaml
+  bundle-builder build --recipe recipe.yaml --key release.key \\
+      --out orders-4.2.0.bundle
+  bundle-builder verify orders-4.2.0.bundle --key release.key.pub")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -64,6 +72,8 @@ enum Verb {
     Repair(repair::Arguments),
     Cache(cache::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -133,6 +143,12 @@ fn default_cache() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::usage("there is no home folder to keep a cache in", "give `--cache DIR`"))
 }
 
+/// The command line's definition: what completions and manual pages are made from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -155,6 +171,8 @@ pub fn main() -> ExitCode {
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
         Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     };
     lines.end();
     match result {

@@ -16,6 +16,7 @@
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
+//! - [`manual`]: manual pages, from the command line's definition.
 //! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
@@ -38,6 +39,7 @@ pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;
+pub mod manual;
 pub mod mirrors;
 pub mod pack;
 pub mod parallel;

@@ -15,6 +15,11 @@ use crate::progress::{bytes, count};
 
 /// Build the bundle of a locked recipe, sign and verify it
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder build --key release.key --out orders-4.2.0.bundle
+  bundle-builder build --recipe orders/recipe.yaml --root payload=/srv/payload \\
+      --key release.key --password-file release.password \\
+      --out orders-4.2.0.bundle")]
 pub(super) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,

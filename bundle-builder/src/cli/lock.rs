@@ -11,6 +11,10 @@ use crate::progress::count;
 
 /// Pin every image, chart and file of a recipe by digest
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder lock
+  bundle-builder lock --recipe orders/recipe.yaml --root payload=/srv/payload \\
+      --mirrors mirrors.yaml")]
 pub(super) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,

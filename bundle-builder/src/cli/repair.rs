@@ -17,9 +17,9 @@ use crate::progress::{Progress as _, bytes, count};
 damaged itself, whole or split, as long as what is needed is good in it. A
 repair that is interrupted goes on when it is run again.
 
-Example:
-  bundle-builder repair orders-4.2.0.bundle --from /media/disk/orders-4.2.0.bundle.001 \\
-      --key release.key.pub")]
+Examples:
+  bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
+      --from /media/disk/orders-4.2.0.bundle.001")]
 pub(super) struct Arguments {
     /// The bundle, or its first part
     bundle: PathBuf,

@@ -13,6 +13,10 @@ use crate::progress::{Progress as _, bytes, count};
 
 /// Check a bundle: its signature, and every byte against it
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder verify orders-4.2.0.bundle --key release.key.pub
+  bundle-builder verify /media/disk/orders-4.2.0.bundle.001 \\
+      --key release.key.pub")]
 pub(super) struct Arguments {
     /// The bundle
     bundle: PathBuf,
