@@ -5,6 +5,7 @@
 mod access;
 mod build;
 mod cache;
+mod carry;
 mod completions;
 mod diff;
 mod extract;
@@ -61,6 +62,7 @@ enum Verb {
     Key(key::Arguments),
     Lock(lock::Arguments),
     Build(build::Arguments),
+    Carry(carry::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Ls(ls::Arguments),
@@ -160,6 +162,7 @@ pub fn main() -> ExitCode {
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
+        Verb::Carry(arguments) => carry::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Ls(arguments) => ls::run(&arguments),

@@ -15,6 +15,7 @@
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
+//! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
 //! - [`interrupt`]: what must not be left behind by a signal.
@@ -25,6 +26,7 @@
 pub mod atomic;
 pub mod build;
 pub mod cache;
+pub mod carry;
 pub mod chart;
 pub mod cli;
 pub mod closure;
