@@ -6,6 +6,8 @@ mod access;
 mod apply;
 mod build;
 mod cache;
+mod carry;
+mod completions;
 mod delta;
 mod diff;
 mod extract;
@@ -17,6 +19,7 @@ mod keygen;
 mod lines;
 mod lock;
 mod ls;
+mod man;
 mod output;
 mod password;
 mod recarry;
@@ -32,7 +35,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::cache::Cache;
 use crate::failure::Failure;
@@ -46,6 +49,12 @@ use lines::Lines;
 /// Packs a product, its cluster and everything they need into one signed file.
 #[derive(Debug, Parser)]
 #[command(name = "bundle-builder", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  bundle-builder keygen --out release.key
+  bundle-builder lock --recipe recipe.yaml
+  bundle-builder build --recipe recipe.yaml --key release.key \\
+      --out orders-4.2.0.bundle
+  bundle-builder verify orders-4.2.0.bundle --key release.key.pub")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -57,6 +66,7 @@ enum Verb {
     Key(key::Arguments),
     Lock(lock::Arguments),
     Build(build::Arguments),
+    Carry(carry::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Ls(ls::Arguments),
@@ -72,6 +82,8 @@ enum Verb {
     Inventory(inventory::Arguments),
     Cache(cache::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -141,6 +153,12 @@ fn default_cache() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::usage("there is no home folder to keep a cache in", "give `--cache DIR`"))
 }
 
+/// The command line's definition: what completions and manual pages are made from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -152,6 +170,7 @@ pub fn main() -> ExitCode {
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
+        Verb::Carry(arguments) => carry::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Ls(arguments) => ls::run(&arguments),
@@ -167,6 +186,8 @@ pub fn main() -> ExitCode {
         Verb::Inventory(arguments) => inventory::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
         Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     };
     lines.end();
     match result {

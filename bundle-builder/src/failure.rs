@@ -16,6 +16,7 @@ use sealift_bundle::{BundleError, NoteError};
 use crate::archive::MemberError;
 use crate::build::BuildError;
 use crate::cache::CacheError;
+use crate::carry::CarryError;
 use crate::chart::ChartError;
 use crate::closure::Lack;
 use crate::compress::CompressError;
@@ -156,6 +157,7 @@ failure_from! {
     NoteError => of_note,
     RecarryError => of_recarry,
     DeltaError => of_delta,
+    CarryError => of_carry,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -561,6 +563,34 @@ fn of_delta(error: &DeltaError) -> Advice {
             "use the bundle-builder of the version that made the delta, or ask the vendor for the whole bundle",
         ),
         DeltaError::Temporary { source, .. } => of_disk(source),
+    }
+}
+
+fn of_carry(error: &CarryError) -> Advice {
+    match error {
+        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
+        CarryError::Twice { .. } => usage("name one"),
+        CarryError::NoInstaller { platform } => {
+            usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))
+        }
+        CarryError::Installer { .. } => usage("give the installer of that platform as it was released"),
+        CarryError::Foreign { .. } => {
+            usage("name a new folder: only a folder that this program wrote is replaced, and only whole")
+        }
+        CarryError::NoFolder { .. } => usage("name a new folder"),
+        CarryError::TopFolder { folder } => {
+            usage(format!("name a folder in it, e.g. {}", folder.join("orders-4.2.0").display()))
+        }
+        CarryError::InParts { .. } => {
+            usage("join it first with `bundle-builder join`; `--split SIZE` cuts it again on its way")
+        }
+        CarryError::Split(error) => of_split(error),
+        CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
+        CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
+        }
+        CarryError::Write { .. } => usage("check the disk, or choose another folder"),
     }
 }
 

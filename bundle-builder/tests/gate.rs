@@ -8,6 +8,7 @@ mod helm;
 mod support;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bundle_builder::chart::Chart;
@@ -235,7 +236,7 @@ spec: {containers: [{name: t, image: 'busybox:1.36'}]}
     let mut images = String::new();
     for name in ["library/busybox:1.36", "library/alpine:latest", "library/left:1.0.0"] {
         vendor.registry.push_image(&format!("docker.io/{name}"), "amd64", &[b"layer"]);
-        images += &format!("  - name: docker.io/{name}\n");
+        writeln!(images, "  - name: docker.io/{name}").unwrap();
     }
     vendor.replace("recipe.yaml", "images:\n", &format!("images:\n{images}"));
     let said = built(&vendor);

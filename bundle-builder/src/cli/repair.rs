@@ -19,8 +19,8 @@ a re-carry file (see `recarry`) only what it is for is read, not the whole
 bundle. A repair that is interrupted goes on when it is run again.
 
 Examples:
-  bundle-builder repair orders-4.2.0.bundle --from /media/disk/orders-4.2.0.bundle.001 \\
-      --key release.key.pub
+  bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
+      --from /media/disk/orders-4.2.0.bundle.001
   bundle-builder repair orders-4.2.0.bundle --from mend.recarry --key release.key.pub")]
 pub(super) struct Arguments {
     /// The bundle, or its first part

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealift_bundle::rotation::Rotation;
 use sealift_bundle::{Bundle, TrustedKeys};
 
 use super::output::Format;
@@ -46,6 +47,12 @@ impl Trust {
     /// Opens the bundle at `path`.
     pub(super) fn open(&self, path: &Path) -> Result<Bundle, Failure> {
         Ok(self.resolved().open(path)?)
+    }
+
+    /// The statements that keys follow others.
+    pub(super) fn statements(&self) -> Result<Vec<Rotation>, Failure> {
+        let all: Result<_, _> = self.rotations.iter().map(|path| Rotation::from_file(path)).collect();
+        Ok(all.map_err(trust::TrustError::from)?)
     }
 
     /// The keys, and those that follow them.
