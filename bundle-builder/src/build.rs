@@ -109,8 +109,9 @@ pub fn build(
     sources.fit(recipe, lock)?;
     gate::charts(recipe, &sources.charts)?;
     if !recipe.components.is_empty() {
+        let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
         let helm = Helm::find(order.helm, packed_helm(recipe, &sources)).map_err(GateError::from)?;
-        gate::closure(recipe, &sources.charts, lock, &helm, progress)?;
+        gate::closure(recipe, &sources.charts, &profiles, lock, &helm, progress)?;
     }
     let images = pull::pull(recipe, lock, &reach, order.jobs)?;
     let files = compress_all(recipe, &sources, cache, progress)?;

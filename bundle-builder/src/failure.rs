@@ -2,17 +2,23 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
-use sealift_bundle::BundleError;
+use sealift_bundle::delta::DeltaError;
+use sealift_bundle::parcel::ParcelWriteError;
+use sealift_bundle::recarry::RecarryError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
 use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
+use sealift_bundle::{BundleError, NoteError};
 
 use crate::archive::MemberError;
 use crate::build::BuildError;
 use crate::cache::CacheError;
+use crate::carry::CarryError;
 use crate::chart::ChartError;
+use crate::closure::Lack;
 use crate::compress::CompressError;
 use crate::cosign::CosignError;
 use crate::gate::GateError;
@@ -86,6 +92,26 @@ impl Failure {
         Self { kind: Kind::Usage, message: message.into(), next: Some(next.into()) }
     }
 
+    /// With what to do with the damage list that was written to `file`.
+    #[must_use]
+    pub fn with_damage_list(mut self, file: &Path) -> Self {
+        self.next = Some(format!(
+            "send {} to the vendor, who makes a small file from it with `bundle-builder recarry`; `bundle-builder repair` mends this copy with that",
+            file.display()
+        ));
+        self
+    }
+
+    /// With what to do when no damage list could be made.
+    #[must_use]
+    pub fn without_damage_list(mut self) -> Self {
+        self.next = Some(
+            "no list could be made, since the contents list is damaged, too: copy the bundle again, or ask the vendor for a file made by `bundle-builder recarry` without a list, mend it with that, and verify again"
+                .to_owned(),
+        );
+        self
+    }
+
     fn new(error: &dyn Error, (kind, next): Advice) -> Self {
         let mut message = error.to_string();
         let mut said = message.clone();
@@ -128,6 +154,10 @@ failure_from! {
     ExtractError => of_extract,
     SplitError => of_split,
     RepairError => of_repair,
+    NoteError => of_note,
+    RecarryError => of_recarry,
+    DeltaError => of_delta,
+    CarryError => of_carry,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -346,13 +376,21 @@ fn of_chart(error: &ChartError) -> Advice {
 
 fn of_gate(error: &GateError) -> Advice {
     match error {
-        GateError::Charts(_) | GateError::NotYaml(_) => (Kind::Usage, None),
-        GateError::Helm(HelmError::Run { .. }) => usage(
+        GateError::Charts(_) => (Kind::Usage, None),
+        GateError::Profile(error) => of_source(error),
+        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
+        GateError::Helm(_) => usage(
             "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
         ),
-        GateError::Helm(HelmError::Render { .. }) => usage("correct the chart, or the component's values"),
-        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
-        GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
+        GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
+            usage("correct the chart, the component's values in the recipe, or the profile")
+        }
+        GateError::Gaps(gaps) if gaps.missing.iter().all(|one| matches!(one.lack, Lack::Absent { .. })) => {
+            usage("add these lines to the recipe, then run `bundle-builder lock`")
+        }
+        GateError::Gaps(_) => usage(
+            "add the lines, if any; correct the chart or its values where they name no image or another digest than the lock",
+        ),
     }
 }
 
@@ -395,6 +433,9 @@ fn of_bundle(error: &BundleError) -> Advice {
             "compare the key id with the vendor by phone; a bundle of another key is not used"
         }
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
+        BundleError::NotAParcel { .. } => {
+            "give the file that `bundle-builder delta` or `bundle-builder recarry` made"
+        }
         BundleError::MissingPart { .. } => "put the part beside the others",
         BundleError::SwappedPart { .. } => "give the parts their names back, or copy them again",
         BundleError::ForeignPart { .. } => "take it away, or copy the bundle's own part there",
@@ -449,12 +490,107 @@ fn of_split(error: &SplitError) -> Advice {
 fn of_repair(error: &RepairError) -> Advice {
     match error {
         RepairError::Bundle(error) => of_bundle(error),
+        RepairError::Delta { .. } => {
+            usage("make the new bundle with `bundle-builder apply`, or give a copy or re-carry file")
+        }
         RepairError::OtherBundle { .. } => usage("give another copy of the same bundle with `--from`"),
         RepairError::NotInSpare { .. } => (
             Kind::Verification,
             Some("what could be mended is; run it again with one more copy for the rest".to_owned()),
         ),
         RepairError::Write { source, .. } => of_disk(source),
+    }
+}
+
+fn of_note(error: &NoteError) -> Advice {
+    match error {
+        NoteError::Write { source, .. } => of_disk(source),
+        NoteError::Read { .. } => usage("say where the list is"),
+        NoteError::Malformed { .. }
+        | NoteError::Other { .. }
+        | NoteError::TooLarge { .. }
+        | NoteError::Digest { .. } => usage(
+            "damage lists are made with `verify --damage-list`, inventories with `bundle-builder inventory`",
+        ),
+    }
+}
+
+fn of_recarry(error: &RecarryError) -> Advice {
+    match error {
+        RecarryError::OtherBundle { .. } => usage("give the very bundle that the site has a copy of"),
+        RecarryError::Unknown { .. } => usage("ask the site for the list again"),
+        RecarryError::Write(error) => of_parcel(error),
+    }
+}
+
+fn of_parcel(error: &ParcelWriteError) -> Advice {
+    match error {
+        ParcelWriteError::Bundle(error) => of_bundle(error),
+        ParcelWriteError::Write(error) => of_write(error),
+        ParcelWriteError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
+    }
+}
+
+fn of_write(error: &WriteError) -> Advice {
+    match error {
+        WriteError::Write { source, .. } | WriteError::Read { source, .. } => of_disk(source),
+        _ => (Kind::Internal, None),
+    }
+}
+
+fn of_delta(error: &DeltaError) -> Advice {
+    let refused = |next: &str| (Kind::Verification, Some(next.to_owned()));
+    match error {
+        DeltaError::Bundle(error @ (BundleError::Truncated { .. } | BundleError::DigestMismatch { .. })) => {
+            let (kind, _) = of_bundle(error);
+            (kind, Some("copy that file again; nothing was written".to_owned()))
+        }
+        DeltaError::Bundle(error) => of_bundle(error),
+        DeltaError::Write(error) => of_write(error),
+        DeltaError::Parcel(error) => of_parcel(error),
+        DeltaError::Same { .. } => usage("give two releases"),
+        DeltaError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
+        DeltaError::Kind { .. } => {
+            usage("a re-carry file mends a copy: `bundle-builder repair BUNDLE --from FILE`")
+        }
+        DeltaError::OtherBase { .. } => {
+            usage("give the bundle that it starts from, or ask the vendor for a delta from yours")
+        }
+        DeltaError::Lacking { .. } | DeltaError::Patch { .. } => {
+            refused("copy the delta again; if it fails again, ask the vendor for another one")
+        }
+        DeltaError::Zstd { .. } => refused(
+            "use the bundle-builder of the version that made the delta, or ask the vendor for the whole bundle",
+        ),
+        DeltaError::Temporary { source, .. } => of_disk(source),
+    }
+}
+
+fn of_carry(error: &CarryError) -> Advice {
+    match error {
+        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
+        CarryError::Twice { .. } => usage("name one"),
+        CarryError::NoInstaller { platform } => {
+            usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))
+        }
+        CarryError::Installer { .. } => usage("give the installer of that platform as it was released"),
+        CarryError::Foreign { .. } => {
+            usage("name a new folder: only a folder that this program wrote is replaced, and only whole")
+        }
+        CarryError::NoFolder { .. } => usage("name a new folder"),
+        CarryError::TopFolder { folder } => {
+            usage(format!("name a folder in it, e.g. {}", folder.join("orders-4.2.0").display()))
+        }
+        CarryError::InParts { .. } => {
+            usage("join it first with `bundle-builder join`; `--split SIZE` cuts it again on its way")
+        }
+        CarryError::Split(error) => of_split(error),
+        CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
+        CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
+        }
+        CarryError::Write { .. } => usage("check the disk, or choose another folder"),
     }
 }
 

@@ -16,7 +16,9 @@
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
+//! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
+//! - [`manual`]: manual pages, from the command line's definition.
 //! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
@@ -26,6 +28,7 @@ pub mod archive;
 pub mod atomic;
 pub mod build;
 pub mod cache;
+pub mod carry;
 pub mod chart;
 pub mod cli;
 pub mod closure;
@@ -41,6 +44,7 @@ pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;
+pub mod manual;
 pub mod mirrors;
 pub mod pack;
 pub mod parallel;

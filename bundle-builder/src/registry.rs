@@ -138,12 +138,16 @@ impl Registries {
         let mut download = Download::open(cache.partial_path(&wanted.digest)?, wanted)?;
         advanced(download.have.cast_signed());
         let mut best = download.have;
-        self.persist(image, &what, progress, || {
+        let fetched = self.persist(image, &what, progress, || {
             let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
-        })?;
+        });
+        if fetched.is_err() {
+            download.tidy();
+        }
+        fetched?;
         Ok(cache.adopt_partial(&wanted.digest)?)
     }
 
@@ -258,7 +262,12 @@ impl Registries {
         if got == download.wanted.digest {
             return Ok(());
         }
+        let taken_up = download.taken_up;
         restart(download, advanced)?;
+        if taken_up {
+            let damaged = "what an earlier run left of it does not fit; it comes anew";
+            return Err(self.judge(image, what, Trouble::passing(damaged)));
+        }
         Err(self.wrong(image, what, &download.wanted.digest, &got))
     }
 
@@ -293,6 +302,8 @@ impl Registries {
             let piece = match response.chunk().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
+                // Whatever was announced besides: all that is wanted is here.
+                Err(_) if download.is_complete() => return Ok(()),
                 Err(error) => return Err(self.judge(image, what, Trouble::transport(error))),
             };
             if download.have + piece.len() as u64 > download.wanted.size {

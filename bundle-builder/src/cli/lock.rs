@@ -12,6 +12,10 @@ use crate::source::Reach;
 
 /// Pin every image, chart and file of a recipe by digest
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder lock
+  bundle-builder lock --recipe orders/recipe.yaml --root payload=/srv/payload \\
+      --mirrors mirrors.yaml")]
 pub(super) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,

@@ -108,11 +108,11 @@ impl Http {
             credentials: &self.credentials,
             client: &client,
         };
-        let renewed = slot.renew(pass.as_ref(), &challenges, &asked).await?;
+        let (renewed, what) = slot.renew(pass.as_ref(), &challenges, &asked).await?;
         let response = send(&client, &url, wanted, Some(&renewed)).await?;
         if response.status().as_u16() == 401 {
             let trouble = Trouble::of(response).await;
-            return Err(Trouble::denied(format!("a new login does not help: {}", trouble.why)));
+            return Err(Trouble::denied(format!("it does not take {what}: {}", trouble.why)));
         }
         judged(response).await
     }

@@ -86,12 +86,18 @@ impl Vendor {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_bundle-builder"))
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The program in this folder, with logins in `docker/config.json` where that is there.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bundle-builder"));
+        command
             .args(arguments)
             .current_dir(self.folder.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap()
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .stdin(std::process::Stdio::null());
+        command
     }
 
     /// What the program says on standard output.
@@ -178,4 +184,19 @@ components:
 "#,
         CLUSTER[0], CLUSTER[1], CLUSTER[2]
     )
+}
+
+/// The smallest thing that passes for a program of 64-bit Linux: a header for this machine, and segments of these kinds.
+pub fn program(machine: u16, kinds: &[u32]) -> Vec<u8> {
+    let mut content = vec![0; 64 + 56 * kinds.len()];
+    content[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    content[16] = 2;
+    content[18..20].copy_from_slice(&machine.to_le_bytes());
+    content[32] = 64;
+    content[54] = 56;
+    content[56] = u8::try_from(kinds.len()).unwrap();
+    for (index, kind) in kinds.iter().enumerate() {
+        content[64 + 56 * index..][..4].copy_from_slice(&kind.to_le_bytes());
+    }
+    content
 }
