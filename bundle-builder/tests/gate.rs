@@ -36,6 +36,8 @@ fn built(vendor: &Vendor) -> String {
 /// Standard error of a build that the gate must refuse.
 fn refused(vendor: &Vendor) -> String {
     vendor.lock();
+    // Of an earlier step of the test.
+    let _ = std::fs::remove_file(vendor.path("x.bundle"));
     let said = vendor.fail(2, &build("cache", "x.bundle"));
     assert!(!vendor.path("x.bundle").exists());
     said
@@ -154,17 +156,17 @@ fn digests_are_held_against_the_lock() {
 #[test]
 fn every_profile_is_rendered() {
     let vendor = vendor();
-    vendor.write("chart/values.yaml", "cache: {on: false, image: 'valkey:9.0.1'}\n");
+    vendor.write("chart/values.yaml", "cache: {active: false, image: 'valkey:9.0.1'}\n");
     vendor.write(
         "chart/templates/cache.yaml",
-        "{{ if .Values.cache.on }}
+        "{{ if .Values.cache.active }}
 kind: DaemonSet
 metadata: {name: cache}
 spec: {template: {spec: {containers: [{name: c, image: {{ .Values.cache.image }} }]}}}
 {{ end }}",
     );
-    vendor.write("profiles/large, new.yaml", "cache: {on: true}\n");
-    vendor.write("profiles/same.yaml", "cache: {on: false}\n");
+    vendor.write("profiles/large, new.yaml", "cache: {active: true}\n");
+    vendor.write("profiles/same.yaml", "cache: {active: false}\n");
     vendor.replace(
         "recipe.yaml",
         "  - path: chart\n",
@@ -235,7 +237,7 @@ spec: {containers: [{name: t, image: 'busybox:1.36'}]}
     let mut images = String::new();
     for name in ["library/busybox:1.36", "library/alpine:latest", "library/left:1.0.0"] {
         vendor.registry.push_image(&format!("docker.io/{name}"), "amd64", &[b"layer"]);
-        images += &format!("  - name: docker.io/{name}\n");
+        images = format!("{images}  - name: docker.io/{name}\n");
     }
     vendor.replace("recipe.yaml", "images:\n", &format!("images:\n{images}"));
     let said = built(&vendor);
