@@ -3,11 +3,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod apply;
 mod build;
 mod cache;
+mod delta;
 mod diff;
 mod extract;
 mod inspect;
+mod inventory;
 mod join;
 mod key;
 mod keygen;
@@ -16,6 +19,7 @@ mod lock;
 mod ls;
 mod output;
 mod password;
+mod recarry;
 mod repair;
 mod sbom;
 mod schema;
@@ -62,6 +66,10 @@ enum Verb {
     Split(split::Arguments),
     Join(join::Arguments),
     Repair(repair::Arguments),
+    Recarry(recarry::Arguments),
+    Delta(delta::Arguments),
+    Apply(apply::Arguments),
+    Inventory(inventory::Arguments),
     Cache(cache::Arguments),
     Schema(schema::Arguments),
 }
@@ -153,6 +161,10 @@ pub fn main() -> ExitCode {
         Verb::Split(arguments) => split::run(&arguments, &lines),
         Verb::Join(arguments) => join::run(&arguments, &lines),
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
+        Verb::Recarry(arguments) => recarry::run(&arguments, &lines),
+        Verb::Delta(arguments) => delta::run(&arguments, &lines),
+        Verb::Apply(arguments) => apply::run(&arguments, &lines),
+        Verb::Inventory(arguments) => inventory::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
         Verb::Schema(arguments) => schema::run(&arguments),
     };

@@ -6,7 +6,8 @@
 //!
 //! Main types in order of use:
 //! - [`recipe::Recipe`]: what the vendor writes.
-//! - [`source::Roots`]: where its paths lead on this machine.
+//! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
+//!   [`stored`]); [`cosign`] says who signed an image.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
 //! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
 //!   The only network, the only async.
@@ -21,6 +22,7 @@
 //!
 //! Nothing but [`cli`] prints.
 
+pub mod archive;
 pub mod atomic;
 pub mod build;
 pub mod cache;
@@ -28,6 +30,7 @@ pub mod chart;
 pub mod cli;
 pub mod closure;
 pub mod compress;
+pub mod cosign;
 pub mod diff;
 pub mod failure;
 pub mod gate;
@@ -47,4 +50,5 @@ pub mod recipe;
 pub mod registry;
 pub mod sbom;
 pub mod source;
+pub mod stored;
 pub mod trust;
