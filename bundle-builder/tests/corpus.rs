@@ -9,6 +9,8 @@
 mod bundle;
 #[path = "../fuzz/src/manifest.rs"]
 mod manifest;
+#[path = "../fuzz/src/parcel.rs"]
+mod parcel;
 #[path = "../fuzz/src/recipe.rs"]
 mod recipe;
 
@@ -182,4 +184,44 @@ fn manifests() {
     ];
     let seeds = seeds.map(|(name, text)| (name, text.into_bytes()));
     replay("manifest", &seeds, manifest::manifest);
+}
+
+#[test]
+fn parcels() {
+    // Two pieces with their lengths in front, and a third.
+    let three = |kind: u8, pieces: [&[u8]; 3]| {
+        let length = |piece: &[u8]| u16::try_from(piece.len()).unwrap().to_le_bytes();
+        [&[kind], &length(pieces[0])[..], &length(pieces[1]), pieces[0], pieces[1], pieces[2]].concat()
+    };
+    let numbers = |numbers: [u64; 3]| numbers.map(u64::to_le_bytes).concat();
+    let mut outcome = vec![b'n'; 4096];
+    outcome[..8].fill(1);
+    let steps = numbers([4, 8, 4088]);
+    let content = json!({"apiVersion": "sealift/v1", "kind": "delta"}).to_string();
+    let seeds = [
+        ("made", three(b'M', [b"the same and one", b"the same and two", b""])),
+        ("steps", three(b'S', [&steps, &outcome[..8], &outcome[8..]])),
+        ("frames", three(b'Z', [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0, 1, 0, 0], b"x", b"y"])),
+        ("whole", seed(b'P', &parcel_of(content.as_bytes()))),
+    ];
+    replay("parcel", &seeds, parcel::parcel);
+}
+
+/// A parcel with this document and nothing else.
+fn parcel_of(document: &[u8]) -> Vec<u8> {
+    use sealift_bundle::layout::blob_name;
+    use sealift_bundle::oci::{Descriptor, Index, Manifest};
+    let artifact_type = sealift_bundle::parcel::PARCEL_ARTIFACT_TYPE;
+    let manifest = Manifest::artifact(artifact_type, vec![Descriptor::of("application/json", document)]);
+    let text = serde_json::to_vec(&manifest).unwrap();
+    let mut entry = Descriptor::of(&manifest.media_type, &text);
+    entry.artifact_type = Some(artifact_type.to_owned());
+    let index = serde_json::to_vec(&Index::new(vec![entry.clone()])).unwrap();
+    archive_of(&[
+        ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+        ("index.json".to_owned(), index),
+        (blob_name(&entry.digest).unwrap(), text),
+        (blob_name(&manifest.config.digest).unwrap(), b"{}".to_vec()),
+        (blob_name(&digest_of(document)).unwrap(), document.to_vec()),
+    ])
 }

@@ -43,6 +43,8 @@ enum Target {
     Recipe,
     /// What registries send
     Manifest,
+    /// Deltas and the patches in them
+    Parcel,
 }
 
 impl Target {
@@ -51,6 +53,7 @@ impl Target {
             Self::Bundle => "bundle",
             Self::Recipe => "recipe",
             Self::Manifest => "manifest",
+            Self::Parcel => "parcel",
         }
     }
 }

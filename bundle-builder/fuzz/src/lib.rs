@@ -5,8 +5,10 @@
 
 mod bundle;
 mod manifest;
+mod parcel;
 mod recipe;
 
 pub use bundle::bundle;
 pub use manifest::manifest;
+pub use parcel::parcel;
 pub use recipe::recipe;
