@@ -71,6 +71,17 @@ pub struct Registries {
     warned: Mutex<BTreeSet<String>>,
 }
 
+/// Reads `content` as everything that a registry may answer beside a manifest: an error page, a challenge, a list of
+/// referrers. For the fuzz target, which has no network.
+#[doc(hidden)]
+pub fn read_answer(content: &[u8]) {
+    answer::read(content);
+    referrers::read(content);
+    if let Ok(text) = std::str::from_utf8(content) {
+        auth::read(text);
+    }
+}
+
 impl Registries {
     /// Pulls without a login.
     pub fn new(mirrors: Mirrors, patience: Patience) -> Result<Self, RegistryError> {
