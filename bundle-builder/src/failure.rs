@@ -16,6 +16,7 @@ use crate::chart::ChartError;
 use crate::compress::CompressError;
 use crate::gate::GateError;
 use crate::helm::HelmError;
+use crate::init::InitError;
 use crate::inspect::extract::ExtractError;
 use crate::key::KeyError;
 use crate::lock::LockError;
@@ -126,6 +127,8 @@ failure_from! {
     SplitError => of_split,
     RepairError => of_repair,
     CarryError => of_carry,
+    HelmError => of_helm,
+    InitError => of_init,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -261,12 +264,32 @@ fn of_chart(error: &ChartError) -> Advice {
 fn of_gate(error: &GateError) -> Advice {
     match error {
         GateError::Charts(_) | GateError::NotYaml(_) => (Kind::Usage, None),
-        GateError::Helm(HelmError::Run { .. }) => usage(
+        GateError::Helm(error) => of_helm(error),
+        GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
+    }
+}
+
+fn of_helm(error: &HelmError) -> Advice {
+    match error {
+        HelmError::Run { .. } => usage(
             "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
         ),
-        GateError::Helm(HelmError::Render { .. }) => usage("correct the chart, or the component's values"),
-        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
-        GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
+        HelmError::Render { .. } => usage("correct the chart, or the component's values"),
+        HelmError::Write { source, .. } => of_disk(source),
+    }
+}
+
+fn of_init(error: &InitError) -> Advice {
+    match error {
+        InitError::NoCharts { .. } => {
+            usage("name a folder that holds charts: folders with a Chart.yaml, or archives (.tgz)")
+        }
+        InitError::TooMany { .. } => usage("name the folder that holds your charts alone"),
+        InitError::Read { .. } => usage("check the path"),
+        InitError::Exists { .. } => usage("choose another name with `--out`; a recipe is never replaced"),
+        InitError::Write { .. } => usage("choose another place with `--out`"),
+        InitError::Helm(error) => of_helm(error),
+        InitError::Own(_) => (Kind::Internal, None),
     }
 }
 
