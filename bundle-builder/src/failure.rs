@@ -419,6 +419,9 @@ fn of_carry(error: &CarryError) -> Advice {
         CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
             usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
         }
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            usage("make room on that disk, or take a larger one")
+        }
         CarryError::Write { .. } => usage("check the disk, or choose another folder"),
     }
 }

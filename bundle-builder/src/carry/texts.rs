@@ -29,7 +29,8 @@ pub(super) struct Names<'a> {
 pub(super) fn start(bundle: &Bundle, names: &Names<'_>) -> String {
     let first = names.bundle.first().map_or("", String::as_str);
     let installer = names.installers.first().map(Installer::file_name).unwrap_or_default();
-    let choice = if names.installers.len() > 1 { " for its processor (`uname -m` tells)" } else { "" };
+    let choice =
+        if names.installers.len() > 1 { " `uname -m` tells which installer that machine needs." } else { "" };
     filled(
         START_TEXT,
         bundle,
