@@ -3,14 +3,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod apply;
 mod build;
 mod cache;
 mod carry;
 mod completions;
+mod delta;
 mod diff;
 mod extract;
 mod init;
 mod inspect;
+mod inventory;
 mod join;
 mod key;
 mod keygen;
@@ -20,6 +23,7 @@ mod ls;
 mod man;
 mod output;
 mod password;
+mod recarry;
 mod repair;
 mod sbom;
 mod schema;
@@ -75,6 +79,10 @@ enum Verb {
     Split(split::Arguments),
     Join(join::Arguments),
     Repair(repair::Arguments),
+    Recarry(recarry::Arguments),
+    Delta(delta::Arguments),
+    Apply(apply::Arguments),
+    Inventory(inventory::Arguments),
     Cache(cache::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -176,6 +184,10 @@ pub fn main() -> ExitCode {
         Verb::Split(arguments) => split::run(&arguments, &lines),
         Verb::Join(arguments) => join::run(&arguments, &lines),
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
+        Verb::Recarry(arguments) => recarry::run(&arguments, &lines),
+        Verb::Delta(arguments) => delta::run(&arguments, &lines),
+        Verb::Apply(arguments) => apply::run(&arguments, &lines),
+        Verb::Inventory(arguments) => inventory::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),

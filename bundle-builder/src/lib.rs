@@ -7,7 +7,8 @@
 //! Main types in order of use:
 //! - [`recipe::Recipe`]: what the vendor writes.
 //! - [`init::init`]: a first one, from a folder of charts.
-//! - [`source::Roots`]: where its paths lead on this machine.
+//! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
+//!   [`stored`]); [`cosign`] says who signed an image.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
 //! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
 //!   The only network, the only async.
@@ -25,6 +26,7 @@
 //!
 //! Nothing but [`cli`] prints.
 
+pub mod archive;
 pub mod atomic;
 pub mod build;
 pub mod cache;
@@ -33,6 +35,7 @@ pub mod chart;
 pub mod cli;
 pub mod closure;
 pub mod compress;
+pub mod cosign;
 pub mod diff;
 pub mod failure;
 pub mod fill;
@@ -55,4 +58,5 @@ pub mod recipe;
 pub mod registry;
 pub mod sbom;
 pub mod source;
+pub mod stored;
 pub mod trust;

@@ -144,6 +144,14 @@ impl Mirrors {
         Endpoint { host, plain, unchecked: settings.insecure, authorities }
     }
 
+    /// How the web server `host` (with its port where it has one) is spoken to; its URL says whether with TLS.
+    #[must_use]
+    pub fn web(&self, host: &str, plain: bool) -> Endpoint {
+        let settings = self.hosts.get(host).cloned().unwrap_or_default();
+        let authorities = settings.ca.into_iter().chain(self.authorities.iter().cloned()).collect();
+        Endpoint { host: host.to_owned(), plain, unchecked: settings.insecure, authorities }
+    }
+
     /// The repository of `image` on that host.
     #[must_use]
     pub fn repository(&self, image: &ImageName) -> String {

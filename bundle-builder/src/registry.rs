@@ -17,7 +17,7 @@ use sealift_bundle::digest::{self, digest_of};
 use crate::cache::{Cache, Content};
 use crate::image::ImageName;
 use crate::manifest;
-use crate::mirrors::Mirrors;
+use crate::mirrors::{Endpoint, Mirrors};
 use crate::progress::Progress;
 
 mod answer;
@@ -28,6 +28,7 @@ mod error;
 mod http;
 mod patience;
 mod referrers;
+mod web;
 
 use answer::{Trouble, Verdict};
 use credentials::Credentials;
@@ -136,12 +137,16 @@ impl Registries {
         let mut download = Download::open(cache.partial_path(&wanted.digest)?, wanted)?;
         advanced(download.have.cast_signed());
         let mut best = download.have;
-        self.persist(image, &what, progress, || {
+        let fetched = self.persist(image, &what, progress, || {
             let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
-        })?;
+        });
+        if fetched.is_err() {
+            download.tidy();
+        }
+        fetched?;
         Ok(cache.adopt_partial(&wanted.digest)?)
     }
 
@@ -186,9 +191,20 @@ impl Registries {
         progress: &dyn Progress,
         mut attempt: impl FnMut() -> Result<T, (Failure, bool)>,
     ) -> Result<T, RegistryError> {
-        self.warn(image, progress);
+        self.warn(&self.http.mirrors.endpoint(image), progress);
         // Asked for once more inside; here its failure is told as it is.
         self.http.ready(image)?;
+        self.insist(&self.http.mirrors.name(image), what, progress, &mut attempt)
+    }
+
+    /// As [`Self::persist`], of any server.
+    fn insist<T>(
+        &self,
+        server: &str,
+        what: &str,
+        progress: &dyn Progress,
+        attempt: &mut dyn FnMut() -> Result<T, (Failure, bool)>,
+    ) -> Result<T, RegistryError> {
         let mut failures = 0;
         loop {
             let (error, wait) = match attempt() {
@@ -205,10 +221,9 @@ impl Registries {
             }
             let pause = self.patience.pause_after(failures, wait);
             progress.note(&format!(
-                "retry {failures} of {} in {:.1} s: {}: {what}: {}",
+                "retry {failures} of {} in {:.1} s: {server}: {what}: {}",
                 limit - 1,
                 pause.as_secs_f64(),
-                self.http.mirrors.name(image),
                 innermost(&error)
             ));
             std::thread::sleep(pause);
@@ -216,11 +231,11 @@ impl Registries {
     }
 
     /// Says once per host that nobody looks at its certificate.
-    fn warn(&self, image: &ImageName, progress: &dyn Progress) {
-        if !self.http.unchecked(image) {
+    fn warn(&self, endpoint: &Endpoint, progress: &dyn Progress) {
+        if !endpoint.unchecked || endpoint.plain {
             return;
         }
-        let host = self.http.mirrors.host(image);
+        let host = &endpoint.host;
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(host.clone()) {
             progress.note(&format!("warning   {host}: its certificate is not checked (`insecure: true`)"));
@@ -246,7 +261,12 @@ impl Registries {
         if got == download.wanted.digest {
             return Ok(());
         }
+        let taken_up = download.taken_up;
         restart(download, advanced)?;
+        if taken_up {
+            let damaged = "what an earlier run left of it does not fit; it comes anew";
+            return Err(self.judge(image, what, Trouble::passing(damaged)));
+        }
         Err(self.wrong(image, what, &download.wanted.digest, &got))
     }
 
@@ -281,6 +301,8 @@ impl Registries {
             let piece = match response.chunk().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
+                // Whatever was announced besides: all that is wanted is here.
+                Err(_) if download.is_complete() => return Ok(()),
                 Err(error) => return Err(self.judge(image, what, Trouble::transport(error))),
             };
             if download.have + piece.len() as u64 > download.wanted.size {
@@ -305,16 +327,21 @@ impl Registries {
 
     /// What a failed request means for what was asked for.
     fn judge(&self, image: &ImageName, what: &str, trouble: Trouble) -> Failure {
-        let (registry, what, source) = (self.http.mirrors.name(image), what.to_owned(), trouble.why);
-        match trouble.verdict {
-            Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
-            Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what, source }),
-            Verdict::Tls => Failure::Final(RegistryError::Tls { registry, source }),
-            Verdict::Passing => {
-                Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source }, trouble.wait)
-            }
-            Verdict::Final => Failure::Final(RegistryError::Failed { registry, what, tries: 1, source }),
+        judged(self.http.mirrors.name(image), what, trouble)
+    }
+}
+
+/// What a failed request for `what` means.
+fn judged(registry: String, what: &str, trouble: Trouble) -> Failure {
+    let (what, source) = (what.to_owned(), trouble.why);
+    match trouble.verdict {
+        Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
+        Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what, source }),
+        Verdict::Tls => Failure::Final(RegistryError::Tls { registry, source }),
+        Verdict::Passing => {
+            Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source }, trouble.wait)
         }
+        Verdict::Final => Failure::Final(RegistryError::Failed { registry, what, tries: 1, source }),
     }
 }
 

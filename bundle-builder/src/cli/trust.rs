@@ -60,7 +60,12 @@ impl Trust {
         Ok(self.resolved().keys()?)
     }
 
-    fn resolved(&self) -> trust::Trust {
+    /// Refuses a bundle that is older than what is known; `path` is for messages.
+    pub(super) fn not_older(&self, path: &Path, bundle: &Bundle) -> Result<(), Failure> {
+        Ok(self.resolved().not_older(path, bundle)?)
+    }
+
+    pub(super) fn resolved(&self) -> trust::Trust {
         trust::Trust {
             keys: self.keys.clone(),
             rotations: self.rotations.clone(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use sealift_bundle::document::{Component, Stage};
+use serde_json::{Value, json};
 
 use super::{KUBERNETES, Named, Rendered, because};
 use crate::chart::Chart;
-use crate::closure::References;
-use crate::helm::{Helm, HelmError, SampleSite};
+use crate::closure::{Found, References, Rendering};
+use crate::helm::{Helm, HelmError, Request};
 
 /// Renders `chart` as the release `name`.
 pub(super) fn render(name: &str, chart: &Chart, helm: &Helm) -> Result<Rendered, HelmError> {
@@ -16,38 +17,40 @@ pub(super) fn render(name: &str, chart: &Chart, helm: &Helm) -> Result<Rendered,
         chart: chart.name.clone(),
         namespace: name.to_owned(),
         stage: Stage::Product,
-        values: serde_json::Value::Null,
+        values: Value::Null,
         values_from: BTreeMap::new(),
         gates: Vec::new(),
         timeout_seconds: 600,
         acceptance: false,
     };
-    let text = match helm.render(&component, chart, KUBERNETES, &BTreeMap::new(), SampleSite::Small) {
+    let site = json!({});
+    let request =
+        Request { component: &component, chart, profile: None, site: &site, kubernetes: KUBERNETES };
+    let text = match helm.render(&request) {
         Ok(text) => text,
-        Err(HelmError::Render { output, .. }) => {
-            return Ok(Rendered::Not(format!(
-                "it does not render with its default values\n{}",
-                output.trim()
-            )));
+        Err(error @ (HelmError::Run { .. } | HelmError::Write { .. })) => return Err(error),
+        Err(error) => {
+            return Ok(Rendered::Not(format!("it does not render with its default values\n{error}")));
         }
-        Err(error) => return Err(error),
     };
-    Ok(named(name, &text)
-        .map_or_else(|error| Rendered::Not(format!("{error}{}", because(&error))), Rendered::Well))
+    Ok(named(name, &text).map_or_else(
+        |error| Rendered::Not(format!("Helm rendered something that is no YAML: {error}{}", because(&error))),
+        Rendered::Well,
+    ))
 }
 
 /// Every image that `rendered` names, and who does: all are missing where none is packed.
-pub(super) fn named(component: &str, rendered: &str) -> Result<Vec<Named>, crate::closure::NotYaml> {
+pub(super) fn named(component: &str, rendered: &str) -> Result<Vec<Named>, serde_yaml::Error> {
+    let found = Found::read(rendered, component, &[])?;
     let mut references = References::default();
-    references.add(component, rendered)?;
-    let missing = references.missing(&BTreeMap::new());
-    let all = missing.into_iter().flat_map(|image| {
-        let found = image.found;
-        image.places.into_iter().map(move |place| Named {
-            image: found.clone(),
-            kind: place.object.split(['/', ' ']).next().unwrap_or_default().to_owned(),
+    let rendering = Rendering { chart: component, component, namespace: component, profile: None };
+    references.add(rendering, found);
+    let places = references.missing(&[]).into_iter().flat_map(|image| image.places);
+    Ok(places
+        .map(|(place, _)| Named {
+            image: place.written,
+            kind: place.object.split(' ').next().unwrap_or_default().to_owned(),
             name: place.object.rsplit('/').next().unwrap_or_default().to_owned(),
         })
-    });
-    Ok(all.collect())
+        .collect())
 }

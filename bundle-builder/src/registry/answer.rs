@@ -81,8 +81,11 @@ impl Trouble {
         Self { verdict, status: Some(status.as_u16()), why: why.into(), wait }
     }
 
-    /// The same, about something that stands behind the registry.
+    /// The same, about something that stands behind the registry: what is not there says nothing of what was asked for.
     pub(super) fn about(mut self, what: &str) -> Self {
+        if self.verdict == Verdict::NotFound {
+            self.verdict = Verdict::Final;
+        }
         self.why = format!("{what}: {}", self.why).into();
         self
     }
@@ -101,13 +104,14 @@ fn verdict(status: StatusCode) -> Verdict {
 fn tls(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // An I/O error hides what it was made from one level deeper.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref());
-        match found {
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_)) => return true,
-            _ => cause = error.source(),
+        let found = error.downcast_ref();
+        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_)) = found {
+            return true;
         }
+        // An I/O error hides what it was made from, and tells only what caused that; there may be several inside each
+        // other.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = inner.map_or_else(|| error.source(), |inner| Some(inner));
     }
     false
 }
@@ -168,6 +172,14 @@ mod tests {
         }
         assert_eq!([of(404), of(401), of(403)], [Verdict::NotFound, Verdict::Denied, Verdict::Denied]);
         assert_eq!([of(400), of(416), of(304)], [Verdict::Final; 3]);
+    }
+
+    #[test]
+    fn certificates_are_found_behind_every_wrapping() {
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::other(untrusted));
+        assert!(tls(&wrapped));
+        assert!(!tls(&std::io::Error::other(rustls::Error::DecryptError)));
     }
 
     #[test]

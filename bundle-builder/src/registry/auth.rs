@@ -38,6 +38,8 @@ pub(super) struct Slot(tokio::sync::Mutex<Option<Pass>>);
 #[derive(Clone)]
 struct Pass {
     header: HeaderValue,
+    /// What it is, for messages.
+    what: String,
     /// When it is old; nothing where it does not age.
     until: Option<Instant>,
 }
@@ -68,24 +70,25 @@ impl Slot {
     /// What to send now.
     pub(super) async fn current(&self) -> Option<HeaderValue> {
         let pass = self.0.lock().await;
-        pass.as_ref().filter(|pass| pass.until.is_none_or(|until| Instant::now() < until)).map(Pass::header)
+        pass.as_ref().filter(|pass| pass.is_fresh()).map(Pass::header)
     }
 
-    /// What to send after `refused` was not enough: what another transfer got meanwhile, or a new answer to the
-    /// challenges of that refusal.
+    /// What to send after `refused` was not enough, and what that is: what another transfer got meanwhile, or a new
+    /// answer to the challenges of that refusal.
     pub(super) async fn renew(
         &self,
         refused: Option<&HeaderValue>,
         challenges: &[String],
         asked: &Asked<'_>,
-    ) -> Result<HeaderValue, Trouble> {
+    ) -> Result<(HeaderValue, String), Trouble> {
         let mut pass = self.0.lock().await;
-        if let Some(pass) = pass.as_ref().filter(|pass| Some(&pass.header) != refused) {
-            return Ok(pass.header());
+        if let Some(pass) = pass.as_ref().filter(|pass| pass.is_fresh() && Some(&pass.header) != refused) {
+            return Ok((pass.header(), pass.what.clone()));
         }
         *pass = None;
         let new = asked.answer(challenges, refused.is_some()).await?;
-        Ok(pass.insert(new).header())
+        let new = pass.insert(new);
+        Ok((new.header(), new.what.clone()))
     }
 }
 
@@ -94,17 +97,22 @@ impl Pass {
         self.header.clone()
     }
 
-    fn new(scheme: &str, secret: &str, until: Option<Instant>) -> Result<Self, Trouble> {
+    fn is_fresh(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    fn new(scheme: &str, secret: &str, what: String, until: Option<Instant>) -> Result<Self, Trouble> {
         let text = Zeroizing::new(format!("{scheme} {secret}"));
         let mut header = HeaderValue::from_str(&text)
             .map_err(|_| Trouble::denied("the login holds characters that HTTP cannot carry"))?;
         header.set_sensitive(true);
-        Ok(Self { header, until })
+        Ok(Self { header, what, until })
     }
 
     fn basic(user: &str, password: &SecretString) -> Result<Self, Trouble> {
         let plain = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
-        Self::new("Basic", &Zeroizing::new(STANDARD.encode(plain.as_bytes())), None)
+        let secret = Zeroizing::new(STANDARD.encode(plain.as_bytes()));
+        Self::new("Basic", &secret, format!("the name and password of {user}"), None)
     }
 }
 
@@ -112,10 +120,10 @@ impl Asked<'_> {
     async fn answer(&self, challenges: &[String], again: bool) -> Result<Pass, Trouble> {
         let login = self.credentials.login(&self.endpoint.host).map_err(Trouble::denied)?;
         match (choose(challenges), login) {
-            (_, Some(Login::Bearer(token))) if !again => Pass::new("Bearer", token.expose_secret(), None),
-            (_, Some(Login::Bearer(_))) => {
-                Err(Trouble::denied("the token of the login does not count there"))
+            (_, Some(Login::Bearer(token))) if !again => {
+                Pass::new("Bearer", token.expose_secret(), "the token of the login".to_owned(), None)
             }
+            (_, Some(Login::Bearer(_))) => Err(Trouble::denied("it does not take the token of the login")),
             (None, _) => Err(Trouble::denied("it asks for a kind of login that this program does not know")),
             (Some(Challenge::Basic), Some(Login::Password { user, password })) if !again => {
                 Pass::basic(&user, &password)
@@ -154,12 +162,12 @@ impl Asked<'_> {
         let began = Instant::now();
         let request = self.token_request(url, &fields, login.as_ref())?;
         let response = request.send().await.map_err(Trouble::transport)?;
+        let whose = match login {
+            Some(Login::Password { user, .. }) => format!("the login of {user}"),
+            Some(_) => "the login by token".to_owned(),
+            None => "access without a login".to_owned(),
+        };
         if matches!(response.status().as_u16(), 400 | 401 | 403) {
-            let whose = match login {
-                Some(Login::Password { user, .. }) => format!("the login of {user}"),
-                Some(_) => "the login by token".to_owned(),
-                None => "access without a login".to_owned(),
-            };
             let trouble = Trouble::of(response).await;
             return Err(Trouble::denied(format!(
                 "its token server {place} refuses {whose}: {}",
@@ -170,7 +178,7 @@ impl Asked<'_> {
             return Err(Trouble::of(response).await.about(&format!("token server {place}")));
         }
         let body = Zeroizing::new(answer::body(response, TOKEN_LIMIT).await?);
-        grant(&body, began)
+        grant(&body, format!("a new token for {whose}"), began)
             .unwrap_or_else(|| Err(Trouble::denied(format!("its token server {place} sends no token"))))
     }
 
@@ -203,7 +211,7 @@ impl Asked<'_> {
 }
 
 /// Reads what a token server sent; nothing where there is no token in it.
-fn grant(body: &[u8], began: Instant) -> Option<Result<Pass, Trouble>> {
+fn grant(body: &[u8], what: String, began: Instant) -> Option<Result<Pass, Trouble>> {
     #[derive(Deserialize)]
     struct Grant {
         #[serde(default)]
@@ -219,7 +227,7 @@ fn grant(body: &[u8], began: Instant) -> Option<Result<Pass, Trouble>> {
     let life = grant.expires_in.map_or(TOKEN_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
     // Renewed a little early: a request must arrive before the token is old.
     let until = began.checked_add(life.mul_f64(0.9));
-    Some(Pass::new("Bearer", token.expose_secret(), until))
+    Some(Pass::new("Bearer", token.expose_secret(), what, until))
 }
 
 /// Scheme and host of a URL, for messages: its path and query may hold secrets.
@@ -254,6 +262,10 @@ fn choose(headers: &[String]) -> Option<Challenge> {
 mod tests {
     use super::*;
 
+    fn granted(text: &str) -> Option<Result<Pass, Trouble>> {
+        grant(text.as_bytes(), "a token".to_owned(), Instant::now())
+    }
+
     #[test]
     fn tokens_go_before_passwords() {
         let bearer = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
@@ -270,15 +282,33 @@ mod tests {
     #[test]
     fn tokens_of_both_spellings_are_read() {
         let header = |text: &str| {
-            let pass = grant(text.as_bytes(), Instant::now())?.ok()?;
+            let pass = granted(text)?.ok()?;
             Some(pass.header.to_str().unwrap().to_owned())
         };
         assert_eq!(header(r#"{"token":"a","expires_in":300}"#).as_deref(), Some("Bearer a"));
         assert_eq!(header(r#"{"access_token":"b","token":""}"#).as_deref(), Some("Bearer b"));
         assert_eq!(header(r#"{"expires_in":300}"#), None);
         assert_eq!(header("{"), None);
-        assert!(grant(br#"{"token":"a\n"}"#, Instant::now()).unwrap().is_err());
-        let pass = grant(br#"{"token":"canary"}"#, Instant::now()).unwrap().ok().unwrap();
+        assert!(granted(r#"{"token":"a\n"}"#).unwrap().is_err());
+        let pass = granted(r#"{"token":"canary"}"#).unwrap().ok().unwrap();
         assert!(!format!("{:?}", pass.header).contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn an_old_token_is_neither_sent_nor_taken_for_a_new_one() {
+        let slot = Slot::default();
+        let old = granted(r#"{"token":"a","expires_in":0}"#).unwrap().ok().unwrap();
+        *slot.0.lock().await = Some(old);
+        assert!(slot.current().await.is_none());
+        let mirrors = crate::mirrors::Mirrors::default();
+        let endpoint = mirrors.endpoint(&"m.example/a:1".parse().unwrap());
+        let credentials = Credentials::none();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let asked =
+            Asked { endpoint: &endpoint, repository: "a", credentials: &credentials, client: &Client::new() };
+        // Whoever sent nothing because the token was old asks for a new one; here there is nobody to give it.
+        let challenge = ["Basic realm=\"m\"".to_owned()];
+        let why = slot.renew(None, &challenge, &asked).await.unwrap_err().why.to_string();
+        assert_eq!(why, "it wants a login, and there is none");
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Download {
     hasher: Hasher,
     /// Bytes in the file.
     pub(super) have: u64,
+    /// Whether some of them came in an earlier run: what is wrong with them is nobody's fault now.
+    pub(super) taken_up: bool,
     pub(super) wanted: Content,
 }
 
@@ -43,7 +45,7 @@ impl Download {
                 have += count as u64;
             }
         }
-        let mut download = Self { path, file, hasher, have, wanted: wanted.clone() };
+        let mut download = Self { path, file, hasher, have, taken_up: have > 0, wanted: wanted.clone() };
         if left > wanted.size {
             download.clear()?;
         }
@@ -70,8 +72,17 @@ impl Download {
         Ok(())
     }
 
+    /// Leaves no file behind that holds nothing.
+    pub(super) fn tidy(&self) {
+        if self.have == 0 {
+            // An empty file does no harm where it cannot be removed.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
     /// Forgets what came so far; how much that was.
     pub(super) fn clear(&mut self) -> Result<u64, RegistryError> {
+        self.taken_up = false;
         self.hasher = Hasher::new();
         self.file
             .set_len(0)
@@ -93,12 +104,14 @@ mod tests {
         let wanted = Content { digest: digest_of(b"content"), size: 7 };
         std::fs::write(&path, b"cont").unwrap();
         let mut download = Download::open(path.clone(), &wanted).unwrap();
-        assert_eq!((download.have, download.is_complete()), (4, false));
+        assert_eq!((download.have, download.is_complete(), download.taken_up), (4, false, true));
         download.append(b"ent").unwrap();
         assert!(download.is_complete() && download.digest() == wanted.digest);
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
         assert_eq!(download.clear().unwrap(), 7);
-        assert_eq!((download.have, std::fs::read(&path).unwrap().len()), (0, 0));
+        assert_eq!((download.have, download.taken_up, std::fs::read(&path).unwrap().len()), (0, false, 0));
+        download.tidy();
+        assert!(!path.exists());
 
         std::fs::write(&path, b"too much content").unwrap();
         assert_eq!(Download::open(path.clone(), &wanted).unwrap().have, 0);

@@ -52,7 +52,7 @@ pub enum RegistryError {
         source: Cause,
     },
     /// Failed, also after all tries.
-    #[error("{registry}: {what} could not be fetched, {tries} tries")]
+    #[error("{registry}: {what} could not be fetched, {tries} {}", if *tries == 1 { "try" } else { "tries" })]
     Failed {
         /// Host.
         registry: String,

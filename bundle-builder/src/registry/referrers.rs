@@ -2,11 +2,14 @@
 //!
 //! Found in the three ways that are in use: the referrers API (OCI distribution-spec 1.1, "Listing Referrers"), the
 //! referrers tag schema where a registry has no such API, and the tags that cosign has used from the beginning.
+//!
+//! They come and go without the image changing, so a lock pins what [`Registries::referrers`] finds, and a build fetches
+//! that: [`Registries::referrer_parts`] tells what there is to fetch, for the same queue as the images' blobs.
 
 use std::collections::BTreeMap;
 
 use sealift_bundle::digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{Trouble, Verdict};
 use super::http::Wanted;
@@ -30,17 +33,20 @@ const COSIGN_TAGS: [(&str, &str); 3] = [
 ];
 
 /// A manifest that says something about an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Referrer {
-    /// Digest and size of the manifest.
-    pub content: Content,
+    /// Digest of the manifest.
+    pub digest: String,
+    /// Its size, bytes.
+    pub size: u64,
     /// Its media type.
     pub media_type: String,
     /// What it is, e.g. `application/vnd.cyclonedx+json`; where the registry tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// What its maker wrote beside it.
-    pub annotations: BTreeMap<String, String>,
-    /// The tag that leads to it, where it has none but that (cosign's), e.g. `sha256-4b….sig`.
+    /// The tag that leads to it, where nothing else does (cosign's), e.g. `sha256-4b….sig`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }
 
@@ -59,8 +65,6 @@ struct Named {
     digest: String,
     size: u64,
     artifact_type: Option<String>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What the manifest of a referrer names.
@@ -89,16 +93,15 @@ impl Registries {
             },
         };
         let mut found: BTreeMap<String, Referrer> =
-            listed.into_iter().map(|referrer| (referrer.content.digest.clone(), referrer)).collect();
+            listed.into_iter().map(|referrer| (referrer.digest.clone(), referrer)).collect();
         for (suffix, artifact_type) in COSIGN_TAGS {
             let tag = format!("sha256-{hex}.{suffix}");
             if let Some((content, digest)) = self.tagged(image, &tag, progress)? {
-                let content = Content { digest: digest.clone(), size: content.len() as u64 };
-                found.entry(digest).or_insert_with(|| Referrer {
-                    content,
+                found.entry(digest.clone()).or_insert_with(|| Referrer {
+                    digest,
+                    size: content.len() as u64,
                     media_type: ACCEPTED[2].to_owned(),
                     artifact_type: Some(artifact_type.to_owned()),
-                    annotations: BTreeMap::new(),
                     tag: Some(tag),
                 });
             }
@@ -109,34 +112,39 @@ impl Registries {
         Ok(found.into_values().collect())
     }
 
-    /// Fetches `referrer` into the cache: its manifest and all that it names. Their digests, the manifest's first.
-    pub fn referrer(
+    /// Everything that `referrer` consists of: its manifest, which is in the cache then, and the blobs that it names,
+    /// which [`Registries::blob`] fetches.
+    pub fn referrer_parts(
         &self,
         image: &ImageName,
         referrer: &Referrer,
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Vec<Content>, RegistryError> {
-        let wanted = &referrer.content;
-        let what = format!("referrer {} of {image}", wanted.digest);
-        let manifest = if let Some(manifest) = cache.read(&wanted.digest)? {
+        let what = format!("referrer {} of {image}", referrer.digest);
+        let manifest = if let Some(manifest) = cache.read(&referrer.digest)? {
             manifest
         } else {
-            let manifest = self.manifest_by_digest(image, &wanted.digest, progress)?;
+            let manifest = self.manifest_by_digest(image, &referrer.digest, progress)?;
             cache.put(&manifest)?;
             manifest
         };
+        let size = manifest.len() as u64;
+        if size != referrer.size {
+            let why = format!("it has {size} bytes, and {} were announced", referrer.size);
+            return Err(self.refused(image, &what, why));
+        }
         let parts: Parts = serde_json::from_slice(&manifest)
             .map_err(|error| self.refused(image, &what, format!("it is no manifest: {error}")))?;
         let named: Vec<Named> = parts.config.into_iter().chain(parts.layers).collect();
         if named.len() > MOST_BLOBS {
             return Err(self.refused(image, &what, format!("it names {} blobs", named.len())));
         }
-        let mut all = vec![Content { digest: wanted.digest.clone(), size: manifest.len() as u64 }];
+        let mut all = vec![Content { digest: referrer.digest.clone(), size }];
         for named in named {
+            digest::hex(&named.digest).map_err(|error| self.refused(image, &what, error.to_string()))?;
             let blob = Content { digest: named.digest, size: named.size };
             if !all.contains(&blob) {
-                self.blob(image, &blob, cache, progress, &|_| ())?;
                 all.push(blob);
             }
         }
@@ -159,7 +167,8 @@ impl Registries {
                 self.runtime.block_on(request).map_err(|trouble| (self.judge(image, what, trouble), false))
             });
             let (content, next) = match page {
-                Err(RegistryError::NotFound { .. }) => return Ok(None),
+                // Some refuse what they do not know; whether they refuse the image, too, its tags will tell.
+                Err(RegistryError::NotFound { .. } | RegistryError::Denied { .. }) => return Ok(None),
                 other => other?,
             };
             found.extend(self.page(image, what, &content)?);
@@ -221,10 +230,10 @@ impl Registries {
 impl From<Named> for Referrer {
     fn from(named: Named) -> Self {
         Self {
-            content: Content { digest: named.digest, size: named.size },
+            digest: named.digest,
+            size: named.size,
             media_type: named.media_type,
             artifact_type: named.artifact_type.filter(|text| !text.is_empty()),
-            annotations: named.annotations.unwrap_or_default(),
             tag: None,
         }
     }

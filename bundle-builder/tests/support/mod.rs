@@ -1,18 +1,22 @@
-//! A registry that misbehaves on demand, and a vendor's folder to build from.
+//! A registry that misbehaves on demand, the real one behind a proxy that does, and a vendor's folder to build from.
 // Each test program uses a part; what fails here fails a test.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod fault_proxy;
+pub mod upstream;
 pub mod vendor;
+pub mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bundle_builder::cache::Content;
 use bundle_builder::progress::Progress;
 use sealift_bundle::digest::digest_of;
+use upstream::Door;
+use wire::{Head, Stream, listen};
 
 /// What to do with the next request for a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +41,13 @@ pub struct Seen {
     pub from: usize,
 }
 
+/// Media type and content.
+type Entry = (String, Arc<Vec<u8>>);
+
 #[derive(Default)]
-struct State {
-    /// Path to media type and content.
-    content: BTreeMap<String, (String, Vec<u8>)>,
+pub struct State {
+    /// By path.
+    content: BTreeMap<String, Entry>,
     faults: BTreeMap<String, Vec<Fault>>,
     seen: Vec<Seen>,
 }
@@ -53,36 +60,36 @@ pub struct FakeRegistry {
 
 impl FakeRegistry {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || serve(&stream, &state));
-            }
-        });
+        let address = listen(None, move |reader| serve(reader, &shared, &Door::open()));
         Self { address, state }
     }
 
     /// Writes a mirrors file that leads all of `registries` here.
     pub fn mirrors(&self, folder: &Path, registries: &[&str]) -> PathBuf {
-        let path = folder.join("mirrors.yaml");
-        let line = |registry: &&str| format!("  {registry}: http://{}/{registry}", self.address);
-        let lines: Vec<String> = registries.iter().map(line).collect();
-        std::fs::write(&path, format!("mirrors:\n{}\n", lines.join("\n"))).unwrap();
-        path
+        upstream::write_mirrors(folder, &self.address, None, registries)
+    }
+
+    /// What it holds, for another server.
+    fn shared(&self) -> Arc<Mutex<State>> {
+        Arc::clone(&self.state)
+    }
+
+    /// What it holds, by path.
+    fn all(&self) -> BTreeMap<String, Entry> {
+        self.state.lock().unwrap().content.clone()
     }
 
     fn put(&self, path: String, media_type: &str, content: &[u8]) {
-        self.state.lock().unwrap().content.insert(path, (media_type.to_owned(), content.to_vec()));
+        let entry = (media_type.to_owned(), Arc::new(content.to_vec()));
+        self.state.lock().unwrap().content.insert(path, entry);
     }
 
     /// A blob in the repository of `image` (registry/repository, without tag).
     pub fn push_blob(&self, repository: &str, content: &[u8]) -> Content {
         let digest = digest_of(content);
-        self.put(format!("/v2/{repository}/blobs/{digest}"), "application/octet-stream", content);
+        self.put(format!("/v2/{repository}/blobs/{digest}"), BLOB, content);
         Content { digest, size: content.len() as u64 }
     }
 
@@ -93,6 +100,11 @@ impl FakeRegistry {
             self.put(format!("/v2/{repository}/manifests/{name}"), media_type, content);
         }
         digest
+    }
+
+    /// What the referrers API lists for `subject`.
+    pub fn push_referrers(&self, repository: &str, subject: &str, list: &[u8]) {
+        self.put(format!("/v2/{repository}/referrers/{subject}"), INDEX, list);
     }
 
     /// An image for one platform with these layers; its manifest's content.
@@ -153,6 +165,23 @@ impl FakeRegistry {
         self.state.lock().unwrap().faults.insert(path, faults.to_vec());
     }
 
+    /// A file outside of any repository, as a web server has it; its URL.
+    pub fn push_file(&self, name: &str, content: &[u8]) -> String {
+        self.put(format!("/files/{name}"), "application/octet-stream", content);
+        format!("http://{}/files/{name}", self.address)
+    }
+
+    /// The next requests for the file fail like this, in this order.
+    pub fn fail_file(&self, name: &str, faults: &[Fault]) {
+        self.state.lock().unwrap().faults.insert(format!("/files/{name}"), faults.to_vec());
+    }
+
+    /// Requests for files so far.
+    pub fn file_requests(&self) -> Vec<Seen> {
+        let state = self.state.lock().unwrap();
+        state.seen.iter().filter(|seen| seen.path.starts_with("/files/")).cloned().collect()
+    }
+
     /// Requests for blobs so far.
     pub fn blob_requests(&self) -> Vec<Seen> {
         let state = self.state.lock().unwrap();
@@ -161,6 +190,7 @@ impl FakeRegistry {
 }
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const BLOB: &str = "application/octet-stream";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 fn descriptor(media_type: &str, content: &Content) -> String {
@@ -168,9 +198,24 @@ fn descriptor(media_type: &str, content: &Content) -> String {
 }
 
 /// Answers requests until the client closes the connection.
-fn serve(stream: &TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream);
-    while let Some((path, from)) = request(&mut reader) {
+fn serve(mut reader: BufReader<Stream>, state: &Mutex<State>, door: &Door) {
+    loop {
+        let Some(head) = Head::read(&mut reader) else {
+            // As servers answer what is no HTTP, e.g. a client that begins with TLS.
+            let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+            reader.get_ref().cut();
+            return;
+        };
+        let path = head.second().split('?').next().unwrap().to_owned();
+        let from = head.from().map(|from| usize::try_from(from).unwrap());
+        if let Some(challenge) = door.challenge(&head) {
+            let answer =
+                format!("HTTP/1.1 401 No\r\nwww-authenticate: {challenge}\r\ncontent-length: 0\r\n\r\n");
+            if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+            continue;
+        }
         let (content, fault) = {
             let mut state = state.lock().unwrap();
             state.seen.push(Seen { path: path.clone(), from: from.unwrap_or(0) });
@@ -181,67 +226,65 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
                 .map(|faults| faults.remove(0));
             (state.content.get(&path).cloned(), fault)
         };
-        if !answer(stream, content, from, fault) {
+        let goes_on = answer(reader.get_mut(), content, from, fault) && !head.first.ends_with("HTTP/1.0");
+        if !goes_on {
+            reader.get_ref().cut();
             return;
         }
     }
 }
 
-/// Path and first byte asked for.
-fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, Option<usize>)> {
-    let mut line = String::new();
-    if reader.read_line(&mut line).ok()? == 0 {
-        return None;
-    }
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut from = None;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        if header.trim().is_empty() {
-            return Some((path, from));
-        }
-        if let Some(range) = header.to_ascii_lowercase().strip_prefix("range: bytes=") {
-            from = range.trim().trim_end_matches('-').parse().ok();
-        }
-    }
-}
-
 /// Whether the connection can go on.
-fn answer(
-    mut stream: &TcpStream,
-    content: Option<(String, Vec<u8>)>,
-    from: Option<usize>,
-    fault: Option<Fault>,
-) -> bool {
+fn answer(stream: &mut Stream, content: Option<Entry>, from: Option<usize>, fault: Option<Fault>) -> bool {
+    let digest = match &content {
+        Some((media_type, content)) if media_type != BLOB => {
+            format!("docker-content-digest: {}\r\n", digest_of(content))
+        }
+        _ => String::new(),
+    };
     let mut send = |status: &str, media_type: &str, length: usize, body: &[u8]| {
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\n{digest}content-length: {length}\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok()
             && length == body.len()
     };
     if let Some(Fault::Status(status)) = fault {
         return send(&format!("{status} Fault"), "text/plain", 5, b"fault");
     }
-    let Some((media_type, mut body)) = content else {
+    let Some((media_type, body)) = content else {
         let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not here"}]}"#;
         return send("404 Not Found", "application/json", body.len(), body);
     };
     let mut status = "200 OK";
+    let mut body = &body[..];
     if let Some(from) = from.filter(|_| fault != Some(Fault::IgnoreRange)) {
-        body.drain(..from.min(body.len()));
+        if from >= body.len() {
+            return send("416 Range Not Satisfiable", "text/plain", 0, b"");
+        }
+        body = &body[from..];
         status = "206 Partial Content";
     }
+    let changed = |change: fn(&mut Vec<u8>, usize), count| {
+        let mut body = body.to_vec();
+        change(&mut body, count);
+        body
+    };
     match fault {
         Some(Fault::Truncate(count)) => {
             send(status, &media_type, body.len(), &body[..count]);
-            return false;
+            false
         }
-        Some(Fault::Corrupt) => body[0] ^= 1,
-        Some(Fault::Longer(count)) => body.extend(vec![0; count]),
-        _ => {}
+        Some(Fault::Corrupt) => {
+            let body = changed(|body, _| body[0] ^= 1, 0);
+            send(status, &media_type, body.len(), &body)
+        }
+        Some(Fault::Longer(count)) => {
+            let body = changed(|body, count| body.resize(body.len() + count, 0), count);
+            send(status, &media_type, body.len(), &body)
+        }
+        _ => send(status, &media_type, body.len(), body),
     }
-    send(status, &media_type, body.len(), &body)
 }
 
 /// Remembers what was said.

@@ -70,6 +70,16 @@ impl Vendor {
         std::fs::write(path, content).unwrap();
     }
 
+    pub fn write_bytes(&self, name: &str, content: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
     pub fn replace(&self, name: &str, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path(name)).unwrap();
         assert!(text.contains(from), "{from} is not in {name}");
@@ -77,12 +87,18 @@ impl Vendor {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_bundle-builder"))
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The program in this folder, with logins in `docker/config.json` where that is there.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bundle-builder"));
+        command
             .args(arguments)
             .current_dir(self.folder.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap()
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .stdin(std::process::Stdio::null());
+        command
     }
 
     /// What the program says on standard output.

@@ -13,7 +13,7 @@ use crate::document::{
     KubernetesRelease, Product, ProductSecret, Role, Setting, SiteValue, Stage, Workload,
 };
 use crate::oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
-use crate::write::{BlobGroup, BundleWriter, trusted_comment};
+use crate::write::{BlobContent, BlobGroup, BundleWriter, trusted_comment};
 
 /// File name of [`sample_bundle`].
 pub const SAMPLE_NAME: &str = "orders-4.2.0.bundle";
@@ -108,6 +108,26 @@ pub fn sample_bundle(dir: &Path) -> (PathBuf, String) {
     let path = dir.join(SAMPLE_NAME);
     let key = SampleKey::generate();
     pack(&path, &key);
+    (path, key.public_key_text())
+}
+
+/// Writes the sample bundle with `count` more blobs of `size` bytes each, all of them holes, into the folder `dir`; gives
+/// its path and the text of the public key. It opens and lists, and does not verify.
+///
+/// # Panics
+/// When the folder cannot be written.
+#[must_use]
+pub fn hollow_bundle(dir: &Path, count: u32, size: u64) -> (PathBuf, String) {
+    let path = dir.join("hollow.bundle");
+    let key = SampleKey::generate();
+    let mut writer = sample_writer();
+    for number in 0..count {
+        let digest = digest_of(&number.to_le_bytes());
+        let content = BlobContent::File(PathBuf::from("hole"));
+        writer.add_blob(&digest, size, BlobGroup::Data, content).expect("a digest just computed");
+    }
+    let comment = trusted_comment(&product());
+    writer.pack_hollow(&path, |index| key.sign(index, &comment)).expect("a consistent sample");
     (path, key.public_key_text())
 }
 
