@@ -276,6 +276,8 @@ mod testing {
             size: 0,
             platforms: BTreeMap::new(),
             from: String::new(),
+            converted: false,
+            signature: None,
         }
     }
 }
