@@ -171,8 +171,12 @@ pub fn carry(order: &Order<'_>, progress: &dyn Progress) -> Result<Carried, Carr
     )?;
     let mut rotations = Vec::new();
     for rotation in order.rotations {
-        rotations.push(format!("{}.rotation", file_name(rotation.new_id())));
-        folder.text(&rotations[rotations.len() - 1], rotation.text())?;
+        // Several keys may be followed by one.
+        let name = format!("{}-{}.rotation", file_name(rotation.old_id()), file_name(rotation.new_id()));
+        if !rotations.contains(&name) {
+            folder.text(&name, rotation.text())?;
+            rotations.push(name);
+        }
     }
     let names =
         texts::Names { bundle: &bundle, key: &key, rotations: &rotations, installers: order.installers };

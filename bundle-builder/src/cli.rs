@@ -11,6 +11,7 @@ mod completions;
 mod delta;
 mod diff;
 mod extract;
+mod init;
 mod inspect;
 mod inventory;
 mod join;
@@ -50,6 +51,7 @@ use lines::Lines;
 #[derive(Debug, Parser)]
 #[command(name = "bundle-builder", version, arg_required_else_help = true)]
 #[command(after_help = "Examples:
+  bundle-builder init charts
   bundle-builder keygen --out release.key
   bundle-builder lock --recipe recipe.yaml
   bundle-builder build --recipe recipe.yaml --key release.key \\
@@ -62,6 +64,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Arguments),
     Keygen(keygen::Arguments),
     Key(key::Arguments),
     Lock(lock::Arguments),
@@ -166,6 +169,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let lines = Lines::new();
     let result = match cli.verb {
+        Verb::Init(arguments) => init::run(&arguments, &lines),
         Verb::Keygen(arguments) => keygen::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Lock(arguments) => lock::run(&arguments, &lines),

@@ -23,6 +23,7 @@ use crate::compress::CompressError;
 use crate::cosign::CosignError;
 use crate::gate::GateError;
 use crate::helm::HelmError;
+use crate::init::InitError;
 use crate::inspect::extract::ExtractError;
 use crate::key::KeyError;
 use crate::lock::LockError;
@@ -154,10 +155,12 @@ failure_from! {
     ExtractError => of_extract,
     SplitError => of_split,
     RepairError => of_repair,
+    CarryError => of_carry,
+    HelmError => of_helm,
+    InitError => of_init,
     NoteError => of_note,
     RecarryError => of_recarry,
     DeltaError => of_delta,
-    CarryError => of_carry,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -378,10 +381,7 @@ fn of_gate(error: &GateError) -> Advice {
     match error {
         GateError::Charts(_) => (Kind::Usage, None),
         GateError::Profile(error) => of_source(error),
-        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
-        GateError::Helm(_) => usage(
-            "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
-        ),
+        GateError::Helm(error) => of_helm(error),
         GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
             usage("correct the chart, the component's values in the recipe, or the profile")
         }
@@ -391,6 +391,32 @@ fn of_gate(error: &GateError) -> Advice {
         GateError::Gaps(_) => usage(
             "add the lines, if any; correct the chart or its values where they name no image or another digest than the lock",
         ),
+    }
+}
+
+fn of_helm(error: &HelmError) -> Advice {
+    match error {
+        HelmError::Write { source, .. } => of_disk(source),
+        HelmError::Refused { .. } | HelmError::TooSlow { .. } | HelmError::TooMuch { .. } => {
+            usage("correct the chart, or the component's values")
+        }
+        HelmError::Run { .. } => usage(
+            "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
+        ),
+    }
+}
+
+fn of_init(error: &InitError) -> Advice {
+    match error {
+        InitError::NoCharts { .. } => {
+            usage("name a folder that holds charts: folders with a Chart.yaml, or archives (.tgz)")
+        }
+        InitError::TooMany { .. } => usage("name the folder that holds your charts alone"),
+        InitError::Read { .. } => usage("check the path"),
+        InitError::Exists { .. } => usage("choose another name with `--out`; a recipe is never replaced"),
+        InitError::Write { .. } => usage("choose another place with `--out`"),
+        InitError::Helm(error) => of_helm(error),
+        InitError::Own(_) => (Kind::Internal, None),
     }
 }
 
@@ -502,6 +528,37 @@ fn of_repair(error: &RepairError) -> Advice {
     }
 }
 
+fn of_carry(error: &CarryError) -> Advice {
+    match error {
+        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
+        CarryError::Twice { .. } => usage("name one"),
+        CarryError::NoInstaller { platform } => {
+            usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))
+        }
+        CarryError::Installer { .. } => usage("give the installer of that platform as it was released"),
+        CarryError::Foreign { .. } => {
+            usage("name a new folder: only a folder that this program wrote is replaced, and only whole")
+        }
+        CarryError::NoFolder { .. } => usage("name a new folder"),
+        CarryError::TopFolder { folder } => {
+            usage(format!("name a folder in it, e.g. {}", folder.join("orders-4.2.0").display()))
+        }
+        CarryError::InParts { .. } => {
+            usage("join it first with `bundle-builder join`; `--split SIZE` cuts it again on its way")
+        }
+        CarryError::Split(error) => of_split(error),
+        CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
+        CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
+        }
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            usage("make room on that disk, or take a larger one")
+        }
+        CarryError::Write { .. } => usage("check the disk, or choose another folder"),
+    }
+}
+
 fn of_note(error: &NoteError) -> Advice {
     match error {
         NoteError::Write { source, .. } => of_disk(source),
@@ -563,34 +620,6 @@ fn of_delta(error: &DeltaError) -> Advice {
             "use the bundle-builder of the version that made the delta, or ask the vendor for the whole bundle",
         ),
         DeltaError::Temporary { source, .. } => of_disk(source),
-    }
-}
-
-fn of_carry(error: &CarryError) -> Advice {
-    match error {
-        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
-        CarryError::Twice { .. } => usage("name one"),
-        CarryError::NoInstaller { platform } => {
-            usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))
-        }
-        CarryError::Installer { .. } => usage("give the installer of that platform as it was released"),
-        CarryError::Foreign { .. } => {
-            usage("name a new folder: only a folder that this program wrote is replaced, and only whole")
-        }
-        CarryError::NoFolder { .. } => usage("name a new folder"),
-        CarryError::TopFolder { folder } => {
-            usage(format!("name a folder in it, e.g. {}", folder.join("orders-4.2.0").display()))
-        }
-        CarryError::InParts { .. } => {
-            usage("join it first with `bundle-builder join`; `--split SIZE` cuts it again on its way")
-        }
-        CarryError::Split(error) => of_split(error),
-        CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
-        CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
-        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
-            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
-        }
-        CarryError::Write { .. } => usage("check the disk, or choose another folder"),
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Main types in order of use:
 //! - [`recipe::Recipe`]: what the vendor writes.
+//! - [`init::init`]: a first one, from a folder of charts.
 //! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
 //!   [`stored`]); [`cosign`] says who signed an image.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
@@ -19,6 +20,7 @@
 //! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
+//! - [`fill`]: texts with places in them.
 //! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
@@ -36,9 +38,11 @@ pub mod compress;
 pub mod cosign;
 pub mod diff;
 pub mod failure;
+pub mod fill;
 pub mod gate;
 pub mod helm;
 pub mod image;
+pub mod init;
 pub mod inspect;
 pub mod interrupt;
 pub mod key;

@@ -126,6 +126,22 @@ fn the_texts_say_what_is_there_and_what_to_do() {
 }
 
 #[test]
+fn every_processor_gets_its_installer() {
+    let vendor = vendor();
+    fs::write(vendor.path("arm"), program(ARM64, &[LOADED])).unwrap();
+    vendor.succeed(&carry(&[&INSTALLER[..], &["--installer", "linux/arm64=arm"]].concat()));
+    assert!(fs::read(vendor.path("disk/installer-linux-arm64")).unwrap() == program(ARM64, &[LOADED]));
+    let start = text(&vendor, "START-HERE.txt");
+    for (name, machine) in [("amd64", "x86_64"), ("arm64", "aarch64")] {
+        let line = format!(
+            "  installer-linux-{name}\n      the installer, for machines where `uname -m` says {machine}\n"
+        );
+        assert!(start.contains(&line), "{start}");
+    }
+    assert!(start.contains("`uname -m` tells which installer that machine needs.\n"), "{start}");
+}
+
+#[test]
 fn the_same_folder_again_is_the_same() {
     let vendor = vendor();
     vendor.succeed(&carry(&INSTALLER));

@@ -39,7 +39,10 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
 
 /// The examples at the end of a help text, as the words that a shell would make of them.
 fn examples(help: &str) -> Vec<Vec<String>> {
-    let (_, examples) = help.rsplit_once("\nExamples:\n").unwrap_or_else(|| panic!("no examples:\n{help}"));
+    let (_, examples) = help
+        .rsplit_once("\nExamples:\n")
+        .or_else(|| help.rsplit_once("\nExample:\n"))
+        .unwrap_or_else(|| panic!("no examples:\n{help}"));
     let lines = examples.replace("\\\n", " ");
     lines
         .lines()

@@ -7,6 +7,7 @@ use sealift_bundle::fingerprint::{Fingerprint, spoken};
 
 use super::installer::Installer;
 use super::{FINGERPRINT, START, SUMS};
+use crate::fill::fill;
 use crate::progress::count;
 
 const START_TEXT: &str = include_str!("../../../assets/carry/START-HERE.txt");
@@ -28,17 +29,18 @@ pub(super) struct Names<'a> {
 pub(super) fn start(bundle: &Bundle, names: &Names<'_>) -> String {
     let first = names.bundle.first().map_or("", String::as_str);
     let installer = names.installers.first().map(Installer::file_name).unwrap_or_default();
-    let choice = if names.installers.len() > 1 { " for its processor (`uname -m` tells)" } else { "" };
-    fill(
+    let choice =
+        if names.installers.len() > 1 { " `uname -m` tells which installer that machine needs." } else { "" };
+    filled(
         START_TEXT,
         bundle,
         &[
-            ("{files}", &files(names)),
-            ("{choice}", choice),
-            ("{installer}", &installer),
-            ("{bundle}", first),
-            ("{key}", names.key),
-            ("{rotations}", &rotations(names.rotations)),
+            ("files", &files(names)),
+            ("choice", choice),
+            ("installer", &installer),
+            ("bundle", first),
+            ("key", names.key),
+            ("rotations", &rotations(names.rotations)),
         ],
     )
 }
@@ -53,17 +55,16 @@ pub(super) fn fingerprint(bundle: &Bundle) -> String {
         let _ = write!(groups, "{end}  group {}    {group}  {}", number + 1, spoken(group));
     }
     let fingerprint = fingerprint.map(|it| it.to_string()).unwrap_or_default();
-    let own = [("{key_id}", bundle.key_id()), ("{fingerprint}", &fingerprint), ("{groups}", &groups)];
-    fill(FINGERPRINT_TEXT, bundle, &own)
+    let own = [("key_id", bundle.key_id()), ("fingerprint", &fingerprint), ("groups", &groups)];
+    filled(FINGERPRINT_TEXT, bundle, &own)
 }
 
-fn fill(text: &str, bundle: &Bundle, own: &[(&str, &str)]) -> String {
+/// `text` with what every text names, and `own`.
+fn filled(text: &str, bundle: &Bundle, own: &[(&str, &str)]) -> String {
     let product = &bundle.document().product;
-    let text = own.iter().fold(text.to_owned(), |text, (place, what)| text.replace(place, what));
-    // The vendor's own words last: what they hold is never taken for a place.
-    text.replace("{serial}", &product.serial.to_string())
-        .replace("{version}", &product.version)
-        .replace("{title}", &product.title)
+    let serial = product.serial.to_string();
+    let all = [("title", &*product.title), ("version", &product.version), ("serial", &serial)];
+    fill(text, &[&all, own].concat())
 }
 
 /// Which file is what.

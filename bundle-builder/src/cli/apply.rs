@@ -18,7 +18,7 @@ use crate::progress::{Progress as _, bytes};
 checked first, and every blob against it while it is written. Give the keys of
 both bundles where they differ.
 
-Example:
+Examples:
   bundle-builder apply orders-4.1.0.bundle orders-4.1.0-4.2.0.delta \\
       --out orders-4.2.0.bundle --key release.key.pub")]
 pub(super) struct Arguments {

@@ -14,7 +14,7 @@ use crate::progress::count;
 #[command(after_help = "The list holds digests, sizes and names, no content: a site can send it to the
 vendor, whose `delta --base-inventory` leaves out what the site has.
 
-Example:
+Examples:
   bundle-builder inventory orders-4.1.0.bundle --out orders-4.1.0.inventory.json \\
       --key release.key.pub")]
 pub(super) struct Arguments {

@@ -18,7 +18,7 @@ use crate::progress::{Progress as _, bytes, count};
 what stands in front of the blobs: it makes a copy readable whose contents
 list is damaged.
 
-Example:
+Examples:
   bundle-builder recarry orders-4.2.0.bundle --damage-list damage.json \\
       --out mend.recarry --key release.key.pub")]
 pub(super) struct Arguments {

@@ -21,7 +21,8 @@ bundle. A repair that is interrupted goes on when it is run again.
 Examples:
   bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
       --from /media/disk/orders-4.2.0.bundle.001
-  bundle-builder repair orders-4.2.0.bundle --from mend.recarry --key release.key.pub")]
+  bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
+      --from mend.recarry")]
 pub(super) struct Arguments {
     /// The bundle, or its first part
     bundle: PathBuf,

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use super::{FakeRegistry, noise};
 
 pub const REGISTRIES: [&str; 3] = ["registry.k8s.io", "docker.io", "registry.sealift.example"];
-const CLUSTER: [&str; 7] = [
+/// Images that the cluster starts by itself.
+pub const CLUSTER: [&str; 7] = [
     "registry.k8s.io/pause:3.10.2",
     "registry.k8s.io/etcd:3.6.8-0",
     "docker.io/library/haproxy:2.6",
