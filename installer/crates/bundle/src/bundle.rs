@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::digest::{Hasher, digest_of};
+use crate::digest::digest_of;
 use crate::document::{BlobEntry, BundleDocument};
 use crate::error::{BundleError, Damage};
 use crate::member::{Member, MemberList};
@@ -286,9 +286,10 @@ impl BlobReader {
     }
 
     /// Reads all of it through `buffer` and compares it with `digest`; `path` is for messages.
+    #[cfg(feature = "write")]
     pub(crate) fn check(mut self, path: &Path, digest: &str, buffer: &mut [u8]) -> Result<(), BundleError> {
         let offset = self.position;
-        let mut hasher = Hasher::new();
+        let mut hasher = crate::digest::Hasher::new();
         loop {
             let (path, offset) = (path.to_owned(), self.position);
             let count = self.read(buffer).map_err(|source| BundleError::Read { path, offset, source })?;
