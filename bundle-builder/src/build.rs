@@ -13,13 +13,15 @@ use crate::helm::Helm;
 use crate::interrupt::Unfinished;
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources};
+use crate::manifest::serves;
 use crate::pack::{self, Contents, PackError};
 use crate::parallel;
 use crate::progress::{Progress, bytes, count};
 use crate::pull::{self, PullError};
-use crate::recipe::Recipe;
+use crate::recipe::{FileContent, Recipe};
 use crate::registry::Registries;
-use crate::source::Roots;
+use crate::source::file::FoundFile;
+use crate::source::{Reach, Roots};
 
 /// What to build, from what, and where to.
 pub struct Order<'a> {
@@ -102,14 +104,16 @@ pub fn build(
 ) -> Result<Built, BuildError> {
     let (recipe, lock) = (order.recipe, order.lock);
     lock.fits(recipe)?;
-    let sources = Sources::read(recipe, order.roots, cache)?;
+    let reach = Reach { roots: order.roots, registries, cache, progress };
+    let sources = Sources::locked(recipe, lock, &reach)?;
     sources.fit(recipe, lock)?;
     gate::charts(recipe, &sources.charts)?;
     if !recipe.components.is_empty() {
+        let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
         let helm = Helm::find(order.helm, packed_helm(recipe, &sources)).map_err(GateError::from)?;
-        gate::closure(recipe, &sources.charts, lock, &helm, progress)?;
+        gate::closure(recipe, &sources.charts, &profiles, lock, &helm, progress)?;
     }
-    let images = pull::pull(lock, registries, cache, order.jobs, progress)?;
+    let images = pull::pull(recipe, lock, &reach, order.jobs)?;
     let files = compress_all(recipe, &sources, cache, progress)?;
     let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
     finish(order, &contents, cache, progress)
@@ -117,8 +121,12 @@ pub fn build(
 
 /// The Helm that the site will get, which this machine can often run, too.
 fn packed_helm<'a>(recipe: &Recipe, sources: &'a Sources) -> Option<&'a Path> {
-    let index = recipe.files.iter().position(|file| file.name == "helm")?;
-    sources.files.get(index).map(|(path, _)| path.as_path())
+    let here = format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
+    let runs = |content: &FileContent<'_>| content.platform.is_none_or(|platform| serves(platform, &here));
+    let index =
+        recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content))?;
+    // In the cache a file has no permission to run.
+    sources.files.get(index).filter(|found| found.archive.is_none()).map(|found| found.path.as_path())
 }
 
 /// Compresses the files, several at once, the largest first.
@@ -128,12 +136,12 @@ fn compress_all(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Vec<(Content, Content)>, BuildError> {
-    let total: u64 = sources.files.iter().map(|(_, content)| content.size).sum();
+    let total: u64 = sources.files.iter().map(|found| found.content.size).sum();
     progress.note(&format!("compress  {}, {}", count(sources.files.len(), "file"), bytes(total)));
-    let mut queue: Vec<(usize, &(PathBuf, Content))> = sources.files.iter().enumerate().collect();
-    queue.sort_by_key(|(_, (_, content))| std::cmp::Reverse(content.size));
+    let mut queue: Vec<(usize, &FoundFile)> = sources.files.iter().enumerate().collect();
+    queue.sort_by_key(|(_, found)| std::cmp::Reverse(found.content.size));
     let done = std::sync::atomic::AtomicU64::new(0);
-    let mut frames = parallel::map(parallel::cores(), queue, |(index, (path, content))| {
+    let mut frames = parallel::map(parallel::cores(), queue, |(index, FoundFile { path, content, .. })| {
         let frame = compress::frame(cache, path, content, recipe.compression.level)?;
         let before = done.fetch_add(content.size, std::sync::atomic::Ordering::Relaxed);
         progress.advance("compress", before + content.size, total);

@@ -13,7 +13,7 @@ pub const CONFIG_MEDIA_TYPE: &str = "application/vnd.cncf.helm.config.v1+json";
 /// Media type of a chart's archive.
 pub const ARCHIVE_MEDIA_TYPE: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// Charts are small; what is larger is something else.
-const LIMIT: u64 = 64 << 20;
+pub(crate) const LIMIT: u64 = 64 << 20;
 
 /// A chart, ready to pack.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +81,7 @@ impl Chart {
     /// Reads the chart at `path`, a folder or an archive.
     pub fn read(path: &Path) -> Result<Self, ChartError> {
         let kind = fs::metadata(path).map_err(|source| ChartError::Read { path: path.to_owned(), source })?;
-        if kind.is_dir() { Self::from_folder(path) } else { Self::from_archive(path) }
+        if kind.is_dir() { Self::from_folder(path) } else { Self::from_archive(path, read(path)?) }
     }
 
     fn from_folder(path: &Path) -> Result<Self, ChartError> {
@@ -102,8 +102,8 @@ impl Chart {
         Ok(Self { name: identity.name, version: identity.version, metadata, archive, content })
     }
 
-    fn from_archive(path: &Path) -> Result<Self, ChartError> {
-        let archive = read(path)?;
+    /// Takes a chart archive as it is; `path` is for messages.
+    pub fn from_archive(path: &Path, archive: Vec<u8>) -> Result<Self, ChartError> {
         let text = metadata_in(&archive)
             .map_err(|source| ChartError::Read { path: path.to_owned(), source })?
             .ok_or_else(|| ChartError::NoMetadata { path: path.to_owned() })?;

@@ -3,19 +3,27 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod apply;
 mod build;
 mod cache;
+mod carry;
+mod completions;
+mod delta;
 mod diff;
 mod extract;
+mod init;
 mod inspect;
+mod inventory;
 mod join;
 mod key;
 mod keygen;
 mod lines;
 mod lock;
 mod ls;
+mod man;
 mod output;
 mod password;
+mod recarry;
 mod repair;
 mod sbom;
 mod schema;
@@ -28,7 +36,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::cache::Cache;
 use crate::failure::Failure;
@@ -42,6 +50,13 @@ use lines::Lines;
 /// Packs a product, its cluster and everything they need into one signed file.
 #[derive(Debug, Parser)]
 #[command(name = "bundle-builder", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  bundle-builder init charts
+  bundle-builder keygen --out release.key
+  bundle-builder lock --recipe recipe.yaml
+  bundle-builder build --recipe recipe.yaml --key release.key \\
+      --out orders-4.2.0.bundle
+  bundle-builder verify orders-4.2.0.bundle --key release.key.pub")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -49,10 +64,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Arguments),
     Keygen(keygen::Arguments),
     Key(key::Arguments),
     Lock(lock::Arguments),
     Build(build::Arguments),
+    Carry(carry::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Ls(ls::Arguments),
@@ -62,8 +79,14 @@ enum Verb {
     Split(split::Arguments),
     Join(join::Arguments),
     Repair(repair::Arguments),
+    Recarry(recarry::Arguments),
+    Delta(delta::Arguments),
+    Apply(apply::Arguments),
+    Inventory(inventory::Arguments),
     Cache(cache::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What `lock` and `build` share.
@@ -133,6 +156,12 @@ fn default_cache() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::usage("there is no home folder to keep a cache in", "give `--cache DIR`"))
 }
 
+/// The command line's definition: what completions and manual pages are made from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -140,10 +169,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let lines = Lines::new();
     let result = match cli.verb {
+        Verb::Init(arguments) => init::run(&arguments, &lines),
         Verb::Keygen(arguments) => keygen::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Lock(arguments) => lock::run(&arguments, &lines),
         Verb::Build(arguments) => build::run(&arguments, &lines),
+        Verb::Carry(arguments) => carry::run(&arguments, &lines),
         Verb::Verify(arguments) => verify::run(&arguments, &lines),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Ls(arguments) => ls::run(&arguments),
@@ -153,8 +184,14 @@ pub fn main() -> ExitCode {
         Verb::Split(arguments) => split::run(&arguments, &lines),
         Verb::Join(arguments) => join::run(&arguments, &lines),
         Verb::Repair(arguments) => repair::run(&arguments, &lines),
+        Verb::Recarry(arguments) => recarry::run(&arguments, &lines),
+        Verb::Delta(arguments) => delta::run(&arguments, &lines),
+        Verb::Apply(arguments) => apply::run(&arguments, &lines),
+        Verb::Inventory(arguments) => inventory::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments, &lines),
         Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     };
     lines.end();
     match result {

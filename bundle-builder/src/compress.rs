@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sealift_bundle::digest::{HashingReader, HashingWriter};
+use sealift_bundle::frame;
 
 use crate::cache::{Cache, CacheError, Content};
 
@@ -54,10 +55,7 @@ pub fn frame(cache: &Cache, path: &Path, plain: &Content, level: i32) -> Result<
 fn compress(input: File, size: u64, level: i32, output: &mut File) -> io::Result<(Content, Content)> {
     // One byte more than promised: a file that grew is noticed, and zstd refuses to end a frame of another size.
     let mut input = HashingReader::new(input.take(size + 1));
-    let mut encoder = zstd::Encoder::new(HashingWriter::new(output), level)?;
-    encoder.include_contentsize(true)?;
-    encoder.include_checksum(true)?;
-    encoder.set_pledged_src_size(Some(size))?;
+    let mut encoder = frame::encoder(HashingWriter::new(output), level, size)?;
     io::copy(&mut input, &mut encoder)?;
     let (digest, written, _) = encoder.finish()?.finish();
     let frame = Content { digest, size: written };

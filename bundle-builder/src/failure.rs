@@ -2,19 +2,28 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
-use sealift_bundle::BundleError;
+use sealift_bundle::delta::DeltaError;
+use sealift_bundle::parcel::ParcelWriteError;
+use sealift_bundle::recarry::RecarryError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
 use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
+use sealift_bundle::{BundleError, NoteError};
 
+use crate::archive::MemberError;
 use crate::build::BuildError;
 use crate::cache::CacheError;
+use crate::carry::CarryError;
 use crate::chart::ChartError;
+use crate::closure::Lack;
 use crate::compress::CompressError;
+use crate::cosign::CosignError;
 use crate::gate::GateError;
 use crate::helm::HelmError;
+use crate::init::InitError;
 use crate::inspect::extract::ExtractError;
 use crate::key::KeyError;
 use crate::lock::LockError;
@@ -23,6 +32,8 @@ use crate::pull::PullError;
 use crate::recipe::RecipeError;
 use crate::registry::RegistryError;
 use crate::source::SourceError;
+use crate::source::chart::RemoteChartError;
+use crate::stored::StoredError;
 use crate::trust::TrustError;
 
 /// Kinds of failure; each has an exit code.
@@ -82,6 +93,26 @@ impl Failure {
         Self { kind: Kind::Usage, message: message.into(), next: Some(next.into()) }
     }
 
+    /// With what to do with the damage list that was written to `file`.
+    #[must_use]
+    pub fn with_damage_list(mut self, file: &Path) -> Self {
+        self.next = Some(format!(
+            "send {} to the vendor, who makes a small file from it with `bundle-builder recarry`; `bundle-builder repair` mends this copy with that",
+            file.display()
+        ));
+        self
+    }
+
+    /// With what to do when no damage list could be made.
+    #[must_use]
+    pub fn without_damage_list(mut self) -> Self {
+        self.next = Some(
+            "no list could be made, since the contents list is damaged, too: copy the bundle again, or ask the vendor for a file made by `bundle-builder recarry` without a list, mend it with that, and verify again"
+                .to_owned(),
+        );
+        self
+    }
+
     fn new(error: &dyn Error, (kind, next): Advice) -> Self {
         let mut message = error.to_string();
         let mut said = message.clone();
@@ -124,6 +155,12 @@ failure_from! {
     ExtractError => of_extract,
     SplitError => of_split,
     RepairError => of_repair,
+    CarryError => of_carry,
+    HelmError => of_helm,
+    InitError => of_init,
+    NoteError => of_note,
+    RecarryError => of_recarry,
+    DeltaError => of_delta,
 }
 
 fn usage(next: impl Into<String>) -> Advice {
@@ -144,10 +181,93 @@ fn of_source(error: &SourceError) -> Advice {
         SourceError::Outside { .. } => {
             usage("paths below a named root hold no `..` and do not start with `/`")
         }
-        SourceError::NotYet { .. } => usage(
-            "take it from a registry, or from a file or folder on this machine, until a newer version does it",
-        ),
         SourceError::Read { .. } => usage("put the file there, or correct the recipe"),
+        SourceError::Registry(error) => of_registry(error),
+        SourceError::Web(error) => of_web(error),
+        SourceError::Member(error) => of_member(error),
+        SourceError::Stored(error) => of_stored(error),
+        SourceError::Chart(error) => of_chart(error),
+        SourceError::RemoteChart(error) => of_remote_chart(error),
+        SourceError::ImageName(_) => (Kind::Usage, None),
+        SourceError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_web(error: &RegistryError) -> Advice {
+    match error {
+        RegistryError::NotFound { .. } => usage("check the URL in the recipe"),
+        RegistryError::Denied { .. } => usage(
+            "this program logs in to no web server: fetch the file by other means, and name it with `path`",
+        ),
+        RegistryError::WrongContent { .. } => (
+            Kind::Verification,
+            Some("compare the recipe's `sha256` with what the file's maker publishes; if that is right, the server gives another file: do not use it".to_owned()),
+        ),
+        other => of_registry(other),
+    }
+}
+
+fn of_member(error: &MemberError) -> Advice {
+    match error {
+        MemberError::Missing { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        MemberError::Missing { nearest: None, .. } => usage("look at what is in it, e.g. with `tar -tf`"),
+        MemberError::Link { .. } => usage("name the file that it leads to as `member`"),
+        MemberError::Read { .. } | MemberError::Archive { .. } | MemberError::Zip { .. } => {
+            usage("tar (plain, gzip or zstd) and zip are read; fetch the archive again if it is one of these")
+        }
+        MemberError::TooLarge { .. } => (Kind::Usage, None),
+        MemberError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_stored(error: &StoredError) -> Advice {
+    match error {
+        StoredError::NoImage { .. } => usage("say which one with `reference` beside `path`"),
+        StoredError::NoBlob { .. } => usage(
+            "copy the image there in full, all platforms included; if it was replaced since the lock, renew that with `bundle-builder lock --update IMAGE`",
+        ),
+        StoredError::WrongContent { .. } => {
+            (Kind::Verification, Some("make the layout or archive anew: it is damaged".to_owned()))
+        }
+        StoredError::Read { .. } | StoredError::Archive { .. } | StoredError::NotOne { .. } => {
+            usage("name what e.g. `skopeo copy` or `docker save` wrote, and its kind in `from`")
+        }
+        StoredError::Cache(error) => of_cache(error),
+    }
+}
+
+fn of_remote_chart(error: &RemoteChartError) -> Advice {
+    match error {
+        RemoteChartError::NoChart { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        RemoteChartError::NoVersion { .. } => usage("correct `version` in the recipe"),
+        RemoteChartError::NoChart { .. } | RemoteChartError::Index { .. } => {
+            usage("`repository` is the folder of the repository's index.yaml: correct it, or the name")
+        }
+        RemoteChartError::WrongContent { .. } => (
+            Kind::Verification,
+            Some("the repository or something before it changes content: do not use it".to_owned()),
+        ),
+        RemoteChartError::Target { .. }
+        | RemoteChartError::NotAChart { .. }
+        | RemoteChartError::OtherChart { .. } => {
+            usage("correct the chart's entry in the recipe, or take the chart as a file with `path`")
+        }
+    }
+}
+
+fn of_cosign(error: &CosignError) -> Advice {
+    let refused = |next: &str| (Kind::Verification, Some(next.to_owned()));
+    match error {
+        CosignError::Read { .. } | CosignError::Key { .. } => {
+            usage("give the signer's public key with `publicKey`, in PEM form")
+        }
+        CosignError::Missing { .. } => refused(
+            "ask the image's maker for its signature, or drop `publicKey`; do not use it unsigned otherwise",
+        ),
+        CosignError::Malformed { .. } | CosignError::OtherDigest { .. } | CosignError::OtherKey { .. } => {
+            refused("compare key and digest with what the image's maker publishes; do not use the image")
+        }
+        CosignError::Source(error) => of_source(error),
     }
 }
 
@@ -226,20 +346,21 @@ fn of_lock(error: &LockError) -> Advice {
             usage("make it with `bundle-builder lock`, and commit it beside the recipe")
         }
         LockError::OtherRecipe { .. } | LockError::OtherContent { .. } => usage(
-            "if that is meant, renew it with `bundle-builder lock` and look at what changed; a build never does that by itself",
+            "if that is meant, renew it with `bundle-builder lock`, or only an entry with `lock --update NAME`, and look at what changed; a build never does that by itself",
         ),
+        LockError::Unknown { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        LockError::Unknown { .. } => usage("names are those of the recipe's images, charts and files"),
         LockError::Version { .. } => {
             usage("use the bundle-builder that made the lock, or make it anew with `bundle-builder lock`")
         }
-        LockError::Platform { .. } => {
-            usage("drop the platform from `platforms`, or take an image that is made for it")
-        }
+        LockError::Platform { .. } => usage(
+            "say with `platforms` in the image's entry what it is packed for, or take an image that is made for it",
+        ),
         LockError::Manifest { .. } | LockError::ImageName(_) => (Kind::Usage, None),
         LockError::File { source, .. } => of_disk(source),
         LockError::Syntax(error) => of_recipe(error),
-        LockError::Registry(error) => of_registry(error),
         LockError::Source(error) => of_source(error),
-        LockError::Chart(error) => of_chart(error),
+        LockError::Cosign(error) => of_cosign(error),
         LockError::Cache(error) => of_cache(error),
     }
 }
@@ -258,13 +379,44 @@ fn of_chart(error: &ChartError) -> Advice {
 
 fn of_gate(error: &GateError) -> Advice {
     match error {
-        GateError::Charts(_) | GateError::NotYaml(_) => (Kind::Usage, None),
-        GateError::Helm(HelmError::Run { .. }) => usage(
+        GateError::Charts(_) => (Kind::Usage, None),
+        GateError::Profile(error) => of_source(error),
+        GateError::Helm(error) => of_helm(error),
+        GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
+            usage("correct the chart, the component's values in the recipe, or the profile")
+        }
+        GateError::Gaps(gaps) if gaps.missing.iter().all(|one| matches!(one.lack, Lack::Absent { .. })) => {
+            usage("add these lines to the recipe, then run `bundle-builder lock`")
+        }
+        GateError::Gaps(_) => usage(
+            "add the lines, if any; correct the chart or its values where they name no image or another digest than the lock",
+        ),
+    }
+}
+
+fn of_helm(error: &HelmError) -> Advice {
+    match error {
+        HelmError::Write { source, .. } => of_disk(source),
+        HelmError::Refused { .. } | HelmError::TooSlow { .. } | HelmError::TooMuch { .. } => {
+            usage("correct the chart, or the component's values")
+        }
+        HelmError::Run { .. } => usage(
             "install Helm, or say where it is: `--helm PATH`; charts are rendered to find every image they need",
         ),
-        GateError::Helm(HelmError::Render { .. }) => usage("correct the chart, or the component's values"),
-        GateError::Helm(HelmError::Write { source, .. }) => of_disk(source),
-        GateError::Missing(_) => usage("add them to `images`, then run `bundle-builder lock`"),
+    }
+}
+
+fn of_init(error: &InitError) -> Advice {
+    match error {
+        InitError::NoCharts { .. } => {
+            usage("name a folder that holds charts: folders with a Chart.yaml, or archives (.tgz)")
+        }
+        InitError::TooMany { .. } => usage("name the folder that holds your charts alone"),
+        InitError::Read { .. } => usage("check the path"),
+        InitError::Exists { .. } => usage("choose another name with `--out`; a recipe is never replaced"),
+        InitError::Write { .. } => usage("choose another place with `--out`"),
+        InitError::Helm(error) => of_helm(error),
+        InitError::Own(_) => (Kind::Internal, None),
     }
 }
 
@@ -272,14 +424,14 @@ fn of_build(error: &BuildError) -> Advice {
     match error {
         BuildError::Lock(error) => of_lock(error),
         BuildError::Gate(error) => of_gate(error),
-        BuildError::Pull(PullError::Registry(error)) => of_registry(error),
+        BuildError::Pull(PullError::Source(error)) => of_source(error),
         BuildError::Pull(PullError::Cache(error))
         | BuildError::Compress(CompressError::Cache(error))
         | BuildError::Pack(PackError::Cache(error))
         | BuildError::Cache(error) => of_cache(error),
-        BuildError::Pull(
-            PullError::Manifest { .. } | PullError::NotAManifest { .. } | PullError::ImageName(_),
-        ) => usage("renew the lock with `bundle-builder lock`"),
+        BuildError::Pull(PullError::Manifest { .. } | PullError::NotAManifest { .. }) => {
+            usage("renew the lock with `bundle-builder lock`")
+        }
         BuildError::Compress(CompressError::Io { source, .. })
         | BuildError::Write { source, .. }
         | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
@@ -307,6 +459,9 @@ fn of_bundle(error: &BundleError) -> Advice {
             "compare the key id with the vendor by phone; a bundle of another key is not used"
         }
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
+        BundleError::NotAParcel { .. } => {
+            "give the file that `bundle-builder delta` or `bundle-builder recarry` made"
+        }
         BundleError::MissingPart { .. } => "put the part beside the others",
         BundleError::SwappedPart { .. } => "give the parts their names back, or copy them again",
         BundleError::ForeignPart { .. } => "take it away, or copy the bundle's own part there",
@@ -361,12 +516,110 @@ fn of_split(error: &SplitError) -> Advice {
 fn of_repair(error: &RepairError) -> Advice {
     match error {
         RepairError::Bundle(error) => of_bundle(error),
+        RepairError::Delta { .. } => {
+            usage("make the new bundle with `bundle-builder apply`, or give a copy or re-carry file")
+        }
         RepairError::OtherBundle { .. } => usage("give another copy of the same bundle with `--from`"),
         RepairError::NotInSpare { .. } => (
             Kind::Verification,
             Some("what could be mended is; run it again with one more copy for the rest".to_owned()),
         ),
         RepairError::Write { source, .. } => of_disk(source),
+    }
+}
+
+fn of_carry(error: &CarryError) -> Advice {
+    match error {
+        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
+        CarryError::Twice { .. } => usage("name one"),
+        CarryError::NoInstaller { platform } => {
+            usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))
+        }
+        CarryError::Installer { .. } => usage("give the installer of that platform as it was released"),
+        CarryError::Foreign { .. } => {
+            usage("name a new folder: only a folder that this program wrote is replaced, and only whole")
+        }
+        CarryError::NoFolder { .. } => usage("name a new folder"),
+        CarryError::TopFolder { folder } => {
+            usage(format!("name a folder in it, e.g. {}", folder.join("orders-4.2.0").display()))
+        }
+        CarryError::InParts { .. } => {
+            usage("join it first with `bundle-builder join`; `--split SIZE` cuts it again on its way")
+        }
+        CarryError::Split(error) => of_split(error),
+        CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
+        CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
+        }
+        CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            usage("make room on that disk, or take a larger one")
+        }
+        CarryError::Write { .. } => usage("check the disk, or choose another folder"),
+    }
+}
+
+fn of_note(error: &NoteError) -> Advice {
+    match error {
+        NoteError::Write { source, .. } => of_disk(source),
+        NoteError::Read { .. } => usage("say where the list is"),
+        NoteError::Malformed { .. }
+        | NoteError::Other { .. }
+        | NoteError::TooLarge { .. }
+        | NoteError::Digest { .. } => usage(
+            "damage lists are made with `verify --damage-list`, inventories with `bundle-builder inventory`",
+        ),
+    }
+}
+
+fn of_recarry(error: &RecarryError) -> Advice {
+    match error {
+        RecarryError::OtherBundle { .. } => usage("give the very bundle that the site has a copy of"),
+        RecarryError::Unknown { .. } => usage("ask the site for the list again"),
+        RecarryError::Write(error) => of_parcel(error),
+    }
+}
+
+fn of_parcel(error: &ParcelWriteError) -> Advice {
+    match error {
+        ParcelWriteError::Bundle(error) => of_bundle(error),
+        ParcelWriteError::Write(error) => of_write(error),
+        ParcelWriteError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
+    }
+}
+
+fn of_write(error: &WriteError) -> Advice {
+    match error {
+        WriteError::Write { source, .. } | WriteError::Read { source, .. } => of_disk(source),
+        _ => (Kind::Internal, None),
+    }
+}
+
+fn of_delta(error: &DeltaError) -> Advice {
+    let refused = |next: &str| (Kind::Verification, Some(next.to_owned()));
+    match error {
+        DeltaError::Bundle(error @ (BundleError::Truncated { .. } | BundleError::DigestMismatch { .. })) => {
+            let (kind, _) = of_bundle(error);
+            (kind, Some("copy that file again; nothing was written".to_owned()))
+        }
+        DeltaError::Bundle(error) => of_bundle(error),
+        DeltaError::Write(error) => of_write(error),
+        DeltaError::Parcel(error) => of_parcel(error),
+        DeltaError::Same { .. } => usage("give two releases"),
+        DeltaError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
+        DeltaError::Kind { .. } => {
+            usage("a re-carry file mends a copy: `bundle-builder repair BUNDLE --from FILE`")
+        }
+        DeltaError::OtherBase { .. } => {
+            usage("give the bundle that it starts from, or ask the vendor for a delta from yours")
+        }
+        DeltaError::Lacking { .. } | DeltaError::Patch { .. } => {
+            refused("copy the delta again; if it fails again, ask the vendor for another one")
+        }
+        DeltaError::Zstd { .. } => refused(
+            "use the bundle-builder of the version that made the delta, or ask the vendor for the whole bundle",
+        ),
+        DeltaError::Temporary { source, .. } => of_disk(source),
     }
 }
 
@@ -406,7 +659,7 @@ mod tests {
             expected: "sha256:a".into(),
             got: "sha256:b".into(),
         };
-        let failure = Failure::from(BuildError::Pull(PullError::Registry(error)));
+        let failure = Failure::from(BuildError::Pull(PullError::Source(error.into())));
         assert_eq!(failure.kind.exit_code(), 5);
     }
 

@@ -1,14 +1,24 @@
-//! What must hold before anything is fetched: every component has its chart, every chart renders, and every image that
-//! comes out is in the recipe.
+//! What must hold before anything is fetched: every component has its chart, every chart renders with every profile, and
+//! every image that comes out is in the recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sealift_bundle::digest::digest_of;
+use sealift_bundle::document::Component;
 
 use crate::chart::Chart;
-use crate::closure::{MissingImage, NotYaml, References};
-use crate::helm::{Helm, HelmError, SampleSite};
+use crate::closure::{Found, Lack, MissingImage, References, Rendering, Warning};
+use crate::helm::{Helm, HelmError, Request, SampleSite, site_values};
 use crate::lock::Lock;
+use crate::parallel;
 use crate::progress::{Progress, count};
 use crate::recipe::Recipe;
+use crate::source::SourceError;
+
+mod profile;
+
+pub use profile::{Profile, profiles};
 
 /// Why a bundle would not work on a site.
 #[derive(Debug, thiserror::Error)]
@@ -16,19 +26,75 @@ pub enum GateError {
     /// Charts and components do not fit.
     #[error("{}", .0.join("\n"))]
     Charts(Vec<String>),
-    /// Helm failed.
+    /// A profile cannot be read.
+    #[error(transparent)]
+    Profile(#[from] SourceError),
+    /// Helm cannot be used.
     #[error(transparent)]
     Helm(#[from] HelmError),
-    /// Helm printed nonsense.
-    #[error(transparent)]
-    NotYaml(#[from] NotYaml),
-    /// Images are missing.
-    #[error("{} missing from the recipe:\n  {}", count(.0.len(), "image"), list(.0))]
-    Missing(Vec<MissingImage>),
+    /// Charts do not render, or images are missing.
+    #[error("{0}")]
+    Gaps(Gaps),
 }
 
-fn list(missing: &[MissingImage]) -> String {
-    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+/// Everything that would go wrong on a site, of all charts together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Charts that do not render.
+    pub unrendered: Vec<Unrendered>,
+    /// Images that charts name and that are not packed.
+    pub missing: Vec<MissingImage>,
+}
+
+/// A chart that does not render.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrendered {
+    /// The chart.
+    pub chart: String,
+    /// The component.
+    pub component: String,
+    /// For which sites and with which profiles, in words.
+    pub tries: Vec<String>,
+    /// What Helm says.
+    pub words: String,
+}
+
+impl fmt::Display for Unrendered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chart, component, tries, words } = self;
+        write!(formatter, "chart {chart} for component {component}, {}:", tries.join("; "))?;
+        words.lines().try_for_each(|line| write!(formatter, "\n    {line}"))
+    }
+}
+
+impl fmt::Display for Gaps {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.unrendered.is_empty() {
+            let verb = if self.unrendered.len() == 1 { "does" } else { "do" };
+            parts.push(format!("{} {verb} not render", count(self.unrendered.len(), "chart")));
+        }
+        if !self.missing.is_empty() {
+            parts.push(format!("{} missing from the recipe", count(self.missing.len(), "image")));
+        }
+        write!(formatter, "{}:", parts.join(", "))?;
+        self.unrendered.iter().try_for_each(|one| write!(formatter, "\n  {one}"))?;
+        self.missing.iter().try_for_each(|one| write!(formatter, "\n  {one}"))?;
+        let lines: Vec<&str> = self
+            .missing
+            .iter()
+            .filter_map(|one| match &one.lack {
+                Lack::Absent { line, .. } => Some(line.as_str()),
+                _ => None,
+            })
+            .collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        write!(formatter, "\n\nto add to the recipe:\n\nimages:")?;
+        lines.iter().try_for_each(|line| write!(formatter, "\n  {line}"))?;
+        writeln!(formatter)
+    }
 }
 
 /// Checks that components and charts fit.
@@ -57,35 +123,158 @@ pub fn charts(recipe: &Recipe, charts: &[Chart]) -> Result<(), GateError> {
     if findings.is_empty() { Ok(()) } else { Err(GateError::Charts(findings)) }
 }
 
-/// Renders every component for every sample site, and checks that every image named is locked.
+/// Renders every component for every sample site with every profile of its chart, and checks that every image named is
+/// locked. `profiles` are those of each chart, in the order of `charts`.
 pub fn closure(
     recipe: &Recipe,
     charts: &[Chart],
+    profiles: &[Vec<Profile>],
     lock: &Lock,
     helm: &Helm,
     progress: &dyn Progress,
 ) -> Result<(), GateError> {
+    let tries = tries(recipe, charts, profiles);
+    let number = tries.len();
+    let rendered = parallel::map(parallel::cores(), tries, |one| one.render(helm, recipe))?;
+    let unrendered = unrendered(&rendered);
+    let idle = idle_profiles(&rendered);
     let mut references = References::default();
-    for component in &recipe.components {
-        let Some(chart) = charts.iter().find(|chart| chart.name == component.chart) else { continue };
-        for site in SampleSite::ALL {
-            let rendered =
-                helm.render(component, chart, &recipe.kubernetes.version, &recipe.settings, site)?;
-            references.add(&component.name, &rendered)?;
+    for (one, result) in rendered {
+        let Ok(Rendered { found, .. }) = result else { continue };
+        references.add(one.rendering(), found);
+    }
+    let missing = references.missing(&lock.images);
+    // Where a chart did not render, it is not known what else it names.
+    if unrendered.is_empty() {
+        let mut warnings = references.warnings(recipe, &lock.images);
+        warnings.extend(idle);
+        for warning in &warnings {
+            progress.note(&format!("warning   {warning}"));
         }
     }
-    let packed: BTreeMap<String, String> =
-        lock.images.iter().map(|image| (image.name.clone(), image.digest.clone())).collect();
-    let missing = references.missing(&packed);
-    if !missing.is_empty() {
-        return Err(GateError::Missing(missing));
+    if !unrendered.is_empty() || !missing.is_empty() {
+        return Err(GateError::Gaps(Gaps { unrendered, missing }));
     }
     progress.note(&format!(
-        "gate      {} rendered, {} named, none missing",
+        "gate      {} rendered {}, {} named, none missing",
         count(recipe.components.len(), "component"),
-        count(references.0.len(), "image")
+        if number == 1 { "once".to_owned() } else { format!("{number} times") },
+        count(references.len(), "image")
     ));
     Ok(())
+}
+
+/// One rendering of one component.
+struct Try<'a> {
+    component: &'a Component,
+    chart: &'a Chart,
+    profile: Option<&'a Profile>,
+    site: SampleSite,
+}
+
+/// What came of it.
+struct Rendered {
+    digest: String,
+    found: Found,
+}
+
+/// Everything to render; where sites make no difference, for one of them.
+fn tries<'a>(recipe: &'a Recipe, charts: &'a [Chart], profiles: &'a [Vec<Profile>]) -> Vec<Try<'a>> {
+    let mut tries = Vec::new();
+    for component in &recipe.components {
+        let Some(index) = charts.iter().position(|chart| chart.name == component.chart) else { continue };
+        let values = |site| site_values(component, &recipe.settings, site);
+        let mut sites = SampleSite::ALL.to_vec();
+        sites.dedup_by_key(|site| values(*site));
+        let own = profiles.get(index).into_iter().flatten();
+        for profile in std::iter::once(None).chain(own.map(Some)) {
+            let chart = &charts[index];
+            tries.extend(sites.iter().map(|&site| Try { component, chart, profile, site }));
+        }
+    }
+    tries
+}
+
+impl<'a> Try<'a> {
+    /// Renders it. What is wrong with the chart is a result; only a Helm that cannot be used stops the rest.
+    fn render(self, helm: &Helm, recipe: &Recipe) -> Result<(Self, Result<Rendered, String>), HelmError> {
+        let request = Request {
+            component: self.component,
+            chart: self.chart,
+            profile: self.profile.map(|profile| profile.content.as_slice()),
+            site: &site_values(self.component, &recipe.settings, self.site),
+            kubernetes: &recipe.kubernetes.version,
+        };
+        let result = match helm.render(&request) {
+            Ok(text) => match Found::read(&text, &self.component.namespace, &recipe.image_hints) {
+                Ok(found) => Ok(Rendered { digest: digest_of(text.as_bytes()), found }),
+                Err(error) => Err(format!("what Helm made is no YAML: {error}")),
+            },
+            Err(error @ (HelmError::Run { .. } | HelmError::Write { .. })) => return Err(error),
+            Err(error) => Err(error.to_string()),
+        };
+        Ok((self, result))
+    }
+
+    fn rendering(&self) -> Rendering<'a> {
+        Rendering {
+            chart: &self.chart.name,
+            component: &self.component.name,
+            namespace: &self.component.namespace,
+            profile: self.profile.map(|profile| profile.place.as_str()),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self.profile {
+            Some(profile) => format!("{} with {}", self.site.name(), profile.place),
+            None => self.site.name().to_owned(),
+        }
+    }
+}
+
+type Results<'a> = [(Try<'a>, Result<Rendered, String>)];
+
+/// Charts that failed; one that fails in the same words again and again is one finding.
+fn unrendered(rendered: &Results<'_>) -> Vec<Unrendered> {
+    let mut findings: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
+    for (one, result) in rendered {
+        if let Err(words) = result {
+            let key = (one.chart.name.as_str(), one.component.name.as_str(), words.as_str());
+            findings.entry(key).or_default().push(one.words());
+        }
+    }
+    let finding = |((chart, component, words), tries): ((&str, &str, &str), Vec<String>)| Unrendered {
+        chart: chart.to_owned(),
+        component: component.to_owned(),
+        tries,
+        words: words.to_owned(),
+    };
+    findings.into_iter().map(finding).collect()
+}
+
+/// Profiles with which no component of their chart becomes anything else on any site.
+fn idle_profiles(rendered: &Results<'_>) -> BTreeSet<Warning> {
+    let digest = |result: &Result<Rendered, String>| result.as_ref().ok().map(|one| one.digest.clone());
+    let mut plain = BTreeMap::new();
+    let mut changes: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for (one, result) in rendered {
+        let place = (one.component.name.as_str(), one.site.name());
+        match one.profile {
+            // Comes before those with profiles.
+            None => drop(plain.insert(place, digest(result))),
+            Some(profile) => {
+                let differs = changes.entry((&one.chart.name, &profile.place)).or_default();
+                *differs |= plain.get(&place) != Some(&digest(result));
+            }
+        }
+    }
+    let idle = changes.into_iter().filter(|(_, differs)| !differs);
+    idle.map(|((chart, profile), _)| Warning::IdleProfile {
+        chart: chart.to_owned(),
+        profile: profile.to_owned(),
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The real Helm, run to see what a chart becomes.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
 
 use sealift_bundle::document::{Component, Setting, SiteValue};
 use serde_json::{Value, json};
@@ -15,7 +17,26 @@ use crate::chart::Chart;
 pub struct Helm {
     program: PathBuf,
     folder: tempfile::TempDir,
+    limits: Limits,
 }
+
+/// What Helm may take for one chart; a chart is untrusted input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time for one run.
+    pub time: Duration,
+    /// Bytes of manifests.
+    pub output: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(2), output: 64 << 20 }
+    }
+}
+
+/// How much of what Helm says about a failure is shown, bytes.
+const WORDS: u64 = 16 << 10;
 
 /// Why a chart was not rendered.
 #[derive(Debug, thiserror::Error)]
@@ -37,21 +58,23 @@ pub enum HelmError {
         source: io::Error,
     },
     /// Helm says no.
-    #[error("chart {chart} does not render for component {component}, {site}:\n{}", indented(output))]
-    Render {
-        /// The chart.
-        chart: String,
-        /// The component.
-        component: String,
-        /// With the values of which site.
-        site: String,
+    #[error("{words}")]
+    Refused {
         /// What Helm printed.
-        output: String,
+        words: String,
     },
-}
-
-fn indented(text: &str) -> String {
-    text.trim().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    /// Helm was stopped.
+    #[error("Helm had not finished after {} s", limit.as_secs())]
+    TooSlow {
+        /// What it may take.
+        limit: Duration,
+    },
+    /// Helm was stopped.
+    #[error("it becomes more than {limit} bytes")]
+    TooMuch {
+        /// What it may be.
+        limit: u64,
+    },
 }
 
 /// A site that charts are rendered for, so that parts which only one kind of site gets are seen.
@@ -67,7 +90,9 @@ impl SampleSite {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Small, Self::Large];
 
-    fn name(self) -> &'static str {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Small => "a small sample site",
             Self::Large => "a large sample site",
@@ -96,10 +121,10 @@ impl SampleSite {
     }
 }
 
-/// The values that `component` gets on a sample site.
+/// The values that the site adds to those of `component`.
 #[must_use]
-pub fn sample_values(component: &Component, settings: &BTreeMap<String, Setting>, site: SampleSite) -> Value {
-    let mut values = if component.values.is_object() { component.values.clone() } else { json!({}) };
+pub fn site_values(component: &Component, settings: &BTreeMap<String, Setting>, site: SampleSite) -> Value {
+    let mut values = json!({});
     for (path, wanted) in &component.values_from {
         put(&mut values, path, site.value(wanted, settings));
     }
@@ -118,14 +143,38 @@ fn put(values: &mut Value, path: &str, value: Value) {
     *place = value;
 }
 
+/// What to render.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The release.
+    pub component: &'a Component,
+    /// Its chart.
+    pub chart: &'a Chart,
+    /// Content of a file with further values of the vendor.
+    pub profile: Option<&'a [u8]>,
+    /// What the site says; stands above all other values.
+    pub site: &'a Value,
+    /// Version of the cluster, e.g. `v1.36.3`.
+    pub kubernetes: &'a str,
+}
+
 impl Helm {
     /// Uses the Helm at `program` (a path, or a name in PATH).
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
         let folder =
             tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
-        let helm = Self { program, folder };
-        helm.run(&["version", "--short"])?;
-        Ok(helm)
+        let helm = Self { program, folder, limits: Limits::default() };
+        match helm.run(helm.folder.path(), &["version", "--short"]) {
+            Err(error @ HelmError::Run { .. }) => Err(error),
+            // It runs: what it can do is seen when it renders.
+            _ => Ok(helm),
+        }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The Helm `asked` for; else the one that the site will get, where this machine can run it; else the one in PATH.
@@ -139,63 +188,120 @@ impl Helm {
         }
     }
 
-    /// Everything that `component` installs on `site`: manifests, hooks, tests and CRDs.
-    pub fn render(
-        &self,
-        component: &Component,
-        chart: &Chart,
-        kubernetes: &str,
-        settings: &BTreeMap<String, Setting>,
-        site: SampleSite,
-    ) -> Result<String, HelmError> {
-        let archive = self.write(&format!("{}-{}.tgz", chart.name, chart.version), &chart.archive)?;
-        // JSON is YAML; Helm reads it as values.
-        let values = sample_values(component, settings, site).to_string();
-        let values = self.write(&format!("{}.values.json", component.name), values.as_bytes())?;
-        let output = self.run(&[
-            "template",
-            &component.name,
-            &archive.display().to_string(),
-            "--namespace",
-            &component.namespace,
-            "--values",
-            &values.display().to_string(),
-            "--kube-version",
-            kubernetes,
-            "--include-crds",
-        ])?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    /// Everything that a component installs: manifests, hooks, tests and CRDs. May be called from several threads.
+    pub fn render(&self, request: &Request<'_>) -> Result<String, HelmError> {
+        let failed = |path: &Path, source| HelmError::Write { path: path.to_owned(), source };
+        let folder =
+            tempfile::tempdir_in(self.folder.path()).map_err(|source| failed(self.folder.path(), source))?;
+        // Names of its own, relative: they stand in Helm's messages.
+        let archive = format!("{}-{}.tgz", request.chart.name, request.chart.version).replace('/', "-");
+        // JSON is YAML; Helm reads it as values. Later files count more.
+        let own = match &request.component.values {
+            Value::Null => json!({}),
+            values => values.clone(),
+        };
+        let (own, site) = (own.to_string(), request.site.to_string());
+        let mut values = vec![("values.json", own.as_bytes())];
+        values.extend(request.profile.map(|profile| ("profile.yaml", profile)));
+        values.push(("site.json", site.as_bytes()));
+        for (name, content) in values.iter().chain([&(archive.as_str(), &*request.chart.archive)]) {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).map_err(|source| failed(&path, source))?;
         }
-        Err(HelmError::Render {
-            chart: chart.name.clone(),
-            component: component.name.clone(),
-            site: site.name().to_owned(),
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        let mut arguments = vec!["template", &request.component.name, &archive];
+        arguments.extend(["--namespace", &request.component.namespace]);
+        arguments.extend(["--kube-version", request.kubernetes, "--include-crds"]);
+        arguments.extend(values.iter().flat_map(|(name, _)| ["--values", *name]));
+        let output = self.run(folder.path(), &arguments)?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, HelmError> {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, content).map_err(|source| HelmError::Write { path: path.clone(), source })?;
-        Ok(path)
-    }
-
-    /// Runs Helm away from the caller's own Helm settings, plugins and clusters.
-    fn run(&self, arguments: &[&str]) -> Result<std::process::Output, HelmError> {
+    /// Runs Helm in `folder`, away from the caller's own Helm settings, plugins and clusters; what it prints.
+    fn run(&self, folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, HelmError> {
+        let failed = |source| HelmError::Run { program: self.program.clone(), source };
         let own = |name: &str| self.folder.path().join(name);
-        Command::new(&self.program)
+        // A relative path leads from the caller's folder, a plain name into PATH.
+        let plain = self.program.components().count() == 1 && !self.program.is_absolute();
+        let program =
+            if plain { self.program.clone() } else { std::path::absolute(&self.program).map_err(failed)? };
+        let deadline = Instant::now() + self.limits.time;
+        let mut child = Command::new(program)
             .args(arguments)
+            .current_dir(folder)
             .env("HELM_CACHE_HOME", own("cache"))
             .env("HELM_CONFIG_HOME", own("config"))
             .env("HELM_DATA_HOME", own("data"))
             .env_remove("HELM_PLUGINS")
             .env_remove("HELM_NAMESPACE")
+            .env_remove("HELM_DEBUG")
             .env("KUBECONFIG", own("no-cluster"))
             .stdin(Stdio::null())
-            .output()
-            .map_err(|source| HelmError::Run { program: self.program.clone(), source })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map(Running)
+            .map_err(failed)?;
+        let output = child.0.stdout.take().map(|pipe| listen(pipe, self.limits.output + 1));
+        let words = child.0.stderr.take().map(|pipe| listen(pipe, WORDS));
+        let output = self.heard(output, deadline)?;
+        if output.len() as u64 > self.limits.output {
+            return Err(HelmError::TooMuch { limit: self.limits.output });
+        }
+        let words = self.heard(words, deadline)?;
+        let status = child.0.wait().map_err(failed)?;
+        if status.success() {
+            return Ok(output);
+        }
+        let words = shown(&words);
+        let silent = || format!("Helm said nothing ({status})");
+        Err(HelmError::Refused { words: if words.is_empty() { silent() } else { words } })
     }
+
+    /// What came out of a pipe by `deadline`.
+    fn heard(
+        &self,
+        pipe: Option<Receiver<io::Result<Vec<u8>>>>,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, HelmError> {
+        let Some(pipe) = pipe else { return Ok(Vec::new()) };
+        match pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(read) => read.map_err(|source| HelmError::Run { program: self.program.clone(), source }),
+            Err(_) => Err(HelmError::TooSlow { limit: self.limits.time }),
+        }
+    }
+}
+
+/// A program that ends with its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both do nothing to one that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The first `limit` bytes of a pipe, when there are as many or it ends; what follows is read and dropped, so that the
+/// writer does not wait for ever.
+fn listen(mut pipe: impl Read + Send + 'static, limit: u64) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut content = Vec::new();
+        let read = pipe.by_ref().take(limit).read_to_end(&mut content);
+        // Nobody listens any more where the program was stopped.
+        let _ = sender.send(read.map(|_| content));
+        let _ = io::copy(&mut pipe, &mut io::sink());
+    });
+    receiver
+}
+
+/// What Helm says, safe for a terminal: charts can put anything into it.
+fn shown(words: &[u8]) -> String {
+    let text = String::from_utf8_lossy(words);
+    let plain: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    let plain = plain.trim();
+    if words.len() as u64 == WORDS { format!("{plain} …") } else { plain.to_owned() }
 }
 
 #[cfg(test)]
@@ -206,14 +312,11 @@ mod tests {
     #[test]
     fn site_values_go_where_the_recipe_says() {
         let recipe = recipe::parse(RECIPE, Path::new("recipe.yaml")).unwrap();
-        let values = |site| sample_values(&recipe.components[1], &recipe.settings, site);
-        assert_eq!(
-            values(SampleSite::Small),
-            json!({"web": {"image": "registry.sealift.example/orders/web:4.2.0", "replicas": 1, "title": "Orders"}})
-        );
-        assert_eq!(values(SampleSite::Large)["web"]["replicas"], 3);
-        let flannel = sample_values(&recipe.components[0], &recipe.settings, SampleSite::Small);
-        assert_eq!(flannel, json!({"podCidr": "10.244.0.0/16"}));
+        let values =
+            |component: usize, site| site_values(&recipe.components[component], &recipe.settings, site);
+        assert_eq!(values(1, SampleSite::Small), json!({"web": {"replicas": 1, "title": "Orders"}}));
+        assert_eq!(values(1, SampleSite::Large)["web"]["replicas"], 3);
+        assert_eq!(values(0, SampleSite::Small), json!({"podCidr": "10.244.0.0/16"}));
     }
 
     #[test]
@@ -234,5 +337,37 @@ mod tests {
         let packed = Path::new("/bin/true");
         assert!(Helm::find(Some(Path::new("/nonexistent/helm")), Some(packed)).is_err());
         assert_eq!(Helm::find(None, Some(packed)).unwrap().program, packed);
+    }
+
+    /// A Helm that is this shell script.
+    fn script(text: &str) -> (tempfile::TempDir, Helm) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("helm");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let limits = Limits { time: Duration::from_mins(1), output: 1000 };
+        let helm = Helm { program: path, folder: tempfile::tempdir().unwrap(), limits };
+        (folder, helm)
+    }
+
+    #[test]
+    fn what_a_failed_helm_says_is_bounded_and_plain() {
+        let said = |text: &str| {
+            let (_folder, helm) = script(text);
+            helm.run(helm.folder.path(), &[]).unwrap_err().to_string()
+        };
+        assert_eq!(said(r"printf 'Error: \033[31mno\n\tmore\n' >&2; exit 3"), "Error: [31mno\n\tmore");
+        assert_eq!(said("exit 3"), "Helm said nothing (exit status: 3)");
+        let long = said("head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1");
+        assert!(long.len() < 17_000 && long.ends_with("x …"), "{} bytes", long.len());
+        assert_eq!(said("head -c 1000000 /dev/zero"), "it becomes more than 1000 bytes");
+    }
+
+    #[test]
+    fn a_helm_that_hangs_is_stopped() {
+        let (_folder, helm) = script("exec sleep 1000");
+        let helm = helm.with_limits(Limits { time: Duration::from_millis(100), output: 1000 });
+        let error = helm.run(helm.folder.path(), &[]).unwrap_err();
+        assert!(matches!(error, HelmError::TooSlow { .. }), "{error}");
     }
 }

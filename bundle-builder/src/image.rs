@@ -97,6 +97,33 @@ impl PodImage {
         };
         Some(Self { name, digest: reference.digest().map(ToOwned::to_owned) })
     }
+
+    /// Registry and repository.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        self.split().0
+    }
+
+    /// The tag; none where only a digest stands.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.split().1
+    }
+
+    fn split(&self) -> (&str, Option<&str>) {
+        // A colon before the last part is that of a port.
+        match self.name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+            _ => (&self.name, None),
+        }
+    }
+}
+
+impl fmt::Display for PodImage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)?;
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(formatter, "@{digest}"))
+    }
 }
 
 #[cfg(test)]
@@ -132,12 +159,19 @@ mod tests {
 
     #[test]
     fn pod_specs_may_be_short() {
-        let parse = |text| PodImage::parse(text).unwrap();
+        let parse = |text: &str| PodImage::parse(text).unwrap();
         assert_eq!(parse("postgres:15").name, "docker.io/library/postgres:15");
         assert_eq!(parse("haproxy").name, "docker.io/library/haproxy:latest");
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let pinned = parse(&format!("ghcr.io/a/b@{digest}"));
         assert_eq!((pinned.name.as_str(), pinned.digest.as_deref()), ("ghcr.io/a/b", Some(digest)));
+        assert_eq!(pinned.to_string(), format!("ghcr.io/a/b@{digest}"));
+        let port = parse(&format!("127.0.0.1:5000/a@{digest}"));
+        assert_eq!((port.repository(), port.tag()), ("127.0.0.1:5000/a", None));
+        assert_eq!(
+            (parse("haproxy").repository(), parse("haproxy").tag()),
+            ("docker.io/library/haproxy", Some("latest"))
+        );
         assert_eq!(PodImage::parse("{{ x }}"), None);
     }
 }

@@ -6,7 +6,9 @@
 //!
 //! Main types in order of use:
 //! - [`recipe::Recipe`]: what the vendor writes.
-//! - [`source::Roots`]: where its paths lead on this machine.
+//! - [`init::init`]: a first one, from a folder of charts.
+//! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
+//!   [`stored`]); [`cosign`] says who signed an image.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
 //! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
 //!   The only network, the only async.
@@ -15,29 +17,38 @@
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
 //! - [`build::build`]: all of it in order.
+//! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
+//! - [`manual`]: manual pages, from the command line's definition.
+//! - [`fill`]: texts with places in them.
 //! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
 
+pub mod archive;
 pub mod atomic;
 pub mod build;
 pub mod cache;
+pub mod carry;
 pub mod chart;
 pub mod cli;
 pub mod closure;
 pub mod compress;
+pub mod cosign;
 pub mod diff;
 pub mod failure;
+pub mod fill;
 pub mod gate;
 pub mod helm;
 pub mod image;
+pub mod init;
 pub mod inspect;
 pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;
+pub mod manual;
 pub mod mirrors;
 pub mod pack;
 pub mod parallel;
@@ -47,4 +58,5 @@ pub mod recipe;
 pub mod registry;
 pub mod sbom;
 pub mod source;
+pub mod stored;
 pub mod trust;

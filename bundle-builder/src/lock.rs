@@ -10,17 +10,15 @@ use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::API_VERSION;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, CacheError, Content};
-use crate::chart::{Chart, ChartError};
-use crate::image::{ImageName, ImageNameError};
-use crate::manifest::{self, Manifest, ManifestError, Names};
-use crate::parallel;
-use crate::progress::{Progress, count};
-use crate::recipe::{
-    self, ChartEntry, ChartSource, FileEntry, FileSource, ImageEntry, Recipe, RecipeError, Source,
-};
-use crate::registry::{Registries, RegistryError};
-use crate::source::{Roots, SourceError};
+use crate::recipe::{self, FileContent, Recipe};
+
+mod error;
+mod make;
+mod sources;
+
+pub use error::LockError;
+pub use make::{make, update};
+pub use sources::Sources;
 
 /// `kind` of a lock.
 pub const KIND: &str = "Lock";
@@ -35,7 +33,7 @@ pub struct Lock {
     pub kind: String,
     /// When something in it changed last; stands in the bundle's signature.
     pub created: Timestamp,
-    /// Section of the recipe to the digest of what it said.
+    /// Section of the recipe, and each image, chart and file in it, to the digest of what it said.
     pub recipe: BTreeMap<String, String>,
     /// Images, in the recipe's order.
     pub images: Vec<LockedImage>,
@@ -61,6 +59,22 @@ pub struct LockedImage {
     pub platforms: BTreeMap<String, String>,
     /// Where it was seen.
     pub from: String,
+    /// The manifest was made by this program from what another format says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub converted: bool,
+    /// Who signed it, where the recipe names a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<LockedSignature>,
+}
+
+/// A signature that was checked when the image was pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LockedSignature {
+    /// Digest of its manifest.
+    pub manifest: String,
+    /// Digest of the key (its DER form).
+    pub key: String,
 }
 
 /// A chart, pinned.
@@ -71,10 +85,16 @@ pub struct LockedChart {
     pub name: String,
     /// Chart version.
     pub version: String,
-    /// Digest of its content, see [`Chart::content`].
+    /// Digest of its content, see [`crate::chart::Chart::content`].
     pub content: String,
     /// Where it was seen.
     pub from: String,
+    /// URL that a chart repository gave for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Digest of its manifest in a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
 
 /// A file, pinned.
@@ -83,89 +103,18 @@ pub struct LockedChart {
 pub struct LockedFile {
     /// As in the recipe.
     pub name: String,
+    /// Platform that it is for; every platform of the bundle where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// Digest of the file.
     pub digest: String,
     /// Its size, bytes.
     pub size: u64,
     /// Where it was seen.
     pub from: String,
-}
-
-/// Why there is no lock, or not the right one.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// No lock at all.
-    #[error("there is no lock at {}", path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// Cannot be read or written.
-    #[error("cannot {action} {}", path.display())]
-    File {
-        /// `read` or `write`.
-        action: &'static str,
-        /// The lock.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Not a lock.
-    #[error(transparent)]
-    Syntax(RecipeError),
-    /// Made by a newer program.
-    #[error("the lock is `{kind}` of `{api_version}`; this program reads `{KIND}` of `{API_VERSION}`")]
-    Version {
-        /// Its `kind`.
-        kind: String,
-        /// Its `apiVersion`.
-        api_version: String,
-    },
-    /// The recipe was changed.
-    #[error("the lock does not fit the recipe: changed since it was made: {}", sections.join(", "))]
-    OtherRecipe {
-        /// Sections of the recipe that differ.
-        sections: Vec<String>,
-    },
-    /// Files or charts were changed.
-    #[error("the lock does not fit what is on disk:\n  {}", changes.join("\n  "))]
-    OtherContent {
-        /// One sentence per change.
-        changes: Vec<String>,
-    },
-    /// An image is not made for a platform.
-    #[error("image {image} is not made for {wanted}, only for {}", found.join(", "))]
-    Platform {
-        /// The image.
-        image: String,
-        /// What the recipe asks for.
-        wanted: String,
-        /// What there is.
-        found: Vec<String>,
-    },
-    /// An image's manifest cannot be used.
-    #[error("image {image} cannot be used")]
-    Manifest {
-        /// The image.
-        image: String,
-        /// Why.
-        source: ManifestError,
-    },
-    /// The recipe holds a name that is no image.
-    #[error(transparent)]
-    ImageName(#[from] ImageNameError),
-    /// A registry failed.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A file or root is missing.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A chart cannot be read.
-    #[error(transparent)]
-    Chart(#[from] ChartError),
-    /// The cache failed.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
+    /// Digest of the archive that it came out of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
 }
 
 impl Lock {
@@ -219,206 +168,84 @@ impl Lock {
 
     /// Whether this lock was made from `recipe`.
     pub fn fits(&self, recipe: &Recipe) -> Result<(), LockError> {
-        let now = sections(recipe);
-        let mut changed: Vec<String> = now.keys().chain(self.recipe.keys()).cloned().collect();
-        changed.sort();
-        changed.dedup();
-        changed.retain(|name| now.get(name) != self.recipe.get(name));
-        if changed.is_empty() { Ok(()) } else { Err(LockError::OtherRecipe { sections: changed }) }
+        let mut entries = self.differing(&parts(recipe));
+        if entries.is_empty() && !self.in_order_of(recipe) {
+            entries.push("the order of images, charts or files".to_owned());
+        }
+        if entries.is_empty() { Ok(()) } else { Err(LockError::OtherRecipe { entries }) }
+    }
+
+    /// Names of those parts of a recipe, as they are `now`, that are not what they were, with how where it is more than a
+    /// change.
+    fn differing(&self, now: &BTreeMap<String, String>) -> Vec<String> {
+        let gone = self.recipe.keys().filter(|name| !now.contains_key(*name));
+        let mut differing: Vec<String> = gone.map(|name| format!("{name} (gone)")).collect();
+        for (name, digest) in now {
+            match self.recipe.get(name) {
+                Some(before) if before == digest => {}
+                Some(_) => differing.push(name.clone()),
+                None => differing.push(format!("{name} (new)")),
+            }
+        }
+        differing.sort();
+        differing
+    }
+
+    /// Whether each list stands in the recipe's order: what belongs together is found by its place.
+    fn in_order_of(&self, recipe: &Recipe) -> bool {
+        let files = recipe.file_contents();
+        let files = files.iter().map(|file| (&file.entry.name, file.platform));
+        self.images.iter().map(|image| &image.name).eq(recipe.images.iter().map(|image| &image.name))
+            && self
+                .charts
+                .iter()
+                .map(|chart| chart.from.clone())
+                .eq(recipe.charts.iter().map(|chart| chart.source.to_string()))
+            && self.files.iter().map(|file| (&file.name, file.platform.as_deref())).eq(files)
     }
 }
 
-/// Digest of each section of the recipe: comments and order of keys do not count.
-fn sections(recipe: &Recipe) -> BTreeMap<String, String> {
+/// Digest of each section of the recipe, and of each entry of its images, charts and files: comments, order of keys and
+/// order of entries do not count.
+fn parts(recipe: &Recipe) -> BTreeMap<String, String> {
     let mut value = serde_json::to_value(recipe).unwrap_or_default();
     // The order must come from the keys, whatever this program was linked with.
     value.sort_all_objects();
-    let sections = value.as_object().into_iter().flatten();
-    sections.map(|(name, value)| (name.clone(), digest_of(value.to_string().as_bytes()))).collect()
-}
-
-/// A recipe's charts and files as they are on this machine now.
-#[derive(Debug)]
-pub struct Sources {
-    /// Charts, in the recipe's order.
-    pub charts: Vec<Chart>,
-    /// Files, in the recipe's order: where they are, and what is in them.
-    pub files: Vec<(PathBuf, Content)>,
-}
-
-impl Sources {
-    /// Reads charts and hashes files.
-    pub fn read(recipe: &Recipe, roots: &Roots, cache: &Cache) -> Result<Self, LockError> {
-        ready(recipe)?;
-        let charts = recipe
-            .charts
-            .iter()
-            .map(|entry| Ok(Chart::read(&roots.resolve(local_chart(entry)?)?)?))
-            .collect::<Result<_, LockError>>()?;
-        let files = parallel::map(parallel::cores(), recipe.files.iter().collect(), |entry| {
-            let source = local_file(entry)?;
-            let path = roots.resolve(source)?;
-            let place = source.to_string();
-            let content = cache.digest_of_file(&path).map_err(|error| match error {
-                CacheError::File { action: "read", path, source } => {
-                    LockError::Source(SourceError::Read { place: place.clone(), path, source })
-                }
-                other => other.into(),
-            })?;
-            Ok::<_, LockError>((path, content))
-        })?;
-        Ok(Self { charts, files })
-    }
-
-    /// Whether this is what `lock` pinned; all differences together.
-    pub fn fit(&self, recipe: &Recipe, lock: &Lock) -> Result<(), LockError> {
-        let mut changes = Vec::new();
-        for (chart, locked) in self.charts.iter().zip(&lock.charts) {
-            if chart.content != locked.content {
-                changes.push(format!("chart {} ({}) has other content", locked.name, locked.from));
+    let digest = |value: &serde_json::Value| digest_of(value.to_string().as_bytes());
+    let mut parts = BTreeMap::new();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let titles: Vec<String> = match name.as_str() {
+            "images" => recipe.images.iter().map(|image| image_title(&image.name)).collect(),
+            "charts" => recipe.charts.iter().map(|chart| chart_title(&chart.source.to_string())).collect(),
+            "files" => recipe.files.iter().map(|file| file_title(&file.name)).collect(),
+            _ => {
+                parts.insert(name.clone(), digest(value));
+                continue;
             }
-        }
-        for ((entry, (_, content)), locked) in recipe.files.iter().zip(&self.files).zip(&lock.files) {
-            if content.digest != locked.digest {
-                changes.push(format!(
-                    "file {} ({}) has other content: {} instead of {}",
-                    entry.name, locked.from, content.digest, locked.digest
-                ));
-            }
-        }
-        if (self.charts.len(), self.files.len(), recipe.images.len())
-            != (lock.charts.len(), lock.files.len(), lock.images.len())
-        {
-            changes.push(
-                "the lock was edited by hand: its lists have other lengths than the recipe's".to_owned(),
-            );
-        }
-        if changes.is_empty() { Ok(()) } else { Err(LockError::OtherContent { changes }) }
+        };
+        let entries = value.as_array().into_iter().flatten();
+        parts.extend(titles.into_iter().zip(entries.map(digest)));
     }
+    parts
 }
 
-/// Refuses what the recipe's format knows and this program does not do yet: nothing is left out in silence.
-fn ready(recipe: &Recipe) -> Result<(), SourceError> {
-    let not_yet = |place: String| SourceError::NotYet { place };
-    for (index, image) in recipe.images.iter().enumerate() {
-        if image.from.is_some() {
-            return Err(not_yet(format!("images[{index}].from")));
-        }
-        if image.public_key.is_some() {
-            return Err(not_yet(format!("images[{index}].publicKey")));
-        }
-    }
-    if !recipe.image_hints.is_empty() {
-        return Err(not_yet("imageHints".to_owned()));
-    }
-    if let Some(index) = recipe.charts.iter().position(|chart| !chart.profiles.is_empty()) {
-        return Err(not_yet(format!("charts[{index}].profiles")));
-    }
-    match recipe.file_contents().iter().find(|content| content.platform.is_some()) {
-        Some(content) => Err(not_yet(format!("file {}", content.title()))),
-        None => Ok(()),
-    }
+fn image_title(name: &str) -> String {
+    format!("image {name}")
 }
 
-fn local_chart(entry: &ChartEntry) -> Result<&Source, SourceError> {
-    match &entry.source {
-        ChartSource::Local(source) => Ok(source),
-        other => Err(SourceError::NotYet { place: format!("chart {other}") }),
+fn chart_title(source: &str) -> String {
+    format!("chart {source}")
+}
+
+fn file_title(name: &str) -> String {
+    format!("file {name}")
+}
+
+impl LockedFile {
+    /// Whether this pins `content`.
+    fn is_of(&self, content: &FileContent<'_>) -> bool {
+        self.name == content.entry.name && self.platform.as_deref() == content.platform
     }
-}
-
-fn local_file(entry: &FileEntry) -> Result<&Source, SourceError> {
-    match entry.source.as_ref().or(entry.sources.values().next()) {
-        Some(FileSource::Local(source)) => Ok(source),
-        _ => Err(SourceError::NotYet { place: format!("file {}", entry.name) }),
-    }
-}
-
-/// Pins everything that `recipe` names, as it is `now`.
-pub fn make(
-    recipe: &Recipe,
-    sources: &Sources,
-    registries: &Registries,
-    cache: &Cache,
-    now: Timestamp,
-    progress: &dyn Progress,
-) -> Result<Lock, LockError> {
-    progress.note(&format!("lock      {}", count(recipe.images.len(), "image")));
-    let images = parallel::map(8, recipe.images.iter().collect(), |entry| {
-        pin_image(entry, recipe.platforms_of(entry), registries, cache, progress)
-    })?;
-    let charts = recipe.charts.iter().zip(&sources.charts).map(|(entry, chart)| LockedChart {
-        name: chart.name.clone(),
-        version: chart.version.clone(),
-        content: chart.content.clone(),
-        from: entry.source.to_string(),
-    });
-    let files = recipe.files.iter().zip(&sources.files).map(|(entry, (_, content))| LockedFile {
-        name: entry.name.clone(),
-        digest: content.digest.clone(),
-        size: content.size,
-        from: entry.source.as_ref().map(ToString::to_string).unwrap_or_default(),
-    });
-    Ok(Lock {
-        api_version: API_VERSION.to_owned(),
-        kind: KIND.to_owned(),
-        created: Timestamp::from_second(now.as_second()).unwrap_or(now),
-        recipe: sections(recipe),
-        images,
-        charts: charts.collect(),
-        files: files.collect(),
-    })
-}
-
-fn pin_image(
-    entry: &ImageEntry,
-    wanted: &[String],
-    registries: &Registries,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<LockedImage, LockError> {
-    let name: ImageName = entry.name.parse()?;
-    let (content, digest) = registries.manifest_by_tag(&name, progress)?;
-    cache.put(&content)?;
-    let parsed = Manifest::parse(&content)
-        .map_err(|source| LockError::Manifest { image: entry.name.clone(), source })?;
-    let offered = match parsed.names {
-        Names::Platforms(platforms) => {
-            platforms.into_iter().map(|(platform, manifest)| (platform, manifest.digest)).collect()
-        }
-        Names::Blobs { config, .. } => {
-            registries.blob(&name, &config, cache, progress, &|_| ())?;
-            let platform = cache.read(&config.digest)?.and_then(|config| manifest::config_platform(&config));
-            // An image without platform (an artifact) serves everywhere.
-            let all = || wanted.iter().map(|platform| (platform.clone(), digest.clone())).collect();
-            platform.map_or_else(all, |platform| vec![(platform, digest.clone())])
-        }
-    };
-    let platforms = choose(&entry.name, wanted, &offered)?;
-    let from = registries.origin(&name);
-    let size = content.len() as u64;
-    Ok(LockedImage { name: entry.name.clone(), digest, media_type: parsed.media_type, size, platforms, from })
-}
-
-/// Those of the `offered` platforms that serve the `wanted` ones; each must be served.
-fn choose(
-    image: &str,
-    wanted: &[String],
-    offered: &[(String, String)],
-) -> Result<BTreeMap<String, String>, LockError> {
-    let mut chosen = BTreeMap::new();
-    for platform in wanted {
-        let serving: Vec<_> = offered.iter().filter(|(name, _)| manifest::serves(name, platform)).collect();
-        if serving.is_empty() {
-            return Err(LockError::Platform {
-                image: image.to_owned(),
-                wanted: platform.clone(),
-                found: offered.iter().map(|(name, _)| name.clone()).collect(),
-            });
-        }
-        chosen.extend(serving.into_iter().cloned());
-    }
-    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -430,15 +257,45 @@ mod tests {
         recipe::parse(text, Path::new("recipe.yaml")).unwrap()
     }
 
+    fn image(name: &str, from: &str) -> LockedImage {
+        LockedImage {
+            name: name.to_owned(),
+            digest: digest_of(b""),
+            media_type: "m".to_owned(),
+            size: 1,
+            platforms: BTreeMap::new(),
+            from: from.to_owned(),
+            converted: false,
+            signature: None,
+        }
+    }
+
+    /// A lock of `recipe` whose pins mean nothing.
     fn lock(recipe: &Recipe) -> Lock {
+        let chart = |from: String| LockedChart {
+            name: String::new(),
+            version: String::new(),
+            content: String::new(),
+            from,
+            url: None,
+            manifest: None,
+        };
+        let file = |content: &FileContent<'_>| LockedFile {
+            name: content.entry.name.clone(),
+            platform: content.platform.map(ToOwned::to_owned),
+            digest: String::new(),
+            size: 0,
+            from: String::new(),
+            archive: None,
+        };
         Lock {
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
             created: "2026-11-21T09:00:00Z".parse().unwrap(),
-            recipe: sections(recipe),
-            images: vec![],
-            charts: vec![],
-            files: vec![],
+            recipe: parts(recipe),
+            images: recipe.images.iter().map(|entry| image(&entry.name, "")).collect(),
+            charts: recipe.charts.iter().map(|entry| chart(entry.source.to_string())).collect(),
+            files: recipe.file_contents().iter().map(file).collect(),
         }
     }
 
@@ -463,6 +320,35 @@ mod tests {
     }
 
     #[test]
+    fn changed_new_and_gone_entries_are_named() {
+        use crate::recipe::testing::FULL;
+        let lock = lock(&recipe(FULL));
+        lock.fits(&recipe(FULL)).unwrap();
+        let changed = FULL
+            .replace("path: haproxy.tar", "path: other.tar")
+            .replace("{path: charts/orders}", "{path: orders}")
+            .replace("path: charts/orders", "path: charts/sales")
+            .replace("path: notes}}", "path: text}}");
+        let error = lock.fits(&recipe(&changed)).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                ": chart charts/orders (gone), chart charts/sales (new), file notes, \
+                 image docker.io/library/haproxy:2.6"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn another_order_is_another_lock() {
+        let (one, two) = ("  - path: charts/flannel\n", "  - path: charts/orders\n");
+        let swapped = RECIPE.replace(&format!("{one}{two}"), &format!("{two}{one}"));
+        assert_ne!(swapped, RECIPE);
+        let error = lock(&recipe(RECIPE)).fits(&recipe(&swapped)).unwrap_err().to_string();
+        assert!(error.ends_with("the order of images, charts or files"), "{error}");
+    }
+
+    #[test]
     fn a_lock_survives_its_file_and_keeps_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = Lock::path_for(&folder.path().join("recipe.yaml"));
@@ -472,32 +358,12 @@ mod tests {
         first.save(&path).unwrap();
         assert_eq!(Lock::load(&path).unwrap(), first);
 
-        let image = |from: &str| LockedImage {
-            name: "ghcr.io/a/b:1".to_owned(),
-            digest: digest_of(b""),
-            media_type: "m".to_owned(),
-            size: 1,
-            platforms: BTreeMap::new(),
-            from: from.to_owned(),
-        };
+        let image = |from: &str| image("ghcr.io/a/b:1", from);
         let first = Lock { images: vec![image("http://127.0.0.1:5000/a")], ..first };
         let created = "2026-11-22T09:00:00Z".parse().unwrap();
         let later = Lock { created, images: vec![image("http://127.0.0.1:5001/a")], ..first.clone() };
         assert_eq!(later.clone().or_unchanged(Some(first.clone())), first);
         let other = Lock { recipe: BTreeMap::new(), ..later };
         assert_eq!(other.clone().or_unchanged(Some(first)), other);
-    }
-
-    #[test]
-    fn every_platform_must_be_served() {
-        let offered: Vec<(String, String)> =
-            [("linux/amd64", "a"), ("linux/arm64/v8", "b"), ("unknown/unknown", "c")]
-                .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
-                .into();
-        let wanted = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let chosen = choose("i", &wanted(&["linux/amd64", "linux/arm64"]), &offered).unwrap();
-        assert_eq!(chosen.into_iter().collect::<Vec<_>>(), offered[..2]);
-        let error = choose("i", &wanted(&["linux/s390x"]), &offered).unwrap_err();
-        assert!(error.to_string().starts_with("image i is not made for linux/s390x, only for linux/amd64, "));
     }
 }

@@ -144,6 +144,14 @@ impl Mirrors {
         Endpoint { host, plain, unchecked: settings.insecure, authorities }
     }
 
+    /// How the web server `host` (with its port where it has one) is spoken to; its URL says whether with TLS.
+    #[must_use]
+    pub fn web(&self, host: &str, plain: bool) -> Endpoint {
+        let settings = self.hosts.get(host).cloned().unwrap_or_default();
+        let authorities = settings.ca.into_iter().chain(self.authorities.iter().cloned()).collect();
+        Endpoint { host: host.to_owned(), plain, unchecked: settings.insecure, authorities }
+    }
+
     /// The repository of `image` on that host.
     #[must_use]
     pub fn repository(&self, image: &ImageName) -> String {
@@ -238,6 +246,18 @@ mod tests {
             Err(RecipeError::Findings { findings, .. }) => findings,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn web_servers_are_trusted_as_registries_are() {
+        let mut mirrors =
+            load("registries: {'dl.example:8443': {ca: own.pem}, old.example: {insecure: true}}").unwrap();
+        mirrors.trust("all.pem".into());
+        let server = mirrors.web("dl.example:8443", false);
+        let names: Vec<_> = server.authorities.iter().filter_map(|path| path.file_name()).collect();
+        assert!(names.len() == 2 && !server.unchecked && !server.plain, "{server:?}");
+        assert!(mirrors.web("old.example", false).unchecked);
+        assert_eq!(mirrors.web("other.example", true).scheme(), "http");
     }
 
     #[test]

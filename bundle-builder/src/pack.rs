@@ -49,7 +49,7 @@ pub struct Contents<'a> {
     pub images: &'a [PulledImage],
     /// Charts, in the recipe's order.
     pub charts: &'a [Chart],
-    /// Files in the recipe's order: content and its frame in the cache.
+    /// Files in the order of [`Recipe::file_contents`]: content and its frame in the cache.
     pub files: &'a [(Content, Content)],
 }
 
@@ -179,7 +179,8 @@ impl Entries {
 
     fn files(&mut self, contents: &Contents<'_>) -> Vec<File> {
         let mut files = Vec::new();
-        for (entry, (plain, frame)) in contents.recipe.files.iter().zip(contents.files) {
+        for (content, (plain, frame)) in contents.recipe.file_contents().iter().zip(contents.files) {
+            let entry = content.entry;
             self.cached.insert(frame.digest.clone(), (frame.size, BlobGroup::Data));
             let manifest = Manifest::artifact(FILE_ARTIFACT_TYPE, vec![file_layer(entry, plain, frame)]);
             let mut annotations = names(&entry.name, &entry.version);
@@ -191,7 +192,7 @@ impl Entries {
                 path: entry.path.clone(),
                 mode: entry.mode,
                 roles: entry.roles.clone(),
-                platform: None,
+                platform: content.platform.map(ToOwned::to_owned),
                 manifest,
                 digest: frame.digest.clone(),
                 size: frame.size,
@@ -199,7 +200,7 @@ impl Entries {
                 plain_size: plain.size,
             });
         }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.sort_by(|a, b| (&a.path, &a.platform).cmp(&(&b.path, &b.platform)));
         files
     }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::cache::{Cache, CacheError, Content};
-use crate::image::{ImageName, ImageNameError};
+use crate::cache::{CacheError, Content};
 use crate::lock::{Lock, LockedImage};
 use crate::manifest::{Manifest, ManifestError, Names};
 use crate::parallel;
-use crate::progress::{Progress, bytes, count};
-use crate::registry::{Registries, RegistryError};
+use crate::progress::{bytes, count};
+use crate::recipe::Recipe;
+use crate::source::image::ImageOrigin;
+use crate::source::{Reach, SourceError};
 
 /// An image whose blobs are all in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +26,9 @@ pub struct PulledImage {
 /// Why an image was not pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// A registry failed.
+    /// It cannot be had from where it is.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Source(#[from] SourceError),
     /// A manifest cannot be used.
     #[error("image {image} cannot be used")]
     Manifest {
@@ -44,26 +45,23 @@ pub enum PullError {
         /// The culprit.
         digest: String,
     },
-    /// The lock holds a name that is no image.
-    #[error(transparent)]
-    ImageName(#[from] ImageNameError),
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
 
-/// Pulls all images of `lock`, `jobs` transfers at a time.
+/// Pulls all images of `lock`, which fits `recipe`, `jobs` transfers at a time.
 pub fn pull(
+    recipe: &Recipe,
     lock: &Lock,
-    registries: &Registries,
-    cache: &Cache,
+    reach: &Reach<'_>,
     jobs: usize,
-    progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, PullError> {
-    let indexed: Vec<(usize, &LockedImage)> = lock.images.iter().enumerate().collect();
-    let images = parallel::map(jobs, indexed, |(index, image)| {
-        read_manifests(index, image, &Source { registries, cache, progress })
-    })?;
+    let Reach { cache, progress, .. } = *reach;
+    let origins = recipe.images.iter().map(ImageOrigin::of).collect::<Result<Vec<_>, _>>()?;
+    let indexed = lock.images.iter().zip(&origins).enumerate().collect();
+    let images =
+        parallel::map(jobs, indexed, |(index, (image, origin))| read_manifests(index, image, origin, reach))?;
 
     let mut wanted: BTreeMap<&str, (&Content, usize)> = BTreeMap::new();
     for image in &images {
@@ -92,43 +90,35 @@ pub fn pull(
 
     let done = AtomicI64::new(0);
     parallel::map(jobs, queue, |(content, index)| {
-        let name: ImageName = lock.images[index].name.parse()?;
         let advanced = |delta: i64| {
             let now = done.fetch_add(delta, Ordering::Relaxed) + delta;
             progress.advance("pull", now.max(0).cast_unsigned(), missing);
         };
-        registries.blob(&name, content, cache, progress, &advanced).map_err(PullError::from)
+        origins[index].blob(content, reach, &advanced).map_err(PullError::from)
     })?;
     Ok(images)
 }
 
-/// Where things come from and go to.
-struct Source<'a> {
-    registries: &'a Registries,
-    cache: &'a Cache,
-    progress: &'a dyn Progress,
-}
-
-impl Source<'_> {
-    /// A manifest by digest, from the cache or the registry.
-    fn manifest(&self, name: &ImageName, digest: &str) -> Result<(Manifest, Content), PullError> {
-        let content = if let Some(content) = self.cache.read(digest)? {
-            content
-        } else {
-            let content = self.registries.manifest_by_digest(name, digest, self.progress)?;
-            self.cache.put(&content)?;
-            content
-        };
-        let manifest = Manifest::parse(&content)
-            .map_err(|source| PullError::Manifest { image: name.to_string(), source })?;
-        Ok((manifest, Content { digest: digest.to_owned(), size: content.len() as u64 }))
-    }
+/// A manifest by digest.
+fn manifest(
+    origin: &ImageOrigin<'_>,
+    digest: &str,
+    reach: &Reach<'_>,
+) -> Result<(Manifest, Content), PullError> {
+    let content = origin.manifest(digest, reach)?;
+    let manifest = Manifest::parse(&content)
+        .map_err(|source| PullError::Manifest { image: origin.name().to_string(), source })?;
+    Ok((manifest, Content { digest: digest.to_owned(), size: content.len() as u64 }))
 }
 
 /// Follows an image from its digest to the blobs of the locked platforms.
-fn read_manifests(index: usize, image: &LockedImage, source: &Source<'_>) -> Result<PulledImage, PullError> {
-    let name: ImageName = image.name.parse()?;
-    let (root, content) = source.manifest(&name, &image.digest)?;
+fn read_manifests(
+    index: usize,
+    image: &LockedImage,
+    origin: &ImageOrigin<'_>,
+    reach: &Reach<'_>,
+) -> Result<PulledImage, PullError> {
+    let (root, content) = manifest(origin, &image.digest, reach)?;
     let mut pulled = PulledImage { index, metadata: vec![content], layers: Vec::new() };
     match root.names {
         Names::Blobs { config, layers } => {
@@ -137,9 +127,10 @@ fn read_manifests(index: usize, image: &LockedImage, source: &Source<'_>) -> Res
         }
         Names::Platforms(_) => {
             for digest in image.platforms.values() {
-                let (manifest, content) = source.manifest(&name, digest)?;
+                let (manifest, content) = manifest(origin, digest, reach)?;
                 let Names::Blobs { config, layers } = manifest.names else {
-                    return Err(PullError::NotAManifest { image: name.to_string(), digest: digest.clone() });
+                    let (image, digest) = (image.name.clone(), digest.clone());
+                    return Err(PullError::NotAManifest { image, digest });
                 };
                 pulled.metadata.extend([content, config]);
                 pulled.layers.extend(layers);

@@ -20,7 +20,7 @@ pub use hint::{FieldPath, ImageHint};
 pub(crate) use load::yaml;
 pub use load::{RecipeError, load, parse};
 pub use schema::schema_text;
-pub use source::{ArchiveMember, ChartEntry, ChartSource, FileSource, ImageSource, Source, StoredImage};
+pub use source::{ArchiveMember, ChartEntry, ChartSource, FileSource, ImageSource, Source, StoredImage, Url};
 
 /// `kind` of a recipe.
 pub const KIND: &str = "Recipe";
@@ -39,7 +39,7 @@ pub struct Recipe {
     pub product: Product,
     /// The Kubernetes release that the files and images make up.
     pub kubernetes: KubernetesRelease,
-    /// Platforms to pack, e.g. `linux/amd64`.
+    /// Platforms of the hosts, e.g. `linux/amd64`: of each there is every file, and every image unless that says otherwise.
     #[serde(default = "default_platforms")]
     pub platforms: Vec<String>,
     /// How files are compressed.
@@ -80,6 +80,20 @@ impl Recipe {
         if image.platforms.is_empty() { &self.platforms } else { &image.platforms }
     }
 
+    /// Images that the cluster starts by itself, from no chart: the field that asks for each, and its name.
+    #[must_use]
+    pub fn cluster_images(&self) -> Vec<(&'static str, String)> {
+        let release = &self.kubernetes;
+        let named = [
+            ("kubernetes.pauseImage", release.pause_image.clone()),
+            ("kubernetes.etcdImage", release.etcd_image.clone()),
+            ("kubernetes.loadBalancerImage", release.load_balancer_image.clone()),
+        ];
+        let own = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
+            .map(|name| ("kubernetes.version", format!("registry.k8s.io/{name}:{}", release.version)));
+        named.into_iter().chain(own).collect()
+    }
+
     /// Every content of every file, in the recipe's order: one, or one per platform.
     #[must_use]
     pub fn file_contents(&self) -> Vec<FileContent<'_>> {
@@ -108,10 +122,10 @@ impl Default for Compression {
 pub struct ImageEntry {
     /// Full reference with registry and tag, as the charts name it.
     pub name: String,
-    /// Hosts that preload it; all where absent.
+    /// Hosts that preload it; all where absent. With none (`[]`) it waits in the site's registries until a pod wants it.
     #[serde(default = "all_roles")]
     pub roles: Vec<Role>,
-    /// Platforms to pack of it; those of the recipe where absent.
+    /// Platforms to pack of it, also ones that no host has yet; those of the recipe where absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
     /// Where it lies on this machine; the registry of its name where absent.

@@ -7,7 +7,8 @@
 //! called from as many threads as there should be transfers.
 //!
 //! Parts: [`credentials`] (Docker's logins), access (`401` and what to answer), answers (what a failure means),
-//! downloads (a blob's file and hash), referrers (what is said about an image).
+//! downloads (a blob's file and hash), referrers (what is said about an image), web (plain
+//! web servers).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +18,7 @@ use sealift_bundle::digest::{self, digest_of};
 use crate::cache::{Cache, Content};
 use crate::image::ImageName;
 use crate::manifest;
-use crate::mirrors::Mirrors;
+use crate::mirrors::{Endpoint, Mirrors};
 use crate::progress::Progress;
 
 mod answer;
@@ -28,6 +29,7 @@ mod error;
 mod http;
 mod patience;
 mod referrers;
+mod web;
 
 use answer::{Trouble, Verdict};
 use credentials::Credentials;
@@ -67,6 +69,17 @@ pub struct Registries {
     patience: Patience,
     /// Hosts that were warned of.
     warned: Mutex<BTreeSet<String>>,
+}
+
+/// Reads `content` as everything that a registry may answer beside a manifest: an error page, a challenge, a list of
+/// referrers. For the fuzz target, which has no network.
+#[doc(hidden)]
+pub fn read_answer(content: &[u8]) {
+    answer::read(content);
+    referrers::read(content);
+    if let Ok(text) = std::str::from_utf8(content) {
+        auth::read(text);
+    }
 }
 
 impl Registries {
@@ -190,9 +203,20 @@ impl Registries {
         progress: &dyn Progress,
         mut attempt: impl FnMut() -> Result<T, (Failure, bool)>,
     ) -> Result<T, RegistryError> {
-        self.warn(image, progress);
+        self.warn(&self.http.mirrors.endpoint(image), progress);
         // Asked for once more inside; here its failure is told as it is.
         self.http.ready(image)?;
+        self.insist(&self.http.mirrors.name(image), what, progress, &mut attempt)
+    }
+
+    /// As [`Self::persist`], of any server.
+    fn insist<T>(
+        &self,
+        server: &str,
+        what: &str,
+        progress: &dyn Progress,
+        attempt: &mut dyn FnMut() -> Result<T, (Failure, bool)>,
+    ) -> Result<T, RegistryError> {
         let mut failures = 0;
         loop {
             let (error, wait) = match attempt() {
@@ -209,10 +233,9 @@ impl Registries {
             }
             let pause = self.patience.pause_after(failures, wait);
             progress.note(&format!(
-                "retry {failures} of {} in {:.1} s: {}: {what}: {}",
+                "retry {failures} of {} in {:.1} s: {server}: {what}: {}",
                 limit - 1,
                 pause.as_secs_f64(),
-                self.http.mirrors.name(image),
                 innermost(&error)
             ));
             std::thread::sleep(pause);
@@ -220,11 +243,11 @@ impl Registries {
     }
 
     /// Says once per host that nobody looks at its certificate.
-    fn warn(&self, image: &ImageName, progress: &dyn Progress) {
-        if !self.http.unchecked(image) {
+    fn warn(&self, endpoint: &Endpoint, progress: &dyn Progress) {
+        if !endpoint.unchecked || endpoint.plain {
             return;
         }
-        let host = self.http.mirrors.host(image);
+        let host = &endpoint.host;
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(host.clone()) {
             progress.note(&format!("warning   {host}: its certificate is not checked (`insecure: true`)"));
@@ -316,16 +339,21 @@ impl Registries {
 
     /// What a failed request means for what was asked for.
     fn judge(&self, image: &ImageName, what: &str, trouble: Trouble) -> Failure {
-        let (registry, what, source) = (self.http.mirrors.name(image), what.to_owned(), trouble.why);
-        match trouble.verdict {
-            Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
-            Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what, source }),
-            Verdict::Tls => Failure::Final(RegistryError::Tls { registry, source }),
-            Verdict::Passing => {
-                Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source }, trouble.wait)
-            }
-            Verdict::Final => Failure::Final(RegistryError::Failed { registry, what, tries: 1, source }),
+        judged(self.http.mirrors.name(image), what, trouble)
+    }
+}
+
+/// What a failed request for `what` means.
+fn judged(registry: String, what: &str, trouble: Trouble) -> Failure {
+    let (what, source) = (what.to_owned(), trouble.why);
+    match trouble.verdict {
+        Verdict::NotFound => Failure::Final(RegistryError::NotFound { registry, what }),
+        Verdict::Denied => Failure::Final(RegistryError::Denied { registry, what, source }),
+        Verdict::Tls => Failure::Final(RegistryError::Tls { registry, source }),
+        Verdict::Passing => {
+            Failure::Passing(RegistryError::Failed { registry, what, tries: 1, source }, trouble.wait)
         }
+        Verdict::Final => Failure::Final(RegistryError::Failed { registry, what, tries: 1, source }),
     }
 }
 

@@ -1,9 +1,36 @@
-//! Places on the vendor's machine: named roots and what lies below them.
+//! Where the things are that a recipe names: places on the vendor's machine, web servers, archives, registries. Whatever
+//! kind of source, what comes out is content with a digest.
+//!
+//! Parts: [`file`], [`image`], [`chart`].
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use crate::archive::MemberError;
+use crate::cache::{Cache, CacheError};
+use crate::chart::ChartError;
+use crate::image::ImageNameError;
+use crate::progress::Progress;
 use crate::recipe::Source;
+use crate::registry::{Registries, RegistryError};
+use crate::stored::StoredError;
+
+pub mod chart;
+pub mod file;
+pub mod image;
+
+/// What it takes to get at sources.
+#[derive(Clone, Copy)]
+pub struct Reach<'a> {
+    /// Where paths lead.
+    pub roots: &'a Roots,
+    /// Registries and web servers.
+    pub registries: &'a Registries,
+    /// Where fetched things go.
+    pub cache: &'a Cache,
+    /// Who hears of it.
+    pub progress: &'a dyn Progress,
+}
 
 /// Where relative paths and named roots of a recipe lead.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +39,7 @@ pub struct Roots {
     named: BTreeMap<String, PathBuf>,
 }
 
-/// Why a place cannot be found.
+/// Why something cannot be had from its source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Nobody said where a root is.
@@ -29,12 +56,6 @@ pub enum SourceError {
         /// What is wrong.
         place: String,
     },
-    /// Part of the recipe's format, but not of this program.
-    #[error("{place}: this kind of source is not supported by this version")]
-    NotYet {
-        /// Where it stands.
-        place: String,
-    },
     /// Cannot be read.
     #[error("cannot read {} ({place})", path.display())]
     Read {
@@ -45,6 +66,36 @@ pub enum SourceError {
         /// Why.
         source: std::io::Error,
     },
+    /// A registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A web server failed.
+    #[error(transparent)]
+    Web(RegistryError),
+    /// A file is not in its archive, or the archive cannot be used.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// A layout or archive with images cannot be used.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// A chart cannot be read.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// A repository or registry has no such chart.
+    #[error(transparent)]
+    RemoteChart(#[from] chart::RemoteChartError),
+    /// A name that is no image's.
+    #[error(transparent)]
+    ImageName(#[from] ImageNameError),
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// The one of `names` that is most like `wrong`, where one is near.
+pub(crate) fn nearest(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let measured = names.map(|name| (strsim::damerau_levenshtein(wrong, &name), name));
+    measured.min().filter(|(distance, name)| *distance <= name.len().max(3) / 2).map(|(_, name)| name)
 }
 
 impl Roots {

@@ -60,6 +60,12 @@ impl Trust {
     /// Opens the bundle at `path`: its signature counts, and it is not older than what is known.
     pub fn open(&self, path: &Path) -> Result<Bundle, TrustError> {
         let bundle = Bundle::open(path, &self.keys()?)?;
+        self.not_older(path, &bundle)?;
+        Ok(bundle)
+    }
+
+    /// Refuses a bundle that is older than what is known; `path` is for messages.
+    pub fn not_older(&self, path: &Path, bundle: &Bundle) -> Result<(), TrustError> {
         let product = &bundle.document().product;
         match self.minimum_serial {
             Some(minimum) if product.serial < minimum => Err(TrustError::Rollback {
@@ -69,7 +75,7 @@ impl Trust {
                 serial: product.serial,
                 minimum,
             }),
-            _ => Ok(bundle),
+            _ => Ok(()),
         }
     }
 }

@@ -126,9 +126,9 @@ fn an_image_that_a_chart_names_must_be_packed() {
     );
     vendor.lock();
     let said = vendor.fail(2, &build("cache", "x.bundle"));
-    assert!(said.contains("1 image missing from the recipe:\n  postgres:15\n"), "{said}");
-    assert!(said.contains("named by component orders, StatefulSet/db, init container init"), "{said}");
-    assert!(said.contains("add to images: - name: docker.io/library/postgres:15"), "{said}");
+    assert!(said.contains("1 image missing from the recipe:\n  docker.io/library/postgres:15\n"), "{said}");
+    assert!(said.contains("chart orders, StatefulSet orders/db, init container init (spec."), "{said}");
+    assert!(said.contains("images:\n  - name: docker.io/library/postgres:15\n"), "{said}");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_chart_that_does_not_render_is_refused_with_helms_words() {
     let said = vendor.fail(2, &build("cache", "x.bundle"));
     assert!(
         said.contains(
-            "chart orders does not render for component orders, a small sample site:\n  Error: nil pointer"
+            "1 chart does not render:\n  chart orders for component orders, a small sample site:\n    Error: nil pointer"
         ),
         "{said}"
     );

@@ -119,3 +119,77 @@ fn wrong_uses_change_nothing() {
     assert_eq!(vendor.names("disk"), before);
     assert_eq!(vendor.names(".").iter().filter(|name| name.contains("partial")).count(), 0);
 }
+
+#[test]
+fn a_damaged_copy_is_listed_and_mended_by_a_small_file() {
+    let vendor = vendor();
+    flip(&vendor, &part(2), 20_000);
+    fs::remove_file(vendor.path(&part(4))).unwrap();
+    let verify = with_key(&["verify", "disk/orders.bundle.001", "--damage-list", "damage.json"]);
+    let said = vendor.fail(5, &verify);
+    assert!(said.contains("is missing"), "{said}");
+    assert!(said.contains("next: send damage.json to the vendor, who makes a small file"), "{said}");
+    let list: serde_json::Value =
+        serde_json::from_slice(&fs::read(vendor.path("damage.json")).unwrap()).unwrap();
+    assert_eq!((&list["kind"], &list["product"]["version"]), (&"DamageList".into(), &"4.2.0".into()));
+    let blobs = list["blobs"].as_array().unwrap();
+    assert!(blobs.iter().all(|blob| blob["part"].as_str().unwrap().starts_with("orders.bundle.00")));
+    assert!(blobs.iter().any(|blob| blob["size"] == 200_000), "{list}");
+
+    // The vendor's side.
+    let recarry =
+        with_key(&["recarry", "orders.bundle", "--damage-list", "damage.json", "--out", "mend.recarry"]);
+    vendor.succeed(&recarry);
+    let said = vendor.fail(2, &recarry);
+    assert!(said.contains("mend.recarry exists already"), "{said}");
+
+    // The site's side again.
+    let repair = with_key(&["repair", &part(1), "--from", "mend.recarry"]).join(" ");
+    let repair: Vec<&str> = repair.split(' ').collect();
+    let said = vendor.succeed(&repair);
+    assert!(said.contains("taken from mend.recarry") && said.contains("not read again"), "{said}");
+    let said = vendor.succeed(&repair);
+    assert!(said.contains("nothing to mend"), "{said}");
+    fs::remove_file(vendor.path("damage.json")).unwrap();
+    vendor.succeed(&verify);
+    assert!(!vendor.path("damage.json").exists());
+}
+
+#[test]
+fn a_list_of_another_bundle_is_refused() {
+    let vendor = vendor();
+    flip(&vendor, &part(2), 20_000);
+    vendor.fail(5, &with_key(&["verify", &part(1), "--damage-list", "damage.json"]));
+    vendor.replace("recipe.yaml", "version: 4.2.0, serial: 17", "version: 4.3.0, serial: 18");
+    vendor.lock();
+    vendor.build("cache", "next.bundle");
+    let recarry =
+        with_key(&["recarry", "next.bundle", "--damage-list", "damage.json", "--out", "mend.recarry"]);
+    let said = vendor.fail(2, &recarry);
+    assert!(said.contains("orders 4.2.0 (serial 17), not orders 4.3.0 (serial 18)"), "{said}");
+    assert!(said.contains("next: give the very bundle that the site has a copy of"), "{said}");
+    vendor.write("damage.json", "{");
+    let said = vendor.fail(2, &recarry);
+    assert!(said.contains("damage.json: not a damage list"), "{said}");
+    assert!(!vendor.path("mend.recarry").exists());
+}
+
+#[test]
+fn a_contents_list_that_is_damaged_itself_is_mended_first() {
+    let vendor = vendor();
+    // In the bundle document, behind index and signature.
+    flip(&vendor, "orders.bundle", 12_000);
+    let verify = with_key(&["verify", "orders.bundle", "--damage-list", "damage.json"]);
+    let said = vendor.fail(5, &verify);
+    assert!(said.contains("no list could be made") && said.contains("recarry"), "{said}");
+    assert!(!vendor.path("damage.json").exists());
+    vendor.succeed(&with_key(&["recarry", &part(1), "--out", "front.recarry"]));
+    let said = vendor.succeed(&with_key(&["repair", "orders.bundle", "--from", "front.recarry"]));
+    assert!(said.contains("taken from front.recarry"), "{said}");
+    vendor.succeed(&verify);
+    // With a key that is not trusted, no list would help.
+    vendor.succeed(&["keygen", "--out", "stranger.key", "--no-password"]);
+    let stranger = ["verify", "orders.bundle", "--damage-list", "damage.json", "--key", "stranger.key.pub"];
+    let said = vendor.fail(5, &stranger);
+    assert!(said.contains("next: compare the key id") && !said.contains("no list"), "{said}");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use sealift_bundle::Bundle;
+use sealift_bundle::{Bundle, BundleError};
 use sealift_profile::{Bastion, Host, ResolvedSecrets, SecretRef, Site};
 use sealift_remote::{HostKeys, Target};
 use secrecy::SecretString;
@@ -14,7 +14,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
 
 /// Reads every byte of the bundle against its signature.
-pub(crate) fn verify_bundle(bundle: &Bundle, output: Output) -> Result<(), Failure> {
+pub(crate) fn verify_bundle(bundle: &Bundle, output: Output) -> Result<(), BundleError> {
     let started = std::time::Instant::now();
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let last = std::sync::Mutex::new(started);

@@ -30,6 +30,12 @@ impl Trust {
     /// Opens the bundle at `path` and says what it is and who signed it.
     pub(crate) fn open(&self, path: &Path, output: Output) -> Result<Bundle, Failure> {
         let bundle = Bundle::open(path, &self.trusted(path)?)?;
+        Self::show(&bundle, output);
+        Ok(bundle)
+    }
+
+    /// Says what a bundle is and who signed it.
+    pub(crate) fn show(bundle: &Bundle, output: Output) {
         let document = bundle.document();
         let product = &document.product;
         let text = format!(
@@ -51,11 +57,10 @@ impl Trust {
         });
         output.line("bundle", &text, &data);
         output.remark(&format!("key       fingerprint {fingerprint}"));
-        Ok(bundle)
     }
 
-    /// The keys, and those that follow them.
-    fn trusted(&self, bundle: &Path) -> Result<TrustedKeys, Failure> {
+    /// The keys, and those that follow them; `bundle` is for messages.
+    pub(crate) fn trusted(&self, bundle: &Path) -> Result<TrustedKeys, Failure> {
         let mut rotations = self.rotations.clone();
         let keys = if self.keys.is_empty() {
             rotations.extend(installed("rotation"));

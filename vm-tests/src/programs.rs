@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::Key;
 
-/// The target that makes the installer one static file.
+/// The target that makes each program one static file, and what both use is compiled once.
 const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Where the programs are.
@@ -15,7 +15,7 @@ const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 pub struct Programs {
     /// The customer's program, static.
     pub installer: PathBuf,
-    /// The vendor's program.
+    /// The vendor's program, static, too.
     pub bundle_builder: PathBuf,
     /// Sizes of both together, bytes.
     pub bytes: u64,
@@ -24,11 +24,12 @@ pub struct Programs {
 /// Builds both in release mode; cargo itself skips what is unchanged.
 pub fn build() -> Result<Programs> {
     let root = checkout();
-    cargo(&root, &["--package", "installer", "--target", STATIC_TARGET])?;
-    cargo(&root, &["--package", "bundle-builder"])?;
-    let target = target_folder(&root)?;
-    let installer = target.join(STATIC_TARGET).join("release/installer");
-    let bundle_builder = target.join("release/bundle-builder");
+    for package in ["installer", "bundle-builder"] {
+        // One after the other: together each would get the features that only the other asks for.
+        cargo(&root, &["--package", package, "--target", STATIC_TARGET])?;
+    }
+    let folder = target_folder(&root)?.join(STATIC_TARGET).join("release");
+    let (installer, bundle_builder) = (folder.join("installer"), folder.join("bundle-builder"));
     let mut bytes = 0;
     for program in [&installer, &bundle_builder] {
         bytes +=

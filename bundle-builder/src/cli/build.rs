@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use sealift_bundle::{Bundle, TrustedKeys};
 
+use super::carry::Disk;
 use super::password::{self, Password};
 use super::{Inputs, Lines};
 use crate::build::{self, Order};
+use crate::carry;
 use crate::failure::Failure;
 use crate::key::SigningKey;
 use crate::lock::Lock;
@@ -15,6 +18,13 @@ use crate::progress::{bytes, count};
 
 /// Build the bundle of a locked recipe, sign and verify it
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder build --key release.key --out orders-4.2.0.bundle
+  bundle-builder build --recipe orders/recipe.yaml --root payload=/srv/payload \\
+      --key release.key --password-file release.password \\
+      --out orders-4.2.0.bundle
+  bundle-builder build --key release.key --out orders-4.2.0.bundle \\
+      --carry /media/disk/orders-4.2.0 --installer linux/amd64=installer")]
 pub(super) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
@@ -32,6 +42,11 @@ pub(super) struct Arguments {
     /// Transfers at a time
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
+    /// Folder for the customer's disk, made or replaced: bundle, installers, key, checksums, what to do
+    #[arg(long, value_name = "DIR")]
+    carry: Option<PathBuf>,
+    #[command(flatten)]
+    disk: Disk,
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
@@ -47,6 +62,12 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         ));
     }
     let inputs = arguments.inputs.open(lines)?;
+    // What cannot be carried is said before the work, not after it.
+    let installers = arguments.disk.installers()?;
+    match &arguments.carry {
+        Some(folder) => carry::check(&installers, &inputs.recipe.platforms, folder)?,
+        None => arguments.disk.refuse()?,
+    }
     let lock = Lock::load(&inputs.lock_path)?;
     let order = Order {
         recipe: &inputs.recipe,
@@ -66,5 +87,8 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         built.key_id,
         began.elapsed().as_secs_f64()
     );
-    Ok(())
+    let Some(folder) = &arguments.carry else { return Ok(()) };
+    let keys = TrustedKeys::from_public_key_text(key.public_key())?;
+    let bundle = Bundle::open(&arguments.out, &keys)?;
+    arguments.disk.write(&bundle, &[], &installers, folder, lines)
 }

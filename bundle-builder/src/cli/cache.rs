@@ -16,6 +16,9 @@ use crate::progress::{bytes, count};
 
 /// Look after the cache
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder cache verify --fix
+  bundle-builder cache prune --older-than 30d --keep recipe.lock.yaml")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -24,6 +27,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Read every blob and compare it with its name; bad ones are named
+    #[command(after_help = "Examples:
+  bundle-builder cache verify
+  bundle-builder cache verify --cache /srv/cache --fix")]
     Verify {
         #[command(flatten)]
         place: Place,
@@ -32,6 +38,9 @@ enum Verb {
         fix: bool,
     },
     /// Drop what was not used for long, or the longest unused until the rest fits
+    #[command(after_help = "Examples:
+  bundle-builder cache prune --older-than 30d
+  bundle-builder cache prune --max-size 20GB --keep recipe.lock.yaml")]
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["older_than", "max_size"]))]
     Prune {
         #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::progress::{Progress as _, bytes};
 #[derive(Debug, Args)]
 #[command(after_help = "What is in the parts is not checked: `verify` does that, before or after.
 
-Example:
+Examples:
   bundle-builder join /media/disk/orders-4.2.0.bundle.001 \\
       --out orders-4.2.0.bundle")]
 pub(super) struct Arguments {

@@ -14,6 +14,9 @@ use crate::{atomic, trust};
 
 /// Show a public key's fingerprint, or let a new key follow an old one
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder key show release.key.pub
+  bundle-builder key rotate --old release.key --new release-2027.key")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -27,7 +30,7 @@ enum Verb {
 
 /// Show a public key's fingerprint, to compare it by phone
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bundle-builder key show release.key.pub")]
+#[command(after_help = "Examples:\n  bundle-builder key show release.key.pub")]
 struct Show {
     /// The public key
     key: PathBuf,
@@ -35,15 +38,15 @@ struct Show {
 
 /// Let a new key follow an old one: write a statement that the old key signs
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Who trusts the old key and has the statement trusts the new key, too. The
+old key stays trusted until it is no longer named with `--key`.
+
+Examples:
   bundle-builder keygen --out release-2027.key
   bundle-builder key rotate --old release.key --new release-2027.key \\
       --out release-2027.rotation
   bundle-builder verify orders-5.0.0.bundle --key release.key.pub \\
-      --rotation release-2027.rotation
-
-Who trusts the old key and has the statement trusts the new key, too. The
-old key stays trusted until it is no longer named with `--key`.")]
+      --rotation release-2027.rotation")]
 struct Rotate {
     /// Secret key that customers trust now; it signs
     #[arg(long, value_name = "KEY")]

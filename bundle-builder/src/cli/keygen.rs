@@ -11,6 +11,9 @@ use crate::key;
 
 /// Make a key pair to sign bundles with
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder keygen --out release.key
+  bundle-builder keygen --out release.key --password-file release.password")]
 pub(super) struct Arguments {
     /// Where the secret key goes (mode 0600); the public key goes to the same name with `.pub`
     #[arg(long, value_name = "KEY")]

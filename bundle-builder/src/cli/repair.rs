@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::repair::repair;
+use sealift_bundle::repair::{Spare, repair};
 
 use super::Lines;
 use super::trust::Trust;
@@ -11,19 +11,22 @@ use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes, count};
 
-/// Mend a damaged or incomplete bundle from a second copy
+/// Mend a damaged or incomplete bundle from a second copy or a re-carry file
 #[derive(Debug, Args)]
 #[command(after_help = "Only what is damaged or missing is written, in place. The second copy may be
-damaged itself, whole or split, as long as what is needed is good in it. A
-repair that is interrupted goes on when it is run again.
+damaged itself, whole or split, as long as what is needed is good in it. With
+a re-carry file (see `recarry`) only what it is for is read, not the whole
+bundle. A repair that is interrupted goes on when it is run again.
 
-Example:
-  bundle-builder repair orders-4.2.0.bundle --from /media/disk/orders-4.2.0.bundle.001 \\
-      --key release.key.pub")]
+Examples:
+  bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
+      --from /media/disk/orders-4.2.0.bundle.001
+  bundle-builder repair orders-4.2.0.bundle --key release.key.pub \\
+      --from mend.recarry")]
 pub(super) struct Arguments {
     /// The bundle, or its first part
     bundle: PathBuf,
-    /// Another copy of it
+    /// Another copy of it, or a re-carry file
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
     #[command(flatten)]
@@ -32,12 +35,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let keys = arguments.trust.keys()?;
-    let spare = sealift_bundle::Bundle::open_damaged(&arguments.from, &keys)?;
+    let spare = Spare::open(&arguments.from, &keys)?;
     let progress = |done, total| lines.advance("verify", done, total);
     let repaired = repair(&arguments.bundle, &keys, &spare, parallel::cores(), &progress)?;
     lines.end();
     if repaired.damage.is_empty() {
-        println!("repair    nothing to mend: every blob matches the signature");
+        let read = if repaired.all_read { "every blob" } else { "what the re-carry file is for" };
+        println!("repair    nothing to mend: {read} matches the signature");
         return Ok(());
     }
     for damage in &repaired.damage {
@@ -49,5 +53,8 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         bytes(repaired.bytes),
         spare.path().display()
     );
+    if !repaired.all_read {
+        println!("repair    the rest was not read again: `bundle-builder verify` reads everything");
+    }
     Ok(())
 }

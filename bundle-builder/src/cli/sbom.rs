@@ -11,7 +11,7 @@ use crate::{atomic, sbom};
 
 /// Write a bundle's bill of materials (`CycloneDX` 1.6, JSON)
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   bundle-builder sbom orders-4.2.0.bundle --key release.key.pub \\
       --out orders-4.2.0.cdx.json")]
 pub(super) struct Arguments {

@@ -7,6 +7,8 @@ use crate::recipe;
 
 /// Print the JSON Schema of a recipe, for editors
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bundle-builder schema >recipe.schema.json")]
 pub(super) struct Arguments {}
 
 #[allow(clippy::unnecessary_wraps)] // as every verb

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealift_bundle::rotation::Rotation;
 use sealift_bundle::{Bundle, TrustedKeys};
 
 use super::output::Format;
@@ -48,12 +49,23 @@ impl Trust {
         Ok(self.resolved().open(path)?)
     }
 
+    /// The statements that keys follow others.
+    pub(super) fn statements(&self) -> Result<Vec<Rotation>, Failure> {
+        let all: Result<_, _> = self.rotations.iter().map(|path| Rotation::from_file(path)).collect();
+        Ok(all.map_err(trust::TrustError::from)?)
+    }
+
     /// The keys, and those that follow them.
     pub(super) fn keys(&self) -> Result<TrustedKeys, Failure> {
         Ok(self.resolved().keys()?)
     }
 
-    fn resolved(&self) -> trust::Trust {
+    /// Refuses a bundle that is older than what is known; `path` is for messages.
+    pub(super) fn not_older(&self, path: &Path, bundle: &Bundle) -> Result<(), Failure> {
+        Ok(self.resolved().not_older(path, bundle)?)
+    }
+
+    pub(super) fn resolved(&self) -> trust::Trust {
         trust::Trust {
             keys: self.keys.clone(),
             rotations: self.rotations.clone(),

@@ -9,6 +9,18 @@ use super::{ChartSource, FileEntry, FileSource, ImageHint, KIND, Recipe};
 use crate::image::ImageName;
 use crate::manifest::serves;
 
+/// What public images are made for, as their indexes write it (image-spec, platform).
+const IMAGE_PLATFORMS: [&str; 8] = [
+    "linux/386",
+    "linux/amd64",
+    "linux/arm/v6",
+    "linux/arm/v7",
+    "linux/arm64",
+    "linux/ppc64le",
+    "linux/riscv64",
+    "linux/s390x",
+];
+
 /// Every contradiction in `recipe`: its place, as a path from the top, and what is wrong.
 pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
     let mut findings = Findings(Vec::new());
@@ -89,21 +101,28 @@ impl Findings {
             if let Err(error) = image.name.parse::<ImageName>() {
                 self.add(format!("{place}.name"), error.to_string());
             }
-            self.unless(!image.roles.is_empty(), format!("{place}.roles"), "no host would get it");
-            self.platforms(&place, &image.platforms, recipe);
+            let known = IMAGE_PLATFORMS.map(str::to_owned);
+            self.platforms(&place, &image.platforms, &recipe.platforms.iter().chain(&known));
         }
         self.unique(indexed("images", "name", recipe.images.iter().map(|image| &image.name)));
     }
 
-    /// Platforms of one entry are among those packed: of no other would there be a host.
-    fn platforms(&mut self, place: &str, platforms: &[String], recipe: &Recipe) {
+    /// Platforms of one entry are among those that there can be.
+    fn platforms<'n>(
+        &mut self,
+        place: &str,
+        platforms: &[String],
+        possible: &(impl Iterator<Item = &'n String> + Clone),
+    ) {
         for (index, platform) in platforms.iter().enumerate() {
+            let known = possible.clone().map(String::as_str).collect::<BTreeSet<_>>();
             self.unless(
-                recipe.platforms.iter().any(|packed| serves(platform, packed)),
+                possible.clone().any(|one| serves(platform, one)),
                 format!("{place}.platforms[{index}]"),
                 format!(
-                    "`{platform}` is not among the recipe's platforms{}",
-                    among(platform, recipe.platforms.iter())
+                    "`{platform}` is not among {}{}",
+                    known.into_iter().collect::<Vec<_>>().join(", "),
+                    among(platform, possible.clone())
                 ),
             );
         }
@@ -113,15 +132,7 @@ impl Findings {
     /// Images that the cluster starts by itself, from no chart.
     fn cluster_images(&mut self, recipe: &Recipe) {
         let listed: BTreeSet<&str> = recipe.images.iter().map(|image| image.name.as_str()).collect();
-        let release = &recipe.kubernetes;
-        let named = [
-            ("kubernetes.pauseImage", release.pause_image.clone()),
-            ("kubernetes.etcdImage", release.etcd_image.clone()),
-            ("kubernetes.loadBalancerImage", release.load_balancer_image.clone()),
-        ];
-        let own = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
-            .map(|name| ("kubernetes.version", format!("registry.k8s.io/{name}:{}", release.version)));
-        for (place, image) in named.into_iter().chain(own) {
+        for (place, image) in recipe.cluster_images() {
             self.unless(
                 listed.contains(image.as_str()),
                 place,
@@ -211,7 +222,7 @@ impl Findings {
             );
             self.host_path(&format!("{place}.path"), &file.path);
             self.unless(!file.roles.is_empty(), format!("{place}.roles"), "no host would get it");
-            self.platforms(&place, &file.platforms, recipe);
+            self.platforms(&place, &file.platforms, &recipe.platforms.iter());
             self.file_sources(&place, file, recipe);
         }
         self.unique(indexed("files", "name", recipe.files.iter().map(|file| &file.name)));

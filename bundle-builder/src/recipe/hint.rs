@@ -106,7 +106,7 @@ impl ImageHint {
     }
 }
 
-/// A path into an object, as JSONPath writes the simple ones: `spec.images[*].name`, `spec.tools.*`, `spec["a.b"]`.
+/// A path into an object, as `JSONPath` writes the simple ones: `spec.images[*].name`, `spec.tools.*`, `spec["a.b"]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {
     text: String,

@@ -51,21 +51,19 @@ impl Http {
         Self { mirrors, credentials, silence, clients: Mutex::default(), access: Access::default() }
     }
 
-    /// Whether the certificate of the registry of `image` is taken without a look: worth a warning.
-    pub(super) fn unchecked(&self, image: &ImageName) -> bool {
-        let endpoint = self.mirrors.endpoint(image);
-        endpoint.unchecked && !endpoint.plain
-    }
-
     /// Starts the client for `image`, where there is none yet.
     pub(super) fn ready(&self, image: &ImageName) -> Result<Client, RegistryError> {
-        let endpoint = self.mirrors.endpoint(image);
+        self.client_for(&self.mirrors.endpoint(image))
+    }
+
+    /// Starts the client for `endpoint`, where there is none yet.
+    pub(super) fn client_for(&self, endpoint: &Endpoint) -> Result<Client, RegistryError> {
         let trust = (endpoint.plain, endpoint.unchecked, endpoint.authorities.clone());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&trust) {
             return Ok(client.clone());
         }
-        let client = self.client(&endpoint)?;
+        let client = self.client(endpoint)?;
         clients.insert(trust, client.clone());
         Ok(client)
     }

@@ -165,6 +165,23 @@ impl FakeRegistry {
         self.state.lock().unwrap().faults.insert(path, faults.to_vec());
     }
 
+    /// A file outside of any repository, as a web server has it; its URL.
+    pub fn push_file(&self, name: &str, content: &[u8]) -> String {
+        self.put(format!("/files/{name}"), "application/octet-stream", content);
+        format!("http://{}/files/{name}", self.address)
+    }
+
+    /// The next requests for the file fail like this, in this order.
+    pub fn fail_file(&self, name: &str, faults: &[Fault]) {
+        self.state.lock().unwrap().faults.insert(format!("/files/{name}"), faults.to_vec());
+    }
+
+    /// Requests for files so far.
+    pub fn file_requests(&self) -> Vec<Seen> {
+        let state = self.state.lock().unwrap();
+        state.seen.iter().filter(|seen| seen.path.starts_with("/files/")).cloned().collect()
+    }
+
     /// Requests for blobs so far.
     pub fn blob_requests(&self) -> Vec<Seen> {
         let state = self.state.lock().unwrap();

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use super::{FakeRegistry, noise};
 
 pub const REGISTRIES: [&str; 3] = ["registry.k8s.io", "docker.io", "registry.sealift.example"];
-const CLUSTER: [&str; 7] = [
+/// Images that the cluster starts by itself.
+pub const CLUSTER: [&str; 7] = [
     "registry.k8s.io/pause:3.10.2",
     "registry.k8s.io/etcd:3.6.8-0",
     "docker.io/library/haproxy:2.6",
@@ -67,6 +68,16 @@ impl Vendor {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    pub fn write_bytes(&self, name: &str, content: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     pub fn replace(&self, name: &str, from: &str, to: &str) {
@@ -174,4 +185,19 @@ components:
 "#,
         CLUSTER[0], CLUSTER[1], CLUSTER[2]
     )
+}
+
+/// The smallest thing that passes for a program of 64-bit Linux: a header for this machine, and segments of these kinds.
+pub fn program(machine: u16, kinds: &[u32]) -> Vec<u8> {
+    let mut content = vec![0; 64 + 56 * kinds.len()];
+    content[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    content[16] = 2;
+    content[18..20].copy_from_slice(&machine.to_le_bytes());
+    content[32] = 64;
+    content[54] = 56;
+    content[56] = u8::try_from(kinds.len()).unwrap();
+    for (index, kind) in kinds.iter().enumerate() {
+        content[64 + 56 * index..][..4].copy_from_slice(&kind.to_le_bytes());
+    }
+    content
 }

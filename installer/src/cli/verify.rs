@@ -1,9 +1,13 @@
 //! `installer verify BUNDLE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
-use crate::output::Output;
+use sealift_bundle::recarry::DamageList;
+use sealift_bundle::{Bundle, BundleError, TrustedKeys};
+use serde_json::json;
+
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, bytes};
 use crate::site::verify_bundle;
 use crate::trust::Trust;
 
@@ -14,9 +18,51 @@ pub(crate) struct Arguments {
     bundle: PathBuf,
     #[command(flatten)]
     trust: Trust,
+    /// If the bundle is damaged or incomplete: write the list of what is needed here. The vendor makes a small file from
+    /// it that mends this copy.
+    #[arg(long, value_name = "FILE")]
+    damage_list: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let bundle = arguments.trust.open(&arguments.bundle, output)?;
-    verify_bundle(&bundle, output)
+    let keys = arguments.trust.trusted(&arguments.bundle)?;
+    let checked = Bundle::open(&arguments.bundle, &keys).and_then(|bundle| {
+        Trust::show(&bundle, output);
+        verify_bundle(&bundle, output)
+    });
+    let Err(refusal) = checked else { return Ok(()) };
+    let listed = match &arguments.damage_list {
+        Some(file) => list(&arguments.bundle, &keys, &refusal, file, output)?,
+        None => false,
+    };
+    let mut failure = Failure::from(refusal);
+    if let Some(file) = arguments.damage_list.as_ref().filter(|_| listed) {
+        failure.hints = vec![format!(
+            "send {} to the vendor, who makes a small file from it that mends this copy",
+            file.display()
+        )];
+    }
+    Err(failure)
+}
+
+/// Writes the list, where there can be one: not without a contents list to believe, and not where parts only changed
+/// their names.
+fn list(
+    bundle: &Path,
+    keys: &TrustedKeys,
+    refusal: &BundleError,
+    file: &Path,
+    output: Output,
+) -> Result<bool, Failure> {
+    if matches!(refusal, BundleError::SwappedPart { .. }) {
+        return Ok(false);
+    }
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let Ok(list) = DamageList::after(refusal, bundle, keys, threads, &|_, _| {}) else { return Ok(false) };
+    list.write(file).map_err(|error| {
+        Failure::of(Kind::Usage, &error).hint("choose another place for the list, one that you may write to")
+    })?;
+    let text = format!("{} blobs, {}, listed in {}", list.blobs.len(), bytes(list.bytes()), file.display());
+    output.line("damage", &text, &json!({"list": file, "blobs": list.blobs.len(), "bytes": list.bytes()}));
+    Ok(true)
 }

@@ -6,8 +6,11 @@
 //! In order of use: [`Verb`], [`run`], [`figure::Figure`].
 
 mod baseline;
+mod bundle;
+mod delta;
 mod figure;
 mod install;
+mod memory;
 mod ours;
 mod surroundings;
 
@@ -21,12 +24,18 @@ use clap::Subcommand;
 pub enum Verb {
     /// Installing five fresh hosts, against a plain shell script that does it by hand
     Install(install::Options),
+    /// Packing, verifying and opening a bundle, against the tools at hand and against what the machine could do at best
+    Bundle(bundle::Options),
+    /// The delta from the Kubernetes before to the one of today
+    Delta(delta::Options),
 }
 
 /// Runs a bench and shows its figures.
 pub fn run(verb: &Verb) -> Result<ExitCode> {
     let figures = match verb {
         Verb::Install(options) => install::run(options)?,
+        Verb::Bundle(options) => bundle::run(options)?,
+        Verb::Delta(options) => delta::run(options)?,
     };
     println!();
     for figure in &figures {

@@ -1,11 +1,10 @@
 //! An install by the installer, measured.
 
-use std::fs;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::memory;
 use crate::demo::seat::Seat;
 use crate::lab::Lab;
 use crate::test::{INSTALL_WITHIN, InstallerRun};
@@ -32,7 +31,7 @@ pub struct Measured {
 pub fn measure(lab: &Lab, seat: &Seat<'_>) -> Result<Measured> {
     let before = lab.seat_tx_bytes()?;
     let mut run = start(seat)?;
-    let memory = watch_memory(run.pid());
+    let memory = memory::watch(run.pid());
     let (mut verified, mut ready) = (None, None);
     while let Some(event) = run.next_event(INSTALL_WITHIN)? {
         if event["topic"] == "verify" {
@@ -62,44 +61,4 @@ fn second_run(seat: &Seat<'_>) -> Result<f64> {
     let done = ended.expect_code(0)?.topic("done").context("the second run has no closing words")?;
     ensure!(done["data"]["changed"] == 0, "the second run changed {} steps", done["data"]["changed"]);
     done["data"]["seconds"].as_f64().context("the second run does not say how long it took")
-}
-
-/// Reads the process's high-water mark until it ends: the kernel keeps it, so looking now and then misses only what
-/// comes in the last moment.
-fn watch_memory(pid: u32) -> JoinHandle<Option<u64>> {
-    std::thread::spawn(move || {
-        let mut peak = None;
-        while let Some(bytes) =
-            fs::read_to_string(format!("/proc/{pid}/status")).ok().as_deref().and_then(high_water)
-        {
-            peak = peak.max(Some(bytes));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        peak
-    })
-}
-
-/// `VmHWM` in bytes; a process that has ended has none.
-fn high_water(status: &str) -> Option<u64> {
-    let rest = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    rest.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_high_water_mark_is_read() {
-        assert_eq!(high_water("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 * 1024 * 1024));
-        assert_eq!(high_water("Name:\tx\nState:\tZ (zombie)\n"), None);
-    }
-
-    #[test]
-    fn a_process_is_watched_to_its_end() {
-        let mut child = std::process::Command::new("sleep").arg("0.2").spawn().unwrap();
-        let watch = watch_memory(child.id());
-        child.wait().unwrap();
-        assert!(watch.join().unwrap().unwrap() > 0);
-    }
 }

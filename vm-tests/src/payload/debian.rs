@@ -77,7 +77,7 @@ pub struct Packages {
 }
 
 /// What all Debian images share.
-const BASE: Packages = Packages { name: "debian-base", install: &[], before: &[], left_out: &[] };
+pub const BASE: Packages = Packages { name: "debian-base", install: &[], before: &[], left_out: &[] };
 
 /// Programs that kube-proxy and flannel call.
 pub const NETWORK: Packages = Packages {
@@ -112,8 +112,29 @@ pub const POSTGRES: Packages = Packages {
     ],
 };
 
+/// The proxy in front of the product.
+pub const NGINX: Packages =
+    Packages { name: "debian-nginx", install: &["nginx-light"], before: &[], left_out: &[] };
+
+/// Small tools in one program.
+pub const BUSYBOX: Packages =
+    Packages { name: "debian-busybox", install: &["busybox-static"], before: &[], left_out: &[] };
+
+/// Programs that show measurements to a Prometheus.
+pub const EXPORTERS: Packages = Packages {
+    name: "debian-exporters",
+    install: &[
+        "prometheus-blackbox-exporter",
+        "prometheus-node-exporter",
+        "prometheus-postgres-exporter",
+        "prometheus-process-exporter",
+    ],
+    before: &[],
+    left_out: &[],
+};
+
 /// Every tree above the base.
-pub const TREES: &[&Packages] = &[&NETWORK, &HAPROXY, &POSTGRES];
+pub const TREES: &[&Packages] = &[&NETWORK, &HAPROXY, &POSTGRES, &NGINX, &BUSYBOX, &EXPORTERS];
 
 /// A layer with the layout folder that holds its blob.
 #[derive(Debug, Clone)]

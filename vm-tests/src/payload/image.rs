@@ -1,4 +1,4 @@
-//! The container images: what is in each, and how it becomes an OCI image layout.
+//! How a container image becomes an OCI image layout; which images there are is said in [`super::catalog`].
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +9,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use sealift_bundle::{
     digest, layout,
-    oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME},
+    oci::{Descriptor, INDEX_MEDIA_TYPE, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME},
 };
 use serde_json::json;
 
 use super::{
-    debian::{self, LayerFile, Packages},
+    catalog::definitions,
+    debian::{self, LayerFile},
     layer::{self, Content, Entry, Layer, LayerWriter},
     results::{Results, link},
     tool::Sources,
@@ -25,16 +26,13 @@ use crate::cache::Key;
 const CONFIG_MEDIA_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 /// Where programs are looked for inside the images.
 const SEARCH_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The user of images that need no rights, as upstream's base images number it.
-const NOBODY: &str = "65532:65532";
-/// The pause image's tag; what kubeadm 1.36 names.
-const PAUSE_VERSION: &str = "3.10.2";
-/// The version of the sample product's web application.
-pub const WEB_VERSION: &str = "4.2.0";
+
+/// The processor of this machine, and of images that are made for one only.
+const OWN_ARCHITECTURE: &str = "amd64";
 
 /// Where a file of an image comes from.
 #[derive(Debug, Clone)]
-enum Source {
+pub enum Source {
     /// A program of the payload, by name.
     Program(&'static str),
     /// A file in `payload/images`.
@@ -43,18 +41,27 @@ enum Source {
 
 /// What one image is made of.
 #[derive(Debug, Clone, Default)]
-struct Definition {
-    repository: String,
-    tag: String,
-    /// Debian tree below the files; none means that the image starts empty.
-    tree: Option<&'static str>,
-    files: Vec<(Source, &'static str)>,
+pub struct Definition {
+    /// Registry and repository.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// Processors that it is made for, each an entry of the image's index; none means this machine's, without an index.
+    pub architectures: &'static [&'static str],
+    /// Debian tree below the files, which is one of this machine's processor; none means that the image starts empty.
+    pub tree: Option<&'static str>,
+    /// Files, each with its folder.
+    pub files: Vec<(Source, &'static str)>,
     /// Empty folders whose parents are in the tree, with mode and owner.
-    folders: Vec<(&'static str, u32, u64)>,
-    entrypoint: Vec<&'static str>,
-    arguments: Vec<&'static str>,
-    user: &'static str,
-    environment: Vec<&'static str>,
+    pub folders: Vec<(&'static str, u32, u64)>,
+    /// Program that is started.
+    pub entrypoint: Vec<&'static str>,
+    /// What it is started with unless a pod says otherwise.
+    pub arguments: Vec<&'static str>,
+    /// `USER:GROUP`; empty for root.
+    pub user: &'static str,
+    /// `NAME=VALUE`; a search path alone where empty.
+    pub environment: Vec<&'static str>,
 }
 
 /// An image that lies on disk as an OCI layout.
@@ -64,30 +71,34 @@ pub struct Image {
     pub reference: String,
     /// The layout's folder.
     pub folder: PathBuf,
-    /// The manifest's digest.
+    /// Digest of the manifest, or of the index where it is made for several processors.
     pub digest: String,
-    /// Config and layers.
+    /// Media type of what the digest names.
+    pub media_type: String,
+    /// The manifests that an index names.
+    pub manifests: Vec<Descriptor>,
+    /// Configs and layers.
     pub blobs: Vec<Descriptor>,
+}
+
+/// The image of one processor.
+struct Variant {
+    architecture: &'static str,
+    layers: Vec<Layer>,
 }
 
 /// Programs of the payload with the keys of what they were made from.
 pub type Programs = BTreeMap<String, (PathBuf, String)>;
 
-/// Full names of all images of a payload with Kubernetes `kubernetes` (`1.36.3`).
-pub fn references(sources: &Sources, kubernetes: &str) -> Result<Vec<String>> {
-    Ok(definitions(sources, kubernetes)?.iter().map(Definition::reference).collect())
-}
-
 /// The Debian trees that images stand on, by stage name.
 pub fn trees(results: Results) -> Result<BTreeMap<&'static str, Vec<LayerFile>>> {
     let base = debian::base(results)?;
-    debian::TREES
-        .iter()
-        .map(|packages: &&Packages| {
-            let above = debian::above(results, &base, packages)?;
-            Ok((packages.name, vec![base.clone(), above]))
-        })
-        .collect()
+    let mut trees = BTreeMap::from([(debian::BASE.name, vec![base.clone()])]);
+    for packages in debian::TREES {
+        let above = debian::above(results, &base, packages)?;
+        trees.insert(packages.name, vec![base.clone(), above]);
+    }
+    Ok(trees)
 }
 
 /// Makes all images.
@@ -110,107 +121,9 @@ pub fn all(
         .collect()
 }
 
-fn definitions(sources: &Sources, kubernetes: &str) -> Result<Vec<Definition>> {
-    let mut all = vec![
-        kubernetes_program("kube-apiserver", kubernetes),
-        kubernetes_program("kube-controller-manager", kubernetes),
-        kubernetes_program("kube-scheduler", kubernetes),
-        Definition { tree: Some(debian::NETWORK.name), ..kubernetes_program("kube-proxy", kubernetes) },
-    ];
-    all.extend(platform(sources)?);
-    all.extend(services());
-    Ok(all)
-}
-
-fn kubernetes_program(name: &'static str, version: &str) -> Definition {
-    Definition {
-        repository: format!("registry.k8s.io/{name}"),
-        tag: format!("v{version}"),
-        files: vec![(Source::Program(name), "usr/local/bin")],
-        ..Definition::default()
-    }
-}
-
-/// What Kubernetes needs besides itself.
-fn platform(sources: &Sources) -> Result<Vec<Definition>> {
-    let etcd = sources.version("etcd", "go.etcd.io/etcd/server/v3")?;
-    Ok(vec![
-        Definition {
-            repository: "registry.k8s.io/etcd".to_owned(),
-            // Upstream's image has a revision of its own after etcd's version.
-            tag: format!("{}-0", etcd.trim_start_matches('v')),
-            files: ["etcd", "etcdctl", "etcdutl"]
-                .map(|name| (Source::Program(name), "usr/local/bin"))
-                .to_vec(),
-            ..Definition::default()
-        },
-        Definition {
-            repository: "registry.k8s.io/pause".to_owned(),
-            tag: PAUSE_VERSION.to_owned(),
-            files: vec![(Source::Program("pause"), "")],
-            entrypoint: vec!["/pause"],
-            user: "65535:65535",
-            ..Definition::default()
-        },
-        Definition {
-            repository: "registry.k8s.io/coredns/coredns".to_owned(),
-            tag: sources.version("coredns", "github.com/coredns/coredns")?,
-            files: vec![(Source::Program("coredns"), "")],
-            entrypoint: vec!["/coredns"],
-            ..Definition::default()
-        },
-        Definition {
-            repository: "ghcr.io/flannel-io/flannel".to_owned(),
-            tag: sources.version("flannel", "github.com/flannel-io/flannel")?,
-            tree: Some(debian::NETWORK.name),
-            files: vec![(Source::Program("flanneld"), "opt/bin")],
-            entrypoint: vec!["/opt/bin/flanneld"],
-            ..Definition::default()
-        },
-    ])
-}
-
-/// The load balancer, the database and the product.
-fn services() -> Vec<Definition> {
-    vec![
-        Definition {
-            repository: "docker.io/library/haproxy".to_owned(),
-            tag: "2.6".to_owned(),
-            tree: Some(debian::HAPROXY.name),
-            entrypoint: vec!["haproxy"],
-            arguments: vec!["-f", "/usr/local/etc/haproxy/haproxy.cfg"],
-            ..Definition::default()
-        },
-        Definition {
-            repository: "docker.io/library/postgres".to_owned(),
-            tag: "15".to_owned(),
-            tree: Some(debian::POSTGRES.name),
-            files: vec![(Source::Asset("postgres/entrypoint.sh"), "usr/local/bin")],
-            // The socket's folder, and a data folder for those who mount no volume.
-            folders: vec![("run/postgresql", 0o3777, 999), ("var/lib/postgresql/data", 0o1777, 999)],
-            entrypoint: vec!["/usr/local/bin/entrypoint.sh"],
-            arguments: vec!["postgres"],
-            environment: vec![
-                "PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "PGDATA=/var/lib/postgresql/data",
-                "LANG=C.UTF-8",
-            ],
-            ..Definition::default()
-        },
-        Definition {
-            repository: "registry.sealift.example/orders/web".to_owned(),
-            tag: WEB_VERSION.to_owned(),
-            files: vec![(Source::Program("orders"), "usr/local/bin")],
-            entrypoint: vec!["/usr/local/bin/orders"],
-            arguments: vec!["serve"],
-            user: NOBODY,
-            ..Definition::default()
-        },
-    ]
-}
-
 impl Definition {
-    fn reference(&self) -> String {
+    /// Full name with tag.
+    pub fn reference(&self) -> String {
         format!("{}:{}", self.repository, self.tag)
     }
 
@@ -219,7 +132,12 @@ impl Definition {
         format!("image-{}", self.repository.rsplit('/').next().unwrap_or_default())
     }
 
-    fn make(
+    fn architectures(&self) -> &'static [&'static str] {
+        if self.architectures.is_empty() { &[OWN_ARCHITECTURE] } else { self.architectures }
+    }
+
+    /// Makes the image on top of the layers `below`.
+    pub fn make(
         &self,
         results: Results,
         sources: &Sources,
@@ -228,17 +146,12 @@ impl Definition {
     ) -> Result<Image> {
         let key = self.key(sources, programs, below)?;
         let folder = results.get(&self.stage_name(), &key, |folder| {
-            let mut layers = Vec::new();
-            for file in below {
-                let target = layout::blob_path(folder, &file.layer.digest)?;
-                fs::create_dir_all(layout::blobs_folder(folder))?;
-                link(&layout::blob_path(&file.folder, &file.layer.digest)?, &target)?;
-                layers.push(file.layer.clone());
-            }
-            if !(self.files.is_empty() && self.folders.is_empty()) {
-                layers.push(self.own_layer(folder, sources, programs)?);
-            }
-            write_layout(folder, &self.reference(), &self.config(&layers), &layers)
+            let variants: Vec<Variant> = self
+                .architectures()
+                .iter()
+                .map(|architecture| self.variant(folder, architecture, sources, programs, below))
+                .collect::<Result<_>>()?;
+            self.write_layout(folder, &variants)
         })?;
         read_layout(folder)
     }
@@ -249,15 +162,44 @@ impl Definition {
         let mut key = Key::new("image 1").text(&format!("{self:?}")).text(&digests.join(" "));
         for (source, _) in &self.files {
             key = match source {
-                Source::Program(name) => key.text(&program(programs, name)?.1),
+                Source::Program(name) => self.architectures().iter().try_fold(key, |key, of| {
+                    Ok::<_, anyhow::Error>(key.text(&program(programs, name, of)?.1))
+                })?,
                 Source::Asset(name) => key.file(&sources.payload.join("images").join(name))?,
             };
         }
         Ok(key.finish())
     }
 
+    fn variant(
+        &self,
+        root: &Path,
+        architecture: &'static str,
+        sources: &Sources,
+        programs: &Programs,
+        below: &[LayerFile],
+    ) -> Result<Variant> {
+        let mut layers = Vec::new();
+        for file in below {
+            let target = layout::blob_path(root, &file.layer.digest)?;
+            fs::create_dir_all(layout::blobs_folder(root))?;
+            link(&layout::blob_path(&file.folder, &file.layer.digest)?, &target)?;
+            layers.push(file.layer.clone());
+        }
+        if !(self.files.is_empty() && self.folders.is_empty()) {
+            layers.push(self.own_layer(root, architecture, sources, programs)?);
+        }
+        Ok(Variant { architecture, layers })
+    }
+
     /// The layer with the image's own files.
-    fn own_layer(&self, root: &Path, sources: &Sources, programs: &Programs) -> Result<Layer> {
+    fn own_layer(
+        &self,
+        root: &Path,
+        architecture: &str,
+        sources: &Sources,
+        programs: &Programs,
+    ) -> Result<Layer> {
         let mut writer = LayerWriter::create(root)?;
         let mut folders: Vec<PathBuf> = self
             .files
@@ -279,17 +221,18 @@ impl Definition {
             writer.append(&Entry { uid: *owner, gid: *owner, ..entry })?;
         }
         for (source, folder) in &self.files {
-            let path = match source {
-                Source::Program(name) => program(programs, name)?.0.clone(),
-                Source::Asset(name) => sources.payload.join("images").join(name),
+            let (name, path) = match source {
+                Source::Program(name) => (*name, program(programs, name, architecture)?.0.clone()),
+                Source::Asset(name) => {
+                    (name.rsplit('/').next().unwrap_or(name), sources.payload.join("images").join(name))
+                }
             };
-            let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
-            writer.append(&Entry::new(Path::new(folder).join(name), 0o755, Content::File(path.clone())))?;
+            writer.append(&Entry::new(Path::new(folder).join(name), 0o755, Content::File(path)))?;
         }
         writer.finish()
     }
 
-    fn config(&self, layers: &[Layer]) -> serde_json::Value {
+    fn config(&self, variant: &Variant) -> serde_json::Value {
         let environment =
             if self.environment.is_empty() { vec![SEARCH_PATH] } else { self.environment.clone() };
         let mut run = json!({ "Env": environment });
@@ -302,38 +245,60 @@ impl Definition {
             run["User"] = json!(self.user);
         }
         json!({
-            "architecture": "amd64",
+            "architecture": variant.architecture,
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": run,
             "rootfs": {
                 "type": "layers",
-                "diff_ids": layers.iter().map(|layer| layer.diff_id.as_str()).collect::<Vec<_>>(),
+                "diff_ids": variant.layers.iter().map(|layer| layer.diff_id.as_str()).collect::<Vec<_>>(),
             },
         })
     }
+
+    /// Writes everything but the layers, which are there already.
+    fn write_layout(&self, folder: &Path, variants: &[Variant]) -> Result<()> {
+        let mut manifests = Vec::new();
+        for variant in variants {
+            let config = serde_json::to_vec(&self.config(variant))?;
+            let manifest = serde_json::to_vec(&manifest_of(&config, &variant.layers))?;
+            for blob in [&config, &manifest] {
+                write_blob(folder, blob)?;
+            }
+            let platform = Platform { architecture: variant.architecture.to_owned(), os: "linux".to_owned() };
+            manifests.push((Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest), platform));
+        }
+        let root = match &*manifests {
+            [(only, _)] if self.architectures.is_empty() => only.clone(),
+            _ => {
+                let index = serde_json::to_vec(&index_of(&manifests))?;
+                write_blob(folder, &index)?;
+                Descriptor::of(INDEX_MEDIA_TYPE, &index)
+            }
+        };
+        write_index(folder, root.annotated(REF_NAME, &self.reference()))
+    }
 }
 
-/// The pause image alone: small enough for tests of what comes after.
-#[cfg(test)]
-pub fn pause(results: Results, sources: &Sources, programs: &Programs) -> Result<Image> {
-    let all = platform(sources)?;
-    let definition = all.iter().find(|one| one.repository.ends_with("/pause")).context("no pause image")?;
-    definition.make(results, sources, programs, &[])
+/// Makes the folder a layout of one image.
+fn write_index(folder: &Path, entry: Descriptor) -> Result<()> {
+    fs::write(layout::layout_path(folder), layout::LAYOUT_CONTENT)?;
+    Ok(fs::write(layout::index_path(folder), serde_json::to_vec(&Index::new(vec![entry]))?)?)
 }
 
-fn program<'a>(programs: &'a Programs, name: &str) -> Result<&'a (PathBuf, String)> {
-    programs.get(name).with_context(|| format!("the payload has no program {name}"))
+/// Which machines a manifest is for (image-spec, image index).
+#[derive(Debug, Clone)]
+struct Platform {
+    architecture: String,
+    os: String,
 }
 
-/// Writes everything but the layers, which are there already.
-fn write_layout(folder: &Path, reference: &str, config: &serde_json::Value, layers: &[Layer]) -> Result<()> {
-    let config = serde_json::to_vec(config)?;
-    let manifest = Manifest {
+fn manifest_of(config: &[u8], layers: &[Layer]) -> Manifest {
+    Manifest {
         schema_version: 2,
         media_type: MANIFEST_MEDIA_TYPE.to_owned(),
         artifact_type: None,
-        config: Descriptor::of(CONFIG_MEDIA_TYPE, &config),
+        config: Descriptor::of(CONFIG_MEDIA_TYPE, config),
         layers: layers
             .iter()
             .map(|layer| Descriptor {
@@ -345,15 +310,70 @@ fn write_layout(folder: &Path, reference: &str, config: &serde_json::Value, laye
             })
             .collect(),
         annotations: BTreeMap::new(),
-    };
-    let manifest = serde_json::to_vec(&manifest)?;
-    for blob in [&config, &manifest] {
-        fs::write(layout::blob_path(folder, &digest::digest_of(blob))?, blob)?;
     }
-    let entry = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest).annotated(REF_NAME, reference);
-    fs::write(layout::layout_path(folder), layout::LAYOUT_CONTENT)?;
-    fs::write(layout::index_path(folder), serde_json::to_vec(&Index::new(vec![entry]))?)?;
-    Ok(())
+}
+
+/// The bundle's own descriptors know no platform, an image's index does.
+fn index_of(manifests: &[(Descriptor, Platform)]) -> serde_json::Value {
+    let entry = |(of, platform): &(Descriptor, Platform)| {
+        json!({
+            "mediaType": of.media_type,
+            "digest": of.digest,
+            "size": of.size,
+            "platform": {"architecture": platform.architecture, "os": platform.os},
+        })
+    };
+    json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX_MEDIA_TYPE,
+        "manifests": manifests.iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+fn write_blob(folder: &Path, blob: &[u8]) -> Result<()> {
+    Ok(fs::write(layout::blob_path(folder, &digest::digest_of(blob))?, blob)?)
+}
+
+impl Image {
+    /// Another image of the same layers, named `reference`: its config has one label more. `folder` is for its layout.
+    pub fn relabelled(&self, reference: &str, folder: &Path) -> Result<Image> {
+        let read = |digest: &str| Ok::<_, anyhow::Error>(fs::read(layout::blob_path(&self.folder, digest)?)?);
+        let mut manifest: Manifest = serde_json::from_slice(&read(&self.digest)?)
+            .with_context(|| format!("{} is no image of one manifest", self.reference))?;
+        let mut config: serde_json::Value = serde_json::from_slice(&read(&manifest.config.digest)?)?;
+        config["config"]["Labels"]["org.opencontainers.image.ref.name"] = json!(reference);
+        let config = serde_json::to_vec(&config)?;
+        manifest.config = Descriptor::of(CONFIG_MEDIA_TYPE, &config);
+        fs::create_dir_all(layout::blobs_folder(folder))?;
+        for layer in &manifest.layers {
+            link(
+                &layout::blob_path(&self.folder, &layer.digest)?,
+                &layout::blob_path(folder, &layer.digest)?,
+            )?;
+        }
+        let manifest = serde_json::to_vec(&manifest)?;
+        for blob in [&config, &manifest] {
+            write_blob(folder, blob)?;
+        }
+        let entry = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest).annotated(REF_NAME, reference);
+        write_index(folder, entry)?;
+        read_layout(folder.to_owned())
+    }
+}
+
+/// The pause image alone: small enough for tests of what comes after.
+#[cfg(test)]
+pub fn pause(results: Results, sources: &Sources, programs: &Programs) -> Result<Image> {
+    let all = super::catalog::platform(sources)?;
+    let definition = all.iter().find(|one| one.repository.ends_with("/pause")).context("no pause image")?;
+    definition.make(results, sources, programs, &[])
+}
+
+/// The program `name` for a processor; the ones for other processors have it behind their names.
+fn program<'a>(programs: &'a Programs, name: &str, architecture: &str) -> Result<&'a (PathBuf, String)> {
+    let name =
+        if architecture == OWN_ARCHITECTURE { name.to_owned() } else { format!("{name}-{architecture}") };
+    programs.get(&name).with_context(|| format!("the payload has no program {name}"))
 }
 
 /// Reads back the one image of the layout in `folder`.
@@ -362,38 +382,35 @@ fn read_layout(folder: PathBuf) -> Result<Image> {
     let index: Index =
         serde_json::from_slice(&fs::read(&path).with_context(|| format!("read {}", path.display()))?)?;
     let entry = index.manifests.first().with_context(|| format!("{} is empty", path.display()))?;
-    let manifest: Manifest = serde_json::from_slice(&fs::read(layout::blob_path(&folder, &entry.digest)?)?)?;
-    let reference = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
-    let blobs = std::iter::once(manifest.config).chain(manifest.layers).collect();
-    Ok(Image { reference, digest: entry.digest.clone(), blobs, folder })
+    let mut image = Image {
+        reference: entry.annotations.get(REF_NAME).cloned().unwrap_or_default(),
+        digest: entry.digest.clone(),
+        media_type: entry.media_type.clone(),
+        manifests: Vec::new(),
+        blobs: Vec::new(),
+        folder,
+    };
+    let read = |digest: &str| Ok::<_, anyhow::Error>(fs::read(layout::blob_path(&image.folder, digest)?)?);
+    if entry.media_type == INDEX_MEDIA_TYPE {
+        let index: Index = serde_json::from_slice(&read(&entry.digest)?)?;
+        image.manifests = index.manifests;
+    }
+    let named: Vec<&str> = image.manifests.iter().map(|manifest| manifest.digest.as_str()).collect();
+    let digests = if named.is_empty() { vec![entry.digest.as_str()] } else { named };
+    for digest in digests {
+        let manifest: Manifest = serde_json::from_slice(&read(digest)?)?;
+        image.blobs.extend(std::iter::once(manifest.config).chain(manifest.layers));
+    }
+    Ok(image)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalog::{NOBODY, kubernetes_program, platform};
     use super::*;
 
     fn sources() -> Sources {
         Sources::of_this_checkout()
-    }
-
-    #[test]
-    fn the_images_are_those_that_kubeadm_and_the_product_name() {
-        assert_eq!(
-            references(&sources(), "1.36.3").unwrap(),
-            [
-                "registry.k8s.io/kube-apiserver:v1.36.3",
-                "registry.k8s.io/kube-controller-manager:v1.36.3",
-                "registry.k8s.io/kube-scheduler:v1.36.3",
-                "registry.k8s.io/kube-proxy:v1.36.3",
-                "registry.k8s.io/etcd:3.6.8-0",
-                "registry.k8s.io/pause:3.10.2",
-                "registry.k8s.io/coredns/coredns:v1.14.2",
-                "ghcr.io/flannel-io/flannel:v0.28.4",
-                "docker.io/library/haproxy:2.6",
-                "docker.io/library/postgres:15",
-                "registry.sealift.example/orders/web:4.2.0",
-            ]
-        );
     }
 
     fn pause_of(root: &Path, content: &str, key: &str, user: &'static str) -> Image {
@@ -424,6 +441,32 @@ mod tests {
         assert_eq!(config["config"]["Entrypoint"], json!(["/pause"]));
         assert_eq!(config["config"]["User"], NOBODY);
         assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_image_for_two_processors_is_an_index_over_both() {
+        let root = tempfile::tempdir().unwrap();
+        let programs: Programs = ["orders", "orders-arm64"]
+            .map(|name| {
+                let path = root.path().join(name);
+                fs::write(&path, name).unwrap();
+                (name.to_owned(), (path, name.to_owned()))
+            })
+            .into();
+        let web = definitions(&sources(), "1.36.3").unwrap();
+        let web = web.iter().find(|one| one.repository.ends_with("/web")).unwrap();
+        let image = web.make(Results::new(root.path(), &|_| ()), &sources(), &programs, &[]).unwrap();
+        assert_eq!((image.media_type.as_str(), image.manifests.len()), (INDEX_MEDIA_TYPE, 2));
+        // Two configs and two layers.
+        assert_eq!(image.blobs.len(), 4);
+        let index: serde_json::Value = serde_json::from_slice(
+            &fs::read(layout::blob_path(&image.folder, &image.digest).unwrap()).unwrap(),
+        )
+        .unwrap();
+        assert_eq!(index["manifests"][1]["platform"], json!({"architecture": "arm64", "os": "linux"}));
+        let config = fs::read(layout::blob_path(&image.folder, &image.blobs[2].digest).unwrap()).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["architecture"], "arm64");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! In order of use: [`build`] gives a [`Payload`]; [`start_registry`] gives a [`Registry`] with its images;
 //! [`mirrors_yaml`] tells the bundle builder where upstream is. This room knows nothing of labs, bundles or installs.
 
+mod catalog;
 mod command;
 mod debian;
 mod image;
@@ -119,7 +120,7 @@ pub fn build_with(cache: &Path, kubernetes: &str, report: Report) -> Result<Payl
 fn build_tools(results: Results, sources: &Sources, kubernetes: &str) -> Result<Vec<Built>> {
     let go_version = command::version_of("go", &["version"])?;
     let mut built = vec![build_pause(results, sources)?];
-    for tool in tool::all(sources, kubernetes, image::WEB_VERSION)? {
+    for tool in tool::all(sources, kubernetes, catalog::PRODUCT_VERSION)? {
         built.push(tool.build(results, &go_version)?);
     }
     Ok(built)
@@ -155,7 +156,7 @@ fn collect(results: Results, kubernetes: &str, programs: &Programs) -> Result<Pa
 }
 
 /// Bytes of all blobs, shared ones once.
-fn image_bytes(images: &[Image]) -> u64 {
+pub fn image_bytes(images: &[Image]) -> u64 {
     let blobs: BTreeMap<&str, u64> =
         images.iter().flat_map(|image| &image.blobs).map(|blob| (blob.digest.as_str(), blob.size)).collect();
     blobs.values().sum()
@@ -163,7 +164,7 @@ fn image_bytes(images: &[Image]) -> u64 {
 
 /// Full upstream names of the images of a payload, with tags.
 pub fn image_references(kubernetes: &str) -> Result<Vec<String>> {
-    image::references(&Sources::of_this_checkout(), kubernetes)
+    catalog::references(&Sources::of_this_checkout(), kubernetes)
 }
 
 /// Starts the payload's registry on `port` of 127.0.0.1 (0: any free one) with all its images, over the storage that

@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sealift_bundle::{
-    layout,
-    oci::{Descriptor, MANIFEST_MEDIA_TYPE},
-};
+use sealift_bundle::{layout, oci::Descriptor};
 use ureq::{Agent, http::StatusCode};
 
 use super::image::Image;
@@ -71,12 +68,18 @@ impl Registry {
         self.address.to_string()
     }
 
+    /// Pushes `image` once more as `reference`, with a label in its config that makes it another one. `folder` is for the
+    /// layout of it.
+    pub fn push_relabelled(&mut self, image: &Image, reference: &str, folder: &Path) -> Result<()> {
+        self.push(&image.relabelled(reference, folder)?)
+    }
+
     fn push(&mut self, image: &Image) -> Result<()> {
         let (name, tag) = image.reference.rsplit_once(':').context("the reference has no tag")?;
         let base = format!("http://{}/v2/{name}", self.address);
         let agent = agent(None);
         let present =
-            agent.head(format!("{base}/manifests/{tag}")).header("Accept", MANIFEST_MEDIA_TYPE).call()?;
+            agent.head(format!("{base}/manifests/{tag}")).header("Accept", &image.media_type).call()?;
         let digest = present.headers().get("Docker-Content-Digest").and_then(|value| value.to_str().ok());
         if present.status() == StatusCode::OK && digest == Some(image.digest.as_str()) {
             self.pushed.skipped += 1;
@@ -85,10 +88,14 @@ impl Registry {
         for blob in &image.blobs {
             self.pushed.bytes += push_blob(&agent, self.address, &base, &image.folder, blob)?;
         }
-        let manifest = fs::read(layout::blob_path(&image.folder, &image.digest)?)?;
-        let answer =
-            agent.put(format!("{base}/manifests/{tag}")).content_type(MANIFEST_MEDIA_TYPE).send(&manifest)?;
-        expect(&answer, StatusCode::CREATED, "manifest")?;
+        // An index is taken only when what it names is there.
+        let named = image.manifests.iter().map(|of| (of.digest.as_str(), &of.digest, &of.media_type));
+        for (name, digest, media_type) in named.chain([(tag, &image.digest, &image.media_type)]) {
+            let manifest = fs::read(layout::blob_path(&image.folder, digest)?)?;
+            let answer =
+                agent.put(format!("{base}/manifests/{name}")).content_type(media_type).send(&manifest)?;
+            expect(&answer, StatusCode::CREATED, "manifest")?;
+        }
         self.pushed.images += 1;
         Ok(())
     }

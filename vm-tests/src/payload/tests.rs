@@ -9,6 +9,7 @@ fn mirrors_name_every_upstream_registry_once() {
     assert_eq!(
         mirrors_yaml("127.0.0.1:5000").unwrap(),
         "mirrors:\n  docker.io: http://127.0.0.1:5000/docker.io\n  ghcr.io: http://127.0.0.1:5000/ghcr.io\n  \
+         quay.io: http://127.0.0.1:5000/quay.io\n  \
          registry.k8s.io: http://127.0.0.1:5000/registry.k8s.io\n  \
          registry.sealift.example: http://127.0.0.1:5000/registry.sealift.example\n"
     );
@@ -28,7 +29,7 @@ fn lines_say_name_size_time_and_whether_it_was_there() {
 fn registry_program() -> PathBuf {
     let folder = cache::root().join("payload");
     let go_version = command::version_of("go", &["version"]).unwrap();
-    let tools = tool::all(&Sources::of_this_checkout(), KUBERNETES, image::WEB_VERSION).unwrap();
+    let tools = tool::all(&Sources::of_this_checkout(), KUBERNETES, catalog::PRODUCT_VERSION).unwrap();
     let distribution = tools.iter().find(|tool| tool.name == "distribution").unwrap();
     distribution.build(Results::new(&folder, &|_| ()), &go_version).unwrap().folder.join("registry")
 }

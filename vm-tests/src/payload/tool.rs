@@ -39,6 +39,8 @@ pub struct Tool {
     renamed: &'static [(&'static str, &'static str)],
     /// A file that someone may have built in place, which is no source.
     ignored: &'static str,
+    /// Processor as Go names it, where it is not this machine's.
+    architecture: Option<&'static str>,
 }
 
 /// A built tool.
@@ -100,8 +102,8 @@ fn required_version(go_mod: &str, module: &str) -> Option<String> {
     })
 }
 
-/// All tools of a payload with Kubernetes `kubernetes` (`1.36.3`) and the web application `web_version`.
-pub fn all(sources: &Sources, kubernetes: &str, web_version: &str) -> Result<Vec<Tool>> {
+/// All tools of a payload with Kubernetes `kubernetes` (`1.36.3`) and the product `product_version`.
+pub fn all(sources: &Sources, kubernetes: &str, product_version: &str) -> Result<Vec<Tool>> {
     let plain = |name: &str, module: &str, variable: &str| -> Result<Tool> {
         let variables = match variable {
             "" => Vec::new(),
@@ -115,10 +117,19 @@ pub fn all(sources: &Sources, kubernetes: &str, web_version: &str) -> Result<Vec
             cgo: None,
             renamed: &[],
             ignored: "",
+            architecture: None,
         })
     };
     let cni_version = "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion";
     let cni = "github.com/containernetworking/plugins";
+    let orders = Tool {
+        folder: sources.web.clone(),
+        packages: ".",
+        variables: vec![("main.version".to_owned(), product_version.to_owned())],
+        renamed: &[("web", "orders")],
+        ignored: "orders",
+        ..plain("orders", "", "")?
+    };
     Ok(vec![
         Tool {
             variables: kubernetes_variables(kubernetes)?,
@@ -150,13 +161,13 @@ pub fn all(sources: &Sources, kubernetes: &str, web_version: &str) -> Result<Vec
             "github.com/distribution/distribution/v3/version.version",
         )?,
         Tool { packages: ".", ..plain("cri-list", "", "")? },
+        Tool { packages: ".", ..plain("oci-list", "", "")? },
+        orders.clone(),
         Tool {
-            folder: sources.web.clone(),
-            packages: ".",
-            variables: vec![("main.version".to_owned(), web_version.to_owned())],
-            renamed: &[("web", "orders")],
-            ignored: "orders",
-            ..plain("orders", "", "")?
+            name: "orders-arm64".to_owned(),
+            renamed: &[("web", "orders-arm64")],
+            architecture: Some("arm64"),
+            ..orders
         },
     ])
 }
@@ -199,6 +210,9 @@ impl Tool {
                 .text(&command::version_of("gcc", &["--version"])?)
                 .text(&command::version_of("pkg-config", &["--modversion", "libseccomp"])?);
         }
+        if let Some(architecture) = self.architecture {
+            key = key.text(architecture);
+        }
         Ok(key.finish())
     }
 
@@ -223,7 +237,8 @@ impl Tool {
             .env("GOFLAGS", "")
             .env("GOWORK", "off")
             .env_remove("GOOS")
-            .env_remove("GOARCH");
+            .env_remove("GOARCH")
+            .envs(self.architecture.map(|name| ("GOARCH", name)));
         command::output_of(&mut go)?;
         for (built, wanted) in self.renamed {
             fs::rename(target.join(built), target.join(wanted))

@@ -1,8 +1,9 @@
 //! The bundle as other programs see it: reproducible, an OCI archive, signed in a way that anybody can check.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -10,12 +11,14 @@ use serde_json::Value;
 use super::{Test, refusals};
 use crate::lab::run;
 use crate::test::Context;
-use crate::{payload, programs};
+use crate::{payload, programs, wait};
 
 /// In order.
 pub const TESTS: &[Test] = &[
     Test::lab("format::two_builds_from_one_lock_are_equal", two_builds_are_equal),
     Test::lab("format::skopeo_lists_and_copies_images", skopeo),
+    Test::lab("format::oras_reads_every_entry", oras),
+    Test::lab("format::containerd_imports_every_image", containerd),
     Test::lab("format::minisign_verifies_the_index", minisign),
     Test::lab("format::parts_are_read_where_they_lie", parts),
     Test::lab("format::a_key_that_follows_a_trusted_one_is_trusted", rotation),
@@ -83,6 +86,115 @@ fn skopeo(context: &Context<'_>) -> Result<()> {
         bail!("the copied image is {}, the bundle names {digest:?}", index["manifests"][0]["digest"]);
     }
     Ok(())
+}
+
+/// The ORAS library finds each image by its name, each chart and file by its digest, and every blob below them.
+fn oras(context: &Context<'_>) -> Result<()> {
+    let bundle = refusals::open(context, &context.made.bundle)?;
+    let document = bundle.document();
+    let artifacts: Vec<(&str, &str)> = document
+        .charts
+        .iter()
+        .map(|chart| (chart.name.as_str(), chart.manifest.as_str()))
+        .chain(document.files.iter().map(|file| (file.name.as_str(), file.manifest.as_str())))
+        .collect();
+    let mut list = Command::new(context.payload.bin.join("oci-list"));
+    list.arg(&context.made.bundle).args(artifacts.iter().map(|(_, digest)| digest));
+    let seen: Value = serde_json::from_str(&run(&mut list)?)?;
+    let entries = seen["entries"].as_array().context("oci-list names no entries")?;
+    let images =
+        document.images.iter().map(|image| (image.name.as_str(), image.name.as_str(), &image.digest));
+    let others =
+        document.charts.iter().map(|chart| (chart.name.as_str(), chart.manifest.as_str(), &chart.manifest));
+    let files =
+        document.files.iter().map(|file| (file.name.as_str(), file.manifest.as_str(), &file.manifest));
+    for (name, tag, digest) in images.chain(others).chain(files) {
+        let entry = entries.iter().find(|entry| entry["tag"] == tag);
+        let entry = entry.with_context(|| format!("ORAS does not see {name}"))?;
+        if entry["digest"] != digest.as_str() || entry["absent"] != 0 || entry["blobs"].as_u64() < Some(3) {
+            bail!("ORAS sees {name} as {entry}, the bundle names {digest}");
+        }
+    }
+    Ok(())
+}
+
+/// containerd's own import takes the bundle as it is, and names every image as the recipe does.
+fn containerd(context: &Context<'_>) -> Result<()> {
+    let bundle = refusals::open(context, &context.made.bundle)?;
+    let scratch = scratch(context)?;
+    let containerd = Containerd::start(&context.payload.bin, scratch.path())?;
+    let ctr = |words: &[&str]| {
+        let mut command = Command::new(context.payload.bin.join("ctr"));
+        command.arg("--address").arg(&containerd.socket).args(words);
+        run(&mut command)
+    };
+    let path = context.made.bundle.to_string_lossy();
+    ctr(&["images", "import", "--no-unpack", &path])?;
+    let listed = ctr(&["images", "list"])?;
+    for image in &bundle.document().images {
+        let line = listed.lines().find(|line| line.split_whitespace().next() == Some(&image.name));
+        if !line.is_some_and(|line| line.contains(&image.digest)) {
+            bail!("containerd has {} as {line:?}, the bundle names {}", image.name, image.digest);
+        }
+    }
+    Ok(())
+}
+
+/// A containerd that keeps images only; it ends when this is dropped.
+struct Containerd {
+    child: std::process::Child,
+    socket: PathBuf,
+}
+
+impl Containerd {
+    fn start(programs: &Path, folder: &Path) -> Result<Self> {
+        let (socket, settings) = (folder.join("containerd.sock"), folder.join("containerd.toml"));
+        let place = |name: &str| folder.join(name).display().to_string();
+        fs::write(
+            &settings,
+            format!(
+                "version = 3\nroot = \"{}\"\nstate = \"{}\"\n\
+                 disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \"io.containerd.cri.v1.images\"]\n\
+                 [grpc]\naddress = \"{}\"\n",
+                place("root"),
+                place("state"),
+                socket.display()
+            ),
+        )?;
+        let log = fs::File::create(folder.join("containerd.log"))?;
+        // setpriv lets the kernel end it when we are killed and cannot.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(programs.join("containerd"))
+            .arg("--config")
+            .arg(&settings)
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start containerd")?;
+        let mut started = Self { child, socket };
+        started.wait_until_answering(programs, folder)?;
+        Ok(started)
+    }
+
+    fn wait_until_answering(&mut self, programs: &Path, folder: &Path) -> Result<()> {
+        wait::until_true("containerd answers", Duration::from_secs(30), || {
+            if let Some(status) = self.child.try_wait()? {
+                let log = fs::read_to_string(folder.join("containerd.log")).unwrap_or_default();
+                bail!("containerd ended with {status}\n{log}");
+            }
+            let mut version = Command::new(programs.join("ctr"));
+            version.arg("--address").arg(&self.socket).args(["--connect-timeout", "1s", "version"]);
+            Ok(version.output()?.status.success())
+        })
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn minisign(context: &Context<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use sealift_bundle::BundleDocument;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::reference::Reference;
 use super::{Test, refusals};
 use crate::demo::Proof;
-use crate::lab::{self, FileState, Lab, Role};
+use crate::lab::{self, FileState, Lab, Role, run};
 use crate::stage::human_bytes;
 use crate::test::{Context, joined};
 
@@ -20,6 +21,7 @@ pub const TESTS: &[Test] = &[
     Test::cluster("install::cluster_and_product_stand", cluster_and_product_stand),
     Test::cluster("install::every_image_is_the_bundles_and_pinned", every_image_is_the_bundles),
     Test::cluster("install::second_run_changes_nothing", second_run_changes_nothing),
+    Test::cluster("install::helm_installs_a_chart_taken_out", helm_installs_a_chart),
     Test::cluster("install::no_packet_went_outside", no_packet_went_outside),
 ];
 
@@ -174,6 +176,46 @@ fn second_run_changes_nothing(context: &Context<'_>) -> Result<()> {
         bail!("files changed:\n{}", changes.join("\n"));
     }
     Reference::keep(context, &before)
+}
+
+/// A chart copied out of the bundle is what Helm installs; its images wait in the site's registries.
+fn helm_installs_a_chart(context: &Context<'_>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("metrics.tgz");
+    let mut extract = Command::new(&context.programs.bundle_builder);
+    extract.arg("extract").arg(&context.made.bundle).args(["chart:metrics", "--out"]).arg(&archive);
+    run(extract.arg("--key").arg(&context.made.public_key))?;
+    let (lab, place) = (context.lab, "/var/tmp/metrics.tgz");
+    lab.write_file("m1", place, &fs::read(&archive)?)?;
+    let helm = |words: &[&str]| {
+        let kubeconfig = "KUBECONFIG=/etc/kubernetes/admin.conf";
+        // What Helm keeps for itself must not stay on the host.
+        let home = ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"]
+            .map(|name| format!("{name}=/run/helm-by-hand"));
+        let command = ["env", kubeconfig, &home[0], &home[1], &home[2], "/usr/local/bin/helm"];
+        lab.run("m1", &[&command, words].concat())
+    };
+    let namespace = "--namespace=metrics-by-hand";
+    let installed = helm(&[
+        "install",
+        "by-hand",
+        place,
+        namespace,
+        "--create-namespace",
+        "--set=enabled=true",
+        "--wait",
+        "--timeout=3m",
+    ]);
+    lab.run("m1", &["rm", place])?;
+    installed?;
+    let pods = context.cluster().get(&["pods", namespace])?;
+    let running = pods["items"].as_array().context("no list of pods")?;
+    // One on each of five nodes, and the one that probes.
+    if running.len() != 6 || running.iter().any(|pod| pod["status"]["phase"] != "Running") {
+        bail!("the pods of the chart are {pods:#}");
+    }
+    helm(&["uninstall", "by-hand", namespace, "--wait"])?;
+    context.cluster().kubectl(&["delete", "namespace", "metrics-by-hand", "--wait"]).map(drop)
 }
 
 fn no_packet_went_outside(context: &Context<'_>) -> Result<()> {

@@ -41,6 +41,8 @@ pub fn run(tally: &mut Tally, cache: &Path) {
         counted(&go_counts(&output), well, &output)
     });
     tally.run(DEPENDENCIES, || {
+        // Also those of other systems, which no build here needs and which a new machine does not have.
+        succeed(cargo().args(["fetch", "--locked", "--quiet"]))?;
         let mut deny = Command::new(deny(cache)?);
         deny.args(["--offline", "--locked", "check", "bans", "licenses", "sources"])
             .current_dir(programs::checkout());
@@ -65,7 +67,8 @@ fn deny(cache: &Path) -> Result<PathBuf> {
     let found = cache::folder(&cache.join("tools"), &format!("cargo-deny-{DENY}"), |folder| {
         let mut install = cargo();
         install
-            .args(["install", "cargo-deny", "--locked", "--version", DENY, "--quiet", "--root"])
+            // Unoptimised: it is built more slowly than it ever runs.
+            .args(["install", "cargo-deny", "--debug", "--locked", "--version", DENY, "--quiet", "--root"])
             .arg(folder);
         succeed(&mut install).map(drop)
     })?;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::digest::digest_of;
+use crate::digest::{Hasher, digest_of};
 use crate::document::{BlobEntry, BundleDocument};
 use crate::error::{BundleError, Damage};
 use crate::member::{Member, MemberList};
@@ -86,6 +86,17 @@ impl Bundle {
             document: self.document.clone(),
             members: self.members.clone(),
         }
+    }
+
+    /// A bundle of which only the members in front are there: what it is, and what must be in it.
+    pub(crate) fn contents_only(
+        path: &Path,
+        front: Vec<u8>,
+        keys: &TrustedKeys,
+    ) -> Result<Self, BundleError> {
+        let source: Arc<dyn Source> = Arc::new(front);
+        let opened = open::front(path, source.as_ref(), keys)?;
+        Ok(Self::from_opened(path, source, opened))
     }
 
     fn from_opened(path: &Path, source: Arc<dyn Source>, opened: Opened) -> Self {
@@ -234,7 +245,6 @@ impl Bundle {
     }
 
     /// All members, the three in front of the blobs included.
-    #[cfg(feature = "write")]
     pub(crate) fn members(&self) -> &MemberList {
         &self.members
     }
@@ -268,6 +278,29 @@ pub struct BlobReader {
 impl BlobReader {
     pub(crate) fn new(source: Arc<dyn Source>, position: u64, end: u64) -> Self {
         Self { source, position, end }
+    }
+
+    /// Where the next byte stands in the file.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Reads all of it through `buffer` and compares it with `digest`; `path` is for messages.
+    pub(crate) fn check(mut self, path: &Path, digest: &str, buffer: &mut [u8]) -> Result<(), BundleError> {
+        let offset = self.position;
+        let mut hasher = Hasher::new();
+        loop {
+            let (path, offset) = (path.to_owned(), self.position);
+            let count = self.read(buffer).map_err(|source| BundleError::Read { path, offset, source })?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+        }
+        if hasher.finish() == digest {
+            return Ok(());
+        }
+        Err(BundleError::DigestMismatch { path: path.to_owned(), digest: digest.to_owned(), offset })
     }
 }
 

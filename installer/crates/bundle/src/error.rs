@@ -33,6 +33,22 @@ pub enum BundleError {
         /// How that shows.
         reason: String,
     },
+    /// Neither delta nor re-carry file.
+    #[error("{}: not a delta or re-carry file: {reason}", .path.display())]
+    NotAParcel {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// A delta or re-carry file whose parts contradict each other.
+    #[error("{}: this delta or re-carry file contradicts itself: {what}", .path.display())]
+    ParcelInconsistent {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        what: String,
+    },
     /// No signature inside.
     #[error("{}: the bundle is not signed: index.json.minisig is missing", .path.display())]
     Unsigned {

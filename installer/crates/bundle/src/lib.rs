@@ -20,7 +20,10 @@
 //! - [`digest`]: the one place that computes content digests.
 //! - [`layout`]: paths in an OCI layout folder (stores and caches).
 //! - [`oci`]: index, manifest and descriptor as this format writes them.
-//! - `write`, `split`, `repair` (feature `write`): pack, cut and mend a bundle; the vendor's side only.
+//! - [`recarry::DamageList`]: what of a copy is damaged; [`inventory::Inventory`]: what a site has, by digests alone.
+//! - [`parcel::Parcel`]: what a bundle needs besides another one: a delta or a re-carry file.
+//! - `write`, `rebuild`, `delta`, `split`, `repair` (feature `write`): pack a bundle, make it anew from another version,
+//!   cut and mend it.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
@@ -28,8 +31,8 @@ mod check;
 mod error;
 mod inspect;
 mod member;
+mod note;
 mod open;
-#[cfg(feature = "write")]
 mod output;
 mod parts;
 mod remains;
@@ -39,11 +42,20 @@ mod usage;
 mod verify;
 mod workers;
 
+#[cfg(feature = "write")]
+pub mod delta;
 pub mod digest;
 pub mod document;
 pub mod fingerprint;
+#[cfg(feature = "write")]
+pub mod frame;
+pub mod inventory;
 pub mod layout;
 pub mod oci;
+pub mod parcel;
+#[cfg(feature = "write")]
+pub mod rebuild;
+pub mod recarry;
 #[cfg(feature = "write")]
 pub mod repair;
 pub mod rotation;
@@ -57,6 +69,7 @@ pub mod write;
 pub use bundle::{BlobReader, Bundle};
 pub use document::{BlobEntry, BundleDocument};
 pub use error::{BundleError, Damage, DamageKind};
+pub use note::NoteError;
 pub use signature::{KeyError, TrustedKeys};
 pub use source::{FileSource, Part, Source};
 pub use verify::VerifyReport;

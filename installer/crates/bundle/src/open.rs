@@ -98,22 +98,22 @@ fn check_size(path: &Path, source: &dyn Source, members: &MemberList) -> Result<
 }
 
 /// The members in front, read one after the other.
-struct Front<'a> {
+pub(crate) struct Front<'a> {
     path: &'a Path,
     source: &'a dyn Source,
     /// Names of the members known so far.
     names: Vec<String>,
-    members: MemberList,
+    pub(crate) members: MemberList,
 }
 
 impl<'a> Front<'a> {
     /// Reads `source`, whose first members have these names.
-    fn new(path: &'a Path, source: &'a dyn Source, names: Vec<String>) -> Self {
+    pub(crate) fn new(path: &'a Path, source: &'a dyn Source, names: Vec<String>) -> Self {
         Self { path, source, names, members: MemberList::default() }
     }
 
     /// Reads and checks the first member.
-    fn layout_file(&mut self) -> Result<(), BundleError> {
+    pub(crate) fn layout_file(&mut self) -> Result<(), BundleError> {
         let expected = layout::LAYOUT_CONTENT.as_bytes();
         let mut block = [0; BLOCK];
         let count = self.read(&mut block, 0)?;
@@ -137,7 +137,7 @@ impl<'a> Front<'a> {
     }
 
     /// Reads the member whose size only its own header tells.
-    fn announced_member(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
+    pub(crate) fn announced_member(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
         let offset = self.members.end();
         let mut block = [0; BLOCK];
         let count = self.read(&mut block, offset)?;
@@ -150,7 +150,7 @@ impl<'a> Front<'a> {
     }
 
     /// Reads a blob that a checked descriptor names.
-    fn blob(&mut self, blob: &Descriptor, what: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
+    pub(crate) fn blob(&mut self, blob: &Descriptor, what: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
         let name = layout::blob_name(&blob.digest).map_err(|error| check::odd_digest(self.path, &error))?;
         self.limit(what, blob.size, limit)?;
         let (index, offset) = (self.members.as_slice().len(), self.members.end());
@@ -240,7 +240,11 @@ impl<'a> Front<'a> {
         })
     }
 
-    fn parse<T: DeserializeOwned>(&self, content: &[u8], what: &'static str) -> Result<T, BundleError> {
+    pub(crate) fn parse<T: DeserializeOwned>(
+        &self,
+        content: &[u8],
+        what: &'static str,
+    ) -> Result<T, BundleError> {
         serde_json::from_slice(content).map_err(|source| BundleError::Malformed {
             path: self.path.to_owned(),
             what,

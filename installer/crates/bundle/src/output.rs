@@ -3,18 +3,22 @@
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "write")]
+use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
 use crate::parts::folder_of;
 
 /// A file in the making, of known size: what is never written are zeros.
+#[cfg(feature = "write")]
 pub(crate) struct Output {
     temporary: NamedTempFile,
     target: PathBuf,
 }
 
+#[cfg(feature = "write")]
 impl Output {
     /// Starts the file that will be `target`, `size` bytes long.
     pub(crate) fn create(target: &Path, size: u64) -> io::Result<Self> {

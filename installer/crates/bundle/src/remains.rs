@@ -85,6 +85,18 @@ impl Remains {
         })
     }
 
+    /// What of a bundle of `total` bytes is not there at all: start and end of each gap, in order.
+    #[cfg(feature = "write")]
+    pub(crate) fn gaps(&self, total: u64) -> Result<Vec<(u64, u64)>, BundleError> {
+        let size_of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let mut parts = self.layout(total)?;
+        if let Self::One(path) = self {
+            parts.push(Part { path: path.clone(), start: 0, size: total });
+        }
+        let gap = |part: &Part| (part.start + size_of(&part.path).min(part.size), part.start + part.size);
+        Ok(parts.iter().map(gap).filter(|(start, end)| start < end).collect())
+    }
+
     /// The one file, where it is one.
     #[cfg(feature = "write")]
     pub(crate) fn file(&self) -> Option<&Path> {

@@ -1,4 +1,4 @@
-//! Mends a bundle in place: only what is damaged or missing is written, from a second copy.
+//! Mends a bundle in place: only what is damaged or missing is written, from a second copy or a re-carry file.
 //!
 //! Every write puts the right bytes to their place and nothing depends on their order, so an interrupted repair is a
 //! smaller damage: the same command goes on from there.
@@ -8,15 +8,26 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::Bundle;
+use crate::bundle::{BlobReader, Bundle};
 use crate::digest::Hasher;
 use crate::document::Product;
 use crate::error::{BundleError, Damage};
 use crate::layout::LAYOUT_CONTENT;
 use crate::member::{Member, padding_length};
+use crate::parcel::{Parcel, ParcelKind};
+use crate::recarry::{hurt_members, in_content};
 use crate::remains::Remains;
 use crate::signature::TrustedKeys;
 use crate::source::{Part, part_index};
+
+/// Where good bytes come from.
+#[derive(Debug)]
+pub enum Spare {
+    /// Another copy of the bundle, which may be damaged itself.
+    Copy(Box<Bundle>),
+    /// A re-carry file.
+    Recarry(Box<Parcel>),
+}
 
 /// What was mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +36,8 @@ pub struct Repaired {
     pub damage: Vec<Damage>,
     /// Bytes of blobs that were taken from the spare.
     pub bytes: u64,
+    /// Whether all of the bundle was read; else only what the re-carry file is for, and what else was missing.
+    pub all_read: bool,
 }
 
 /// Why a bundle is not whole yet. What could be mended is mended.
@@ -53,6 +66,12 @@ pub enum RepairError {
         /// Digests, and what they are for people.
         blobs: Vec<String>,
     },
+    /// The file is no re-carry file, but a delta.
+    #[error("{}: is a delta, which makes a new bundle and mends none", .path.display())]
+    Delta {
+        /// The file.
+        path: PathBuf,
+    },
     /// The bundle cannot be written to.
     #[error("{}: cannot be written", .path.display())]
     Write {
@@ -63,24 +82,65 @@ pub enum RepairError {
     },
 }
 
-/// Reads the bundle at `path` once, mends what is damaged or missing from `spare` (another copy, which may be
-/// damaged itself, see [`Bundle::open_damaged`]), and reads that again. `progress` gets
-/// bytes done and bytes in all, of the reading.
+impl Spare {
+    /// Opens a re-carry file or another copy of the bundle, damaged or not.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn open(path: &Path, keys: &TrustedKeys) -> Result<Self, RepairError> {
+        match Parcel::open(path) {
+            Ok(parcel) if parcel.document().kind == ParcelKind::Delta => {
+                Err(RepairError::Delta { path: path.to_owned() })
+            }
+            Ok(parcel) => Ok(Self::Recarry(Box::new(parcel))),
+            // A damaged copy may serve as well: its good blobs are good.
+            Err(no_parcel) => match (Bundle::open_damaged(path, keys), no_parcel) {
+                (Ok(bundle), _) => Ok(Self::Copy(Box::new(bundle))),
+                (Err(BundleError::NotABundle { .. }), no_parcel) => Err(no_parcel.into()),
+                (Err(error), BundleError::NotAParcel { .. }) => Err(error.into()),
+                (Err(_), no_parcel) => Err(no_parcel.into()),
+            },
+        }
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Copy(bundle) => bundle.path(),
+            Self::Recarry(parcel) => parcel.path(),
+        }
+    }
+
+    fn reader(&self, digest: &str) -> Option<BlobReader> {
+        match self {
+            Self::Copy(bundle) => bundle.blob_reader(digest, 0).ok(),
+            Self::Recarry(parcel) => parcel.blob_reader(digest, 0).ok(),
+        }
+    }
+}
+
+/// Mends what is damaged or missing in the bundle at `path` from `spare`, and reads that again. With another copy the
+/// bundle is read once to find the damage; with a re-carry file only what it carries, what is not there at all, and
+/// everything between the blobs. `progress` gets bytes done and bytes in all, of the reading.
 ///
 /// # Errors
 /// When something stays damaged.
 pub fn repair(
     path: &Path,
     keys: &TrustedKeys,
-    spare: &Bundle,
+    spare: &Spare,
     threads: usize,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Repaired, RepairError> {
     let bundle = open(path, keys, spare)?;
-    let damage = bundle.damage(threads, progress);
     let remains = Remains::find(path)?;
-    let file = Mender::open(&remains, bundle.size())?;
+    let damage = match spare {
+        Spare::Copy(_) => bundle.damage(threads, progress),
+        Spare::Recarry(parcel) => expected_damage(&bundle, &remains, parcel, threads, progress)?,
+    };
     let hurt = hurt_members(&bundle, &damage);
+    let file = Mender::open(&remains, bundle.size())?;
     let mut bytes = 0;
     let mut missing = Vec::new();
     for (index, member) in &hurt {
@@ -102,38 +162,56 @@ pub fn repair(
     if !still.is_empty() {
         return Err(BundleError::Damaged { path: path.to_owned(), damage: still }.into());
     }
-    Ok(Repaired { damage, bytes })
+    Ok(Repaired { damage, bytes, all_read: matches!(spare, Spare::Copy(_)) })
+}
+
+/// The damage that a re-carry file is for. Everything that is not there at all must be in it: once the gap is filled with
+/// zeros, only reading all would find what was not mended.
+fn expected_damage(
+    bundle: &Bundle,
+    remains: &Remains,
+    parcel: &Parcel,
+    threads: usize,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Vec<Damage>, RepairError> {
+    let gaps = remains.gaps(bundle.size())?;
+    let in_gap = |member: &Member| {
+        member.size > 0
+            && gaps.iter().any(|(start, end)| member.content() < *end && *start < member.padding())
+    };
+    let carried = |member: &Member| parcel.size_of(&member.digest).is_some();
+    let members = bundle.members().as_slice();
+    let front = members.get(2).map_or(0, Member::end);
+    let wanted = |member: &Member| member.end() <= front || carried(member) || in_gap(member);
+    let damage = bundle.check().damage_where(members, &wanted, threads, progress);
+    let lacking: Vec<String> = members
+        .iter()
+        .filter(|member| member.end() > front && in_gap(member) && !carried(member))
+        .map(|member| said(&member.digest, &damage))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(damage);
+    }
+    Err(RepairError::NotInSpare { path: parcel.path().to_owned(), blobs: lacking })
 }
 
 /// The bundle as it is, with the contents list of whoever still has one.
-fn open(path: &Path, keys: &TrustedKeys, spare: &Bundle) -> Result<Bundle, RepairError> {
+fn open(path: &Path, keys: &TrustedKeys, spare: &Spare) -> Result<Bundle, RepairError> {
+    let theirs = match spare {
+        Spare::Copy(bundle) => bundle,
+        Spare::Recarry(parcel) => &parcel.target(keys)?,
+    };
     match Bundle::open_damaged(path, keys) {
-        Ok(own) if own.index_json() == spare.index_json() => Ok(own),
+        Ok(own) if own.index_json() == theirs.index_json() => Ok(own),
         Ok(own) => Err(RepairError::OtherBundle {
             path: spare.path().to_owned(),
-            found: Box::new(spare.document().product.clone()),
+            found: Box::new(theirs.document().product.clone()),
             expected: Box::new(own.document().product.clone()),
         }),
         // Signed by nobody who is trusted here: that is no damage.
         Err(error @ (BundleError::WrongKey { .. } | BundleError::Open { .. })) => Err(error.into()),
-        Err(_) => Ok(spare.damaged_copy(path)?),
+        Err(_) => Ok(theirs.damaged_copy(path)?),
     }
-}
-
-/// The members that have damage, and their places in the order.
-fn hurt_members(bundle: &Bundle, damage: &[Damage]) -> Vec<(usize, Member)> {
-    let members = bundle.members().as_slice();
-    let mut hurt: Vec<usize> = damage
-        .iter()
-        .filter_map(|damage| members.partition_point(|member| member.offset <= damage.offset).checked_sub(1))
-        .filter(|index| damage.iter().any(|damage| damage.offset < members[*index].end()))
-        .collect();
-    hurt.dedup();
-    hurt.into_iter().map(|index| (index, members[index].clone())).collect()
-}
-
-fn in_content(member: &Member, damage: &Damage) -> bool {
-    damage.offset == member.content() && damage.size == member.size && member.size > 0
 }
 
 fn said(digest: &str, damage: &[Damage]) -> String {
@@ -148,7 +226,7 @@ fn mend(
     index: usize,
     member: &Member,
     content_hurt: bool,
-    spare: &Bundle,
+    spare: &Spare,
     mender: &Mender,
 ) -> Result<Option<u64>, RepairError> {
     mender.write(&member.header(), member.offset)?;
@@ -161,7 +239,7 @@ fn mend(
         mender.write(text.as_bytes(), member.content())?;
         return Ok(Some(0));
     }
-    let Ok(mut reader) = spare.blob_reader(&member.digest, 0) else { return Ok(None) };
+    let Some(mut reader) = spare.reader(&member.digest) else { return Ok(None) };
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     let mut written = 0;

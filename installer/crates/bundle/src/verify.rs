@@ -59,7 +59,22 @@ impl Check<'_> {
         threads: usize,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Vec<Damage> {
-        let total = members.iter().map(|member| member.end() - member.offset).sum::<u64>() + TRAILER;
+        self.damage_where(members, &|_| true, threads, progress)
+    }
+
+    /// As [`Check::damage`], but reads only the contents that `wanted` names; headers and padding of all.
+    pub(crate) fn damage_where(
+        &self,
+        members: &[Member],
+        wanted: &(dyn Fn(&Member) -> bool + Sync),
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Vec<Damage> {
+        let bytes = |member: &Member| {
+            let content = if wanted(member) { 0 } else { member.size };
+            member.end() - member.offset - content
+        };
+        let total = members.iter().map(bytes).sum::<u64>() + TRAILER;
         let done = AtomicU64::new(0);
         let advance = |bytes: u64| {
             let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -68,8 +83,9 @@ impl Check<'_> {
         // Largest first: no thread is left alone with a large one at the end.
         let mut queue: Vec<&Member> = members.iter().collect();
         queue.sort_by_key(|member| Reverse(member.size));
-        let found =
-            workers::for_each(threads, &queue, |member, buffer| self.member(member, buffer, &advance));
+        let found = workers::for_each(threads, &queue, |member, buffer| {
+            self.member(member, wanted(member), buffer, &advance)
+        });
         let mut damage: Vec<Damage> = found.into_iter().flatten().collect();
         damage.extend(self.trailer());
         advance(TRAILER);
@@ -97,8 +113,14 @@ impl Check<'_> {
         BundleError::Damaged { path: path.to_owned(), damage }
     }
 
-    /// Checks header, content and padding of one member.
-    fn member(&self, member: &Member, buffer: &mut [u8], advance: &dyn Fn(u64)) -> Vec<Damage> {
+    /// Checks header and padding of one member, and its content where that is wanted.
+    fn member(
+        &self,
+        member: &Member,
+        content: bool,
+        buffer: &mut [u8],
+        advance: &dyn Fn(u64),
+    ) -> Vec<Damage> {
         let mut damage = Vec::new();
         let mut note = |offset, size, kind| damage.push(self.one(member, offset, size, kind));
         let mut block = [0; BLOCK];
@@ -107,10 +129,12 @@ impl Check<'_> {
             Ok(()) => note(member.offset, BLOCK_BYTES, DamageKind::Header),
             Err(message) => note(member.offset, BLOCK_BYTES, DamageKind::Unreadable(message)),
         }
-        match hash(self.source, member, buffer, advance) {
-            Ok(digest) if digest == member.digest => {}
-            Ok(_) => note(member.content(), member.size, DamageKind::Content),
-            Err(message) => note(member.content(), member.size, DamageKind::Unreadable(message)),
+        if content {
+            match hash(self.source, member, buffer, advance) {
+                Ok(digest) if digest == member.digest => {}
+                Ok(_) => note(member.content(), member.size, DamageKind::Content),
+                Err(message) => note(member.content(), member.size, DamageKind::Unreadable(message)),
+            }
         }
         let padding = &mut block[..padding_length(member.size)];
         let length = padding.len() as u64;

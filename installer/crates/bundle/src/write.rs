@@ -241,6 +241,28 @@ impl BundleWriter {
         })
     }
 
+    /// As [`BundleWriter::pack`], but the content of files stays a hole: a bundle of any size for tests and benches of
+    /// whatever reads no content.
+    #[cfg(feature = "testing")]
+    pub(crate) fn pack_hollow(
+        self,
+        target: &Path,
+        sign: impl FnOnce(&[u8]) -> String,
+    ) -> Result<(), WriteError> {
+        let cannot = |source| WriteError::Write { path: target.to_owned(), source };
+        let assembled = self.assemble(target)?;
+        let signature = sign(assembled.index_json.as_bytes());
+        let (members, contents) = assembled.members(target, &signature)?;
+        let output = Output::create(target, members.total()).map_err(cannot)?;
+        for (member, content) in members.as_slice().iter().zip(&contents) {
+            output.file().write_all_at(&member.header(), member.offset).map_err(cannot)?;
+            if let BlobContent::Bytes(bytes) = content {
+                output.file().write_all_at(bytes, member.content()).map_err(cannot)?;
+            }
+        }
+        output.finish().map_err(cannot)
+    }
+
     /// Puts the members in order and writes document and index.
     fn assemble(mut self, target: &Path) -> Result<Assembled, WriteError> {
         // The document's config; artifacts without a config share it.

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealift_bundle::repair::{RepairError, repair};
+use sealift_bundle::repair::{RepairError, Spare, repair};
 use sealift_bundle::split::{SplitError, join, split};
 use sealift_bundle::testing::sample_bundle;
 use sealift_bundle::{Bundle, BundleError, TrustedKeys};
@@ -140,7 +140,7 @@ fn damage_names_part_offset_and_what_it_is_and_is_mended() {
     assert!(damage.iter().any(|damage| damage.part.as_ref().is_some_and(|(path, _)| *path == site.part(2))));
     assert!(damage.iter().any(|damage| damage.to_string().contains(" is missing")));
     assert!(damage.iter().any(|damage| !damage.what.is_empty()));
-    let spare = Bundle::open_damaged(&site.bundle, &site.keys).unwrap();
+    let spare = Spare::open(&site.bundle, &site.keys).unwrap();
     let mended = repair(&site.part(1), &site.keys, &spare, 2, &|_, _| {}).unwrap();
     assert_eq!(mended.damage, damage);
     let joined = site.folder.path().join("joined");
@@ -153,7 +153,7 @@ fn damage_names_part_offset_and_what_it_is_and_is_mended() {
 fn a_destroyed_front_is_mended_and_other_bundles_are_refused() {
     let site = site();
     let good = fs::read(&site.bundle).unwrap();
-    let spare = Bundle::open(&site.part(1), &site.keys).unwrap();
+    let spare = Spare::open(&site.part(1), &site.keys).unwrap();
     let mut bad = good.clone();
     bad[..3000].fill(0);
     bad.truncate(bad.len() - 3000);

@@ -1,0 +1,155 @@
+//! Plain web servers: files pinned by digest, and small documents. The same client, trust and patience as for registries;
+//! no login, since a URL with one would stand in locks and messages.
+
+use std::fs;
+
+use reqwest::header::{ACCEPT, RANGE};
+use reqwest::{Client, Response, Url};
+
+use super::answer::{self, Trouble, Verdict};
+use super::download::Download;
+use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, restart};
+use crate::cache::{Cache, CacheError, Content, require_room};
+use crate::progress::Progress;
+
+/// Bytes that a file from a web server may have.
+const LARGEST: u64 = 64 << 30;
+
+/// One URL, and who answers there.
+struct Page<'a> {
+    client: Client,
+    url: &'a str,
+    /// For messages: the host, and the URL.
+    server: String,
+    what: String,
+}
+
+impl Page<'_> {
+    fn judge(&self, trouble: Trouble) -> Failure {
+        judged(self.server.clone(), &self.what, trouble)
+    }
+
+    /// Asks for all from byte `from` on.
+    async fn get(&self, from: u64) -> Result<Response, Trouble> {
+        let mut request = self.client.get(self.url).header(ACCEPT, ANYTHING);
+        if from > 0 {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        let response = request.send().await.map_err(Trouble::transport)?;
+        if response.status().is_success() { Ok(response) } else { Err(Trouble::of(response).await) }
+    }
+
+    /// One try at the rest of a file.
+    async fn fetch(
+        &self,
+        download: &mut Download,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        // What an earlier run left may be all of it: only the digest tells.
+        if download.have > 0 && download.digest() == download.wanted.digest {
+            return Ok(());
+        }
+        let mut response = match self.get(download.have).await {
+            Err(trouble) if trouble.status == Some(416) && download.have > 0 => {
+                restart(download, &|_| ())?;
+                return Err(self.judge(Trouble::passing(trouble.why)));
+            }
+            other => other.map_err(|trouble| self.judge(trouble))?,
+        };
+        if download.have > 0 && !continues(&response, download.have) {
+            restart(download, &|_| ())?;
+            if response.status().as_u16() == 206 {
+                return Err(self.judge(Trouble::passing("it answers with another range than asked for")));
+            }
+        }
+        let rest = response.content_length().unwrap_or(0);
+        require_room(cache.folder(), rest)?;
+        let total = download.have + rest;
+        while let Some(piece) =
+            response.chunk().await.map_err(|error| self.judge(Trouble::transport(error)))?
+        {
+            if download.have + piece.len() as u64 > LARGEST {
+                restart(download, &|_| ())?;
+                let why = format!("it is larger than {} GiB", LARGEST >> 30);
+                return Err(self.judge(Trouble::new(Verdict::Final, why)));
+            }
+            download.append(&piece)?;
+            progress.advance("download", download.have, total.max(download.have));
+        }
+        let got = download.digest();
+        if got == download.wanted.digest {
+            return Ok(());
+        }
+        restart(download, &|_| ())?;
+        let (registry, what) = (self.server.clone(), self.what.clone());
+        let expected = download.wanted.digest.clone();
+        Err(Failure::Passing(RegistryError::WrongContent { registry, what, expected, got }, None))
+    }
+}
+
+impl Registries {
+    /// Fetches what `url` gives and `digest` pins into the cache, where it is not there yet; an unfinished download goes
+    /// on where it stopped.
+    pub fn pinned(
+        &self,
+        url: &str,
+        digest: &str,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<Content, RegistryError> {
+        let _claim = cache.claim(digest);
+        // Not followed: a link that someone put there leads to what may change.
+        if let Some(file) = fs::symlink_metadata(cache.blob_path(digest)?).ok().filter(fs::Metadata::is_file)
+        {
+            return Ok(Content { digest: digest.to_owned(), size: file.len() });
+        }
+        let page = self.web(url, progress)?;
+        progress.note(&format!("download  {url}"));
+        let wanted = Content { digest: digest.to_owned(), size: LARGEST };
+        let mut download = Download::open(cache.partial_path(digest)?, &wanted)?;
+        let mut best = download.have;
+        self.insist(&page.server, &page.what, progress, &mut || {
+            let fetched = self.runtime.block_on(page.fetch(&mut download, cache, progress));
+            let moved_on = download.have > best;
+            best = best.max(download.have);
+            fetched.map_err(|failure| (failure, moved_on))
+        })?;
+        let size = download.have;
+        cache.adopt_partial(digest)?;
+        Ok(Content { digest: digest.to_owned(), size })
+    }
+
+    /// The content of `url`, at most `limit` bytes.
+    pub fn document(
+        &self,
+        url: &str,
+        limit: usize,
+        progress: &dyn Progress,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let page = self.web(url, progress)?;
+        self.insist(&page.server, &page.what, progress, &mut || {
+            let read = async { answer::body(page.get(0).await?, limit).await };
+            self.runtime.block_on(read).map_err(|trouble| (page.judge(trouble), false))
+        })
+    }
+
+    fn web<'a>(&self, url: &'a str, progress: &dyn Progress) -> Result<Page<'a>, RegistryError> {
+        let parsed = Url::parse(url).ok();
+        let host = parsed.as_ref().and_then(|url| {
+            let host = url.host_str()?;
+            Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        });
+        let plain = parsed.is_some_and(|url| url.scheme() == "http");
+        let server = host.unwrap_or_else(|| url.to_owned());
+        let endpoint = self.http.mirrors.web(&server, plain);
+        self.warn(&endpoint, progress);
+        Ok(Page { client: self.http.client_for(&endpoint)?, url, server, what: url.to_owned() })
+    }
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        Self::Final(error.into())
+    }
+}

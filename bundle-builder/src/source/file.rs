@@ -1,0 +1,108 @@
+//! Files: on this machine, on web servers, inside archives.
+
+use std::path::{Path, PathBuf};
+
+use sealift_bundle::digest;
+
+use super::{Reach, SourceError};
+use crate::archive;
+use crate::cache::{Cache, CacheError, Content};
+use crate::lock::LockedFile;
+use crate::recipe::{FileSource, Source, Url};
+
+/// A file's content on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Where it lies: where the recipe says, or in the cache.
+    pub path: PathBuf,
+    /// What is in it.
+    pub content: Content,
+    /// Digest of the archive that it came out of.
+    pub archive: Option<String>,
+}
+
+/// Gets the file at `source`. What `locked` pins is taken from the cache where it is there.
+pub fn find(
+    source: &FileSource,
+    locked: Option<&LockedFile>,
+    reach: &Reach<'_>,
+) -> Result<FoundFile, SourceError> {
+    let FileSource::Member(inside) = source else {
+        let (path, content) = whole(source, reach)?;
+        return Ok(FoundFile { path, content, archive: None });
+    };
+    // The archive's digest and the member's name say what the member is: it need not be looked for twice.
+    let archive = match &*inside.archive {
+        FileSource::Url(url) => pin(url),
+        other => whole(other, reach)?.1.digest,
+    };
+    let known = locked.filter(|locked| locked.archive.as_ref() == Some(&archive));
+    let kept = match known {
+        Some(locked) => sound(reach.cache, &locked.digest)?,
+        None => None,
+    };
+    let content = match kept {
+        Some(content) => content,
+        None => archive::extract(&whole(&inside.archive, reach)?.0, &inside.member, reach.cache)?,
+    };
+    let path = reach.cache.blob_path(&content.digest)?;
+    Ok(FoundFile { path, content, archive: Some(archive) })
+}
+
+/// A file as it lies on disk or on a web server.
+fn whole(source: &FileSource, reach: &Reach<'_>) -> Result<(PathBuf, Content), SourceError> {
+    match source {
+        FileSource::Local(source) => local(source, reach),
+        FileSource::Url(url) => {
+            let digest = pin(url);
+            let content = match sound(reach.cache, &digest)? {
+                Some(content) => content,
+                None => reach
+                    .registries
+                    .pinned(&url.url, &digest, reach.cache, reach.progress)
+                    .map_err(SourceError::Web)?,
+            };
+            Ok((reach.cache.blob_path(&digest)?, content))
+        }
+        // The recipe's types allow it; its file format does not.
+        FileSource::Member(inside) => {
+            find(&FileSource::Member(inside.clone()), None, reach).map(|found| (found.path, found.content))
+        }
+    }
+}
+
+/// Hashes a file on this machine.
+fn local(source: &Source, reach: &Reach<'_>) -> Result<(PathBuf, Content), SourceError> {
+    let path = reach.roots.resolve(source)?;
+    let content = reach.cache.digest_of_file(&path).map_err(|error| match error {
+        CacheError::File { action: "read", path, source: why } => {
+            SourceError::Read { place: source.to_string(), path, source: why }
+        }
+        other => other.into(),
+    })?;
+    Ok((path, content))
+}
+
+fn pin(url: &Url) -> String {
+    format!("{}{}", digest::PREFIX, url.sha256)
+}
+
+/// The blob `digest`, where it is in the cache and still what its name says; what is damaged is dropped.
+fn sound(cache: &Cache, digest: &str) -> Result<Option<Content>, SourceError> {
+    let path = cache.blob_path(digest)?;
+    if !is_plain_file(&path) {
+        return Ok(None);
+    }
+    let content = cache.digest_of_file(&path)?;
+    // Asked only to tell the cache that it was used.
+    if content.digest == digest && cache.has(digest, content.size)? {
+        return Ok(Some(content));
+    }
+    cache.forget(digest)?;
+    Ok(None)
+}
+
+/// Not followed: a link that someone put there leads to what may change.
+fn is_plain_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file())
+}

@@ -1,0 +1,128 @@
+//! Images that must be signed: cosign's key-based format.
+
+// Helpers of tests fail by panicking, as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use sealift_bundle::digest::digest_of;
+use serde_json::json;
+use support::MANIFEST;
+use support::vendor::{LOCK, Vendor, WEB};
+
+const REPOSITORY: &str = "registry.sealift.example/orders/web";
+
+/// Someone who signs images.
+struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random).unwrap())
+    }
+
+    /// The public key as `cosign generate-key-pair` writes it (RFC 5480).
+    fn public_key(&self) -> String {
+        let header = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+        let mut der: Vec<u8> = (0..header.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&header[at..at + 2], 16).unwrap())
+            .collect();
+        der.extend(self.0.public_key().as_ref());
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+    }
+
+    /// Puts a signature for `signed` beside the image with the digest `image`; the digest of the signature's manifest.
+    fn sign(&self, vendor: &Vendor, image: &str, signed: &str) -> String {
+        let payload = json!({
+            "critical": {
+                "identity": {"docker-reference": REPOSITORY},
+                "image": {"docker-manifest-digest": signed},
+                "type": "cosign container image signature",
+            },
+            "optional": null,
+        })
+        .to_string();
+        let signature = self.0.sign(&SystemRandom::new(), payload.as_bytes()).unwrap();
+        let payload = vendor.registry.push_blob(REPOSITORY, payload.as_bytes());
+        let config = vendor.registry.push_blob(REPOSITORY, b"{}");
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": config.digest, "size": config.size,
+            },
+            "layers": [{
+                "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+                "digest": payload.digest, "size": payload.size,
+                "annotations": {"dev.cosignproject.cosign/signature": STANDARD.encode(signature.as_ref())},
+            }],
+        });
+        let tag = format!("{}.sig", image.replace(':', "-"));
+        vendor.registry.push_manifest(REPOSITORY, &tag, MANIFEST, manifest.to_string().as_bytes())
+    }
+}
+
+/// A vendor whose product's image must be signed, and the image's digest.
+fn vendor(signer: &Signer) -> (Vendor, String) {
+    let vendor = Vendor::new();
+    let index = vendor.registry.push_index(WEB, &["amd64", "arm64"]);
+    vendor.write("cosign.pub", &signer.public_key());
+    vendor.replace(
+        "recipe.yaml",
+        &format!("- name: {WEB}\n"),
+        &format!("- name: {WEB}\n    publicKey: {{path: cosign.pub}}\n"),
+    );
+    (vendor, digest_of(index.as_bytes()))
+}
+
+#[test]
+fn a_signed_image_is_locked_with_its_signature() {
+    let signer = Signer::new();
+    let (vendor, digest) = vendor(&signer);
+    let signature = signer.sign(&vendor, &digest, &digest);
+    vendor.lock();
+    let lock = vendor.read("recipe.lock.yaml");
+    assert!(lock.contains(&format!("  signature:\n    manifest: {signature}\n    key: sha256:")), "{lock}");
+    vendor.build("cache", "orders.bundle");
+    assert_eq!(vendor.lock(), "unchanged recipe.lock.yaml\n");
+}
+
+#[test]
+fn what_is_not_signed_by_the_key_is_refused() {
+    let (signer, stranger) = (Signer::new(), Signer::new());
+    let (vendor, digest) = vendor(&signer);
+    let refused = |expected: &str| {
+        let said = vendor.fail(5, &LOCK);
+        assert!(said.contains(expected), "{said}");
+        assert!(!vendor.path("recipe.lock.yaml").exists());
+    };
+    refused(&format!("image {WEB} is not signed: there is no {}.sig beside it", digest.replace(':', "-")));
+    stranger.sign(&vendor, &digest, &digest);
+    refused(&format!("image {WEB} is not signed by "));
+    let other = digest_of(b"another image");
+    signer.sign(&vendor, &digest, &other);
+    refused(&format!("is for another image: it names {other}, the image is {digest}"));
+    // The signature of an image that the tag no longer names does not count for the new one.
+    signer.sign(&vendor, &digest, &digest);
+    let moved = vendor.registry.push_image(WEB, "amd64", &[b"moved"]);
+    refused(&format!("there is no {}.sig beside it", digest_of(moved.as_bytes()).replace(':', "-")));
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let signer = Signer::new();
+    let (vendor, digest) = vendor(&signer);
+    signer.sign(&vendor, &digest, &digest);
+    vendor.write("cosign.pub", "no key");
+    let said = vendor.fail(2, &LOCK);
+    assert!(said.contains("cosign.pub is no public key in PEM form (ECDSA P-256)"), "{said}");
+    std::fs::remove_file(vendor.path("cosign.pub")).unwrap();
+    let said = vendor.fail(2, &LOCK);
+    assert!(said.contains("cannot read the public key"), "{said}");
+}
