@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -150,6 +150,48 @@ fn a_build_killed_at_twenty_moments_gives_the_same_bundle() {
     scene.assert_nothing_twice(&whole);
     assert!(!scene.vendor.names(".").iter().any(|name| name.contains(".building")));
     assert_eq!(scene.vendor.names("fresh cache/partial"), [""; 0]);
+}
+
+#[test]
+fn a_registry_that_does_everything_wrong_once_gives_the_same_bundle() {
+    let scene = Scene::new();
+    let all: BTreeSet<String> = scene.proxy.passed().into_iter().map(|passed| passed.path).collect();
+    let tricks = [
+        Trick::CutAfter(50),
+        Trick::Corrupt(40),
+        Trick::Answer(503, "x-nothing: 1"),
+        Trick::Answer(429, "Retry-After: 1"),
+        Trick::ContentLength(-20),
+        Trick::ContentLength(20),
+        Trick::Longer(3),
+        Trick::CutAfter(0),
+    ];
+    for (number, path) in all.iter().enumerate() {
+        let first = tricks[number % tricks.len()].clone();
+        // When it goes on inside the blob, that goes wrong, too.
+        let second =
+            [Trick::IgnoreRange, Trick::ContentRange("bytes 7-8/9"), Trick::Pass][number % 3].clone();
+        scene.proxy.script(path, [first, second]);
+    }
+    scene.vendor.build("fresh cache", "orders.bundle");
+    scene.assert_same("orders.bundle");
+    assert_eq!(scene.vendor.names("fresh cache/partial"), [""; 0]);
+}
+
+#[test]
+fn the_largest_blob_comes_first_and_each_once() {
+    let scene = Scene::new();
+    let before = scene.proxy.passed_for("/blobs/").len();
+    scene.vendor.succeed(&[&build("fresh cache", "orders.bundle")[..], &["--jobs", "1"]].concat());
+    let passed = &scene.proxy.passed_for("/blobs/")[before..];
+    assert!(
+        passed.len() > 10 && passed.is_sorted_by_key(|passed| std::cmp::Reverse(passed.sent)),
+        "{passed:?}"
+    );
+    let digests: BTreeSet<&str> =
+        passed.iter().map(|passed| passed.path.split("/blobs/").nth(1).unwrap()).collect();
+    assert_eq!(digests.len(), passed.len());
+    scene.assert_same("orders.bundle");
 }
 
 #[test]

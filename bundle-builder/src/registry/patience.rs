@@ -18,13 +18,13 @@ pub struct Patience {
     pub tries: u32,
     /// Pause after the first failure; doubles each time, up to 15 s. A registry may ask for up to 2 min.
     pub pause: Duration,
-    /// Silence after which a transfer counts as lost.
+    /// Silence after which a transfer counts as lost; registries that fetch from others first may think for a while.
     pub silence: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { tries: 6, pause: Duration::from_millis(500), silence: Duration::from_secs(30) }
+        Self { tries: 6, pause: Duration::from_millis(500), silence: Duration::from_mins(1) }
     }
 }
 
