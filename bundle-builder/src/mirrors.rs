@@ -249,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn web_servers_are_trusted_as_registries_are() {
+        let mut mirrors =
+            load("registries: {'dl.example:8443': {ca: own.pem}, old.example: {insecure: true}}").unwrap();
+        mirrors.trust("all.pem".into());
+        let server = mirrors.web("dl.example:8443", false);
+        let names: Vec<_> = server.authorities.iter().filter_map(|path| path.file_name()).collect();
+        assert!(names.len() == 2 && !server.unchecked && !server.plain, "{server:?}");
+        assert!(mirrors.web("old.example", false).unchecked);
+        assert_eq!(mirrors.web("other.example", true).scheme(), "http");
+    }
+
+    #[test]
     fn mirrors_stand_in_for_registries() {
         let mirrors =
             load("mirrors: {registry.k8s.io: \"http://127.0.0.1:5000/k8s/\", ghcr.io: https://m}").unwrap();

@@ -7,7 +7,8 @@
 //! called from as many threads as there should be transfers.
 //!
 //! Parts: [`credentials`] (Docker's logins), access (`401` and what to answer), answers (what a failure means),
-//! downloads (a blob's file and hash), referrers (what is said about an image).
+//! downloads (a blob's file and hash), referrers (what is said about an image), web (plain
+//! web servers).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -68,6 +69,17 @@ pub struct Registries {
     patience: Patience,
     /// Hosts that were warned of.
     warned: Mutex<BTreeSet<String>>,
+}
+
+/// Reads `content` as everything that a registry may answer beside a manifest: an error page, a challenge, a list of
+/// referrers. For the fuzz target, which has no network.
+#[doc(hidden)]
+pub fn read_answer(content: &[u8]) {
+    answer::read(content);
+    referrers::read(content);
+    if let Ok(text) = std::str::from_utf8(content) {
+        auth::read(text);
+    }
 }
 
 impl Registries {

@@ -206,7 +206,7 @@ fn a_cache_in_use_is_waited_for() {
     let reached = scene.proxy.hold_at(Moment::Bytes(scene.proxy.bytes() + 100_000));
     let mut builds = scene.vendor.command(&build("cache", "again.bundle"));
     let mut builds = builds.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    reached.recv().unwrap();
+    reached.recv_timeout(Duration::from_mins(2)).unwrap();
     let mut prune = scene.vendor.command(&["cache", "prune", "--cache", "cache", "--max-size", "0B"]);
     let mut prune = prune.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

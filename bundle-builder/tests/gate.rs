@@ -37,6 +37,8 @@ fn built(vendor: &Vendor) -> String {
 /// Standard error of a build that the gate must refuse.
 fn refused(vendor: &Vendor) -> String {
     vendor.lock();
+    // Of an earlier step of the test.
+    let _ = std::fs::remove_file(vendor.path("x.bundle"));
     let said = vendor.fail(2, &build("cache", "x.bundle"));
     assert!(!vendor.path("x.bundle").exists());
     said
@@ -155,17 +157,17 @@ fn digests_are_held_against_the_lock() {
 #[test]
 fn every_profile_is_rendered() {
     let vendor = vendor();
-    vendor.write("chart/values.yaml", "cache: {on: false, image: 'valkey:9.0.1'}\n");
+    vendor.write("chart/values.yaml", "cache: {active: false, image: 'valkey:9.0.1'}\n");
     vendor.write(
         "chart/templates/cache.yaml",
-        "{{ if .Values.cache.on }}
+        "{{ if .Values.cache.active }}
 kind: DaemonSet
 metadata: {name: cache}
 spec: {template: {spec: {containers: [{name: c, image: {{ .Values.cache.image }} }]}}}
 {{ end }}",
     );
-    vendor.write("profiles/large, new.yaml", "cache: {on: true}\n");
-    vendor.write("profiles/same.yaml", "cache: {on: false}\n");
+    vendor.write("profiles/large, new.yaml", "cache: {active: true}\n");
+    vendor.write("profiles/same.yaml", "cache: {active: false}\n");
     vendor.replace(
         "recipe.yaml",
         "  - path: chart\n",

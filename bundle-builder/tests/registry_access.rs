@@ -75,6 +75,27 @@ fn tls_needs_the_ca_that_signed() {
 }
 
 #[test]
+fn a_machine_without_ca_certificates_needs_them_only_for_tls() {
+    let bare = |vendor: &Vendor| {
+        let mut command = vendor.command(&LOCK);
+        command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nonexistent").output().unwrap()
+    };
+    let (plain, _upstream) = vendor(false, Guard::Open);
+    assert!(bare(&plain).status.success());
+    let (own, _upstream) = vendor(true, Guard::Open);
+    assert!(bare(&own).status.success());
+    let mirrors = std::fs::read_to_string(own.path("mirrors.yaml")).unwrap();
+    own.write("mirrors.yaml", mirrors.split("registries:").next().unwrap());
+    let output = bare(&own);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("cannot start the HTTP client") && said.contains("next: the system's CA"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_file_that_is_no_certificate_is_refused() {
     let (vendor, _upstream) = vendor(true, Guard::Open);
     vendor.write("ca.pem", "not a certificate");

@@ -11,12 +11,16 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::fault_proxy::{FaultProxy, Moment, Trick};
 use support::noise;
 use support::upstream::{Guard, Upstream};
-use support::vendor::{REGISTRIES, Vendor, WEB, build};
+use support::vendor::{LOCK, REGISTRIES, Vendor, WEB, build};
+
+/// Bounds what waits for a moment that never comes, because the program ended before it.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A vendor whose lock is made, with some large layers behind a proxy, and the bundle of an undisturbed build.
 struct Scene {
@@ -116,7 +120,7 @@ fn a_build_killed_at_twenty_moments_gives_the_same_bundle() {
     for moment in moments {
         let reached = scene.proxy.hold_at(moment);
         let mut child = scene.start("orders.bundle");
-        reached.recv().unwrap();
+        reached.recv_timeout(LIMIT).unwrap();
         child.kill().unwrap();
         let (output, said) = ended(child);
         assert_eq!(output.status.signal(), Some(9), "{moment:?}: {said}");
@@ -154,7 +158,7 @@ fn ctrl_c_and_sigterm_end_a_pull_as_resumable() {
         let scene = Scene::new();
         let reached = scene.proxy.hold_at(Moment::Bytes(scene.proxy.bytes() + scene.bytes / 2));
         let child = scene.start("orders.bundle");
-        reached.recv().unwrap();
+        reached.recv_timeout(LIMIT).unwrap();
         kill_process(Pid::from_child(&child), signal).unwrap();
         let (output, said) = ended(child);
         assert_eq!(output.status.code(), Some(4), "{said}");
@@ -170,6 +174,23 @@ fn ctrl_c_and_sigterm_end_a_pull_as_resumable() {
         scene.assert_same("orders.bundle");
         scene.assert_nothing_twice(&[whole]);
     }
+}
+
+#[test]
+fn a_signal_while_locking_leaves_the_old_lock() {
+    let scene = Scene::new();
+    let before = std::fs::read(scene.vendor.path("recipe.lock.yaml")).unwrap();
+    // There is something new to lock.
+    scene.vendor.replace("recipe.yaml", "serial: 17", "serial: 18");
+    let reached = scene.proxy.hold_at(Moment::Requests(scene.proxy.passed().len() + 4));
+    let mut command = scene.vendor.command(&LOCK);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    reached.recv_timeout(LIMIT).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let (output, said) = ended(child);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(std::fs::read(scene.vendor.path("recipe.lock.yaml")).unwrap() == before);
+    scene.proxy.release();
 }
 
 #[test]
@@ -388,7 +409,7 @@ fn a_blob_of_300_mb_needs_little_memory() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    reached.recv().unwrap();
+    reached.recv_timeout(LIMIT).unwrap();
     let pulled = peak(&child).unwrap();
     assert!(pulled < MOST, "{pulled} bytes while pulling");
     proxy.release();

@@ -451,6 +451,11 @@ fn an_entry_that_changed_must_be_renewed_by_name() {
     assert!(said.contains("changed since it was made: file kubectl\n"), "{said}");
     vendor.succeed(&[&LOCK[..], &["--update", "kubectl"]].concat());
     vendor.build("cache", "x.bundle");
+    // Pins follow the platforms, all of them.
+    vendor.replace("recipe.yaml", "images:\n", "platforms: [linux/arm64]\nimages:\n");
+    let said = vendor.fail(2, &[&LOCK[..], &["--update", "kubelet"]].concat());
+    assert!(said.contains("changed since it was made: platforms\n"), "{said}");
+    vendor.replace("recipe.yaml", "platforms: [linux/arm64]\n", "");
     // New and gone entries, and another order, are told apart.
     vendor.replace("recipe.yaml", "name: kubectl", "name: client");
     let said = vendor.fail(2, &build("cache", "y.bundle"));

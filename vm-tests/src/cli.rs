@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
 use crate::stage::{Show, human_bytes};
-use crate::{bench, demo, payload, system, test};
+use crate::{bench, demo, fuzz, payload, system, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The lab, the payload, the demo and the tests that use real hosts")]
@@ -32,6 +32,8 @@ enum Verb {
     /// Figures with their targets, measured beside a baseline
     #[command(subcommand)]
     Bench(bench::Verb),
+    /// Feed the readers of bundles, recipes and registries' answers with what a fuzzer makes up
+    Fuzz(fuzz::Options),
 }
 
 /// What the demo is asked for.
@@ -170,6 +172,7 @@ pub fn main() -> Result<ExitCode> {
         }
         Verb::Test(options) => test::run(&options),
         Verb::Bench(verb) => bench::run(&verb),
+        Verb::Fuzz(options) => fuzz::run(&options),
     }
 }
 

@@ -9,6 +9,7 @@ mod cache;
 mod cli;
 mod cluster;
 mod demo;
+mod fuzz;
 mod lab;
 mod payload;
 mod programs;

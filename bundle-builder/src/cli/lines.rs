@@ -115,10 +115,10 @@ fn progress_line(state: &State, now: Duration, done: u64, total: u64) -> String 
 
 /// At most as long as the terminal is wide: a line that wraps cannot be redrawn.
 fn cut(line: &str) -> String {
-    let columns = rustix::termios::tcgetwinsize(std::io::stderr())
-        .map_or(COLUMNS, |size| usize::from(size.ws_col))
-        .max(20);
-    line.chars().take(columns - 1).collect()
+    let told = rustix::termios::tcgetwinsize(std::io::stderr()).map(|size| usize::from(size.ws_col));
+    // A terminal that does not know its size says 0, e.g. a serial line.
+    let columns = told.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS);
+    line.chars().take(columns.max(20) - 1).collect()
 }
 
 impl Progress for Lines {

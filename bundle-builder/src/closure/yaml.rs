@@ -34,6 +34,11 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Value::Null)
     }
 
+    /// An empty document.
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
         Ok(value.into())
     }
@@ -131,7 +136,7 @@ big: 1e400
         assert_eq!(found[2]["one"], json!({"name": "web", "image": "b:1"}));
         assert_eq!(found[2]["two"], json!({"name": "first", "image": "a:1"}));
         assert_eq!(found[2]["tagged"], json!({"image": "c:1"}));
-        assert_eq!(documents("").unwrap(), Vec::<Value>::new());
+        assert_eq!(documents("").unwrap(), [Value::Null]);
         assert!(documents("a: [").is_err());
     }
 
@@ -141,7 +146,7 @@ big: 1e400
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let before = format!("*a{}, ", level - 1).repeat(10);
-            bomb += &format!("a{level}: &a{level} [{before}]\n");
+            bomb = format!("{bomb}a{level}: &a{level} [{before}]\n");
         }
         assert!(documents(&bomb).is_err());
     }

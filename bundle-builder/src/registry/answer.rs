@@ -148,6 +148,15 @@ fn words(error: &Reported) -> String {
     text.chars().filter(|c| !c.is_control()).take(WORDS_LIMIT).collect::<String>().trim().to_owned()
 }
 
+/// Reads `content` as an error page and as a header, as far as they are told: for the fuzz target.
+pub(super) fn read(content: &[u8]) {
+    let said: Vec<String> = errors(content).iter().map(words).collect();
+    debug_assert!(said.iter().all(|words| words.chars().count() <= WORDS_LIMIT));
+    if let Ok(value) = reqwest::header::HeaderValue::from_bytes(content) {
+        let _ = retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]), Timestamp::UNIX_EPOCH);
+    }
+}
+
 /// A whole body of at most `limit` bytes.
 pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {
     let mut content = Vec::new();

@@ -27,8 +27,8 @@ pub(super) struct Http {
     access: Access,
 }
 
-/// What makes one client differ from another.
-type Trust = (bool, std::collections::BTreeSet<PathBuf>);
+/// What makes one client differ from another: an endpoint without its host.
+type Trust = (bool, bool, std::collections::BTreeSet<PathBuf>);
 
 /// One thing to ask for.
 pub(super) struct Wanted<'a> {
@@ -58,7 +58,7 @@ impl Http {
 
     /// Starts the client for `endpoint`, where there is none yet.
     pub(super) fn client_for(&self, endpoint: &Endpoint) -> Result<Client, RegistryError> {
-        let trust = (endpoint.unchecked, endpoint.authorities.clone());
+        let trust = (endpoint.plain, endpoint.unchecked, endpoint.authorities.clone());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&trust) {
             return Ok(client.clone());
@@ -75,15 +75,20 @@ impl Http {
         for path in &endpoint.authorities {
             authorities.extend(certificates(path)?);
         }
-        Client::builder()
-            .user_agent(concat!("sealift-bundle-builder/", env!("CARGO_PKG_VERSION")))
-            .read_timeout(self.silence)
-            .connect_timeout(Duration::from_secs(10))
-            .redirect(redirect::Policy::custom(follow))
-            .tls_certs_merge(authorities)
-            .tls_danger_accept_invalid_certs(endpoint.unchecked)
-            .build()
-            .map_err(|error| RegistryError::Client { source: error.into() })
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("sealift-bundle-builder/", env!("CARGO_PKG_VERSION")))
+                .read_timeout(self.silence)
+                .connect_timeout(Duration::from_secs(10))
+                .redirect(redirect::Policy::custom(follow))
+                .tls_danger_accept_invalid_certs(endpoint.unchecked)
+        };
+        let client = match builder().tls_certs_merge(authorities).build() {
+            // A machine without any CA certificates can speak plain HTTP all the same.
+            Err(_) if endpoint.plain => builder().tls_certs_only([]).build(),
+            other => other,
+        };
+        client.map_err(|error| RegistryError::Client { source: error.into() })
     }
 
     /// Asks; a `401` is answered once. Any answer but a failure comes back.

@@ -75,6 +75,12 @@ struct Parts {
     layers: Vec<Named>,
 }
 
+/// Reads `content` as a list of referrers and as the manifest of one: for the fuzz target.
+pub(super) fn read(content: &[u8]) {
+    let _ = serde_json::from_slice::<Page>(content);
+    let _ = serde_json::from_slice::<Parts>(content);
+}
+
 impl Registries {
     /// What stands beside the manifest `subject` in the repository of `image`, by digest. Nothing is no failure.
     pub fn referrers(

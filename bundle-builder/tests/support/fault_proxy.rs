@@ -32,6 +32,8 @@ pub enum Trick {
     ContentRange(&'static str),
     /// Announces so many bytes more (or fewer) than there are.
     ContentLength(i64),
+    /// Announces and sends so many bytes more than there are.
+    Longer(usize),
     /// Leaves out the login: the registry refuses as it does with one that is too old.
     DropLogin,
     /// Redirects to this path at the proxy itself, once.
@@ -199,6 +201,7 @@ impl Shared {
             Trick::ContentLength(more) => {
                 answer.set("content-length", &length.saturating_add_signed(*more).to_string());
             }
+            Trick::Longer(more) => answer.set("content-length", &(length + *more as u64).to_string()),
             _ => {}
         }
         answer.write(client.get_mut())?;
@@ -235,6 +238,9 @@ impl Shared {
             client.get_mut().write_all(&buffer[..count])?;
             sent += count as u64;
             self.count(number, count as u64);
+        }
+        if let Trick::Longer(more) = trick {
+            client.get_mut().write_all(&vec![0; *more])?;
         }
         client.get_mut().flush()?;
         if matches!(trick, Trick::StallAfter(_)) {

@@ -12,7 +12,10 @@ use crate::document::{
     API_VERSION, BundleDocument, Chart, Component, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
     KubernetesRelease, Product, ProductSecret, Role, Setting, SiteValue, Stage, Workload,
 };
+use crate::layout::SIGNATURE_FILE;
+use crate::member::{BLOCK, FoundHeader, header, padding_length};
 use crate::oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
+use crate::signature::SignatureText;
 use crate::write::{BlobContent, BlobGroup, BundleWriter, trusted_comment};
 
 /// File name of [`sample_bundle`].
@@ -79,6 +82,16 @@ impl SampleKey {
             .into_string()
     }
 
+    /// The signature over an index as a bundle holds it.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    #[must_use]
+    pub fn signature_file(&self, index: &[u8]) -> Vec<u8> {
+        let signed = self.sign(index, &trusted_comment(&product()));
+        SignatureText::rewrite(&signed).expect("what minisign just made").text.into_bytes()
+    }
+
     /// The text of the public key's file.
     ///
     /// # Panics
@@ -109,6 +122,40 @@ pub fn sample_bundle(dir: &Path) -> (PathBuf, String) {
     let key = SampleKey::generate();
     pack(&path, &key);
     (path, key.public_key_text())
+}
+
+/// A tar of `members` as the format wants it, whatever they hold; names are cut at 100 bytes.
+#[must_use]
+pub fn archive_of(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, content) in members {
+        let size = content.len() as u64;
+        archive.extend_from_slice(&header(name, size));
+        archive.extend_from_slice(content);
+        archive.resize(archive.len() + padding_length(size), 0);
+    }
+    archive.resize(archive.len() + 2 * BLOCK, 0);
+    archive
+}
+
+/// `bundle` with a good signature of `key` over the index that stands in it; nothing where none can be found.
+#[must_use]
+pub fn resigned(bundle: &[u8], key: &SampleKey) -> Option<Vec<u8>> {
+    // Start of the content, and its end, of the member behind `start`.
+    let member = |start: usize| {
+        let block: &[u8; BLOCK] = bundle.get(start..)?.first_chunk()?;
+        let size = usize::try_from(FoundHeader::parse(block)?.size).ok()?;
+        let content = start + BLOCK;
+        let end = content.checked_add(size).filter(|end| *end <= bundle.len())?;
+        Some((content, end, end.checked_add(padding_length(size as u64))?))
+    };
+    let (_, _, index_start) = member(0)?;
+    let (content, end, signature_start) = member(index_start)?;
+    let (_, _, rest) = member(signature_start)?;
+    let signature = key.signature_file(&bundle[content..end]);
+    let mut signed = archive_of(&[(SIGNATURE_FILE.to_owned(), signature)]);
+    signed.truncate(signed.len() - 2 * BLOCK);
+    Some([bundle.get(..signature_start)?, &signed, bundle.get(rest..)?].concat())
 }
 
 /// Writes the sample bundle with `count` more blobs of `size` bytes each, all of them holes, into the folder `dir`; gives

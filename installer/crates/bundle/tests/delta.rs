@@ -498,3 +498,35 @@ fn a_patch_that_unpacks_to_very_much_is_bounded() {
     let error = patched(b"base", &patch, [step.len() as u64, nothing.len() as u64], 100).unwrap_err();
     assert!(matches!(error, ApplyError::Patch(PatchError::Long { .. })), "{error}");
 }
+
+/// Releases whose files and other blobs are often the same, or one the beginning of another.
+fn contents() -> impl Strategy<Value = Vec<(u64, usize)>> {
+    prop::collection::vec((0..3_u64, 0..9_000_usize), 0..4)
+}
+
+fn release(serial: u64, files: &[(u64, usize)], others: &[(u64, usize)]) -> Release<'static> {
+    let named = ["kubelet", "helm", "runc", "ctr"].into_iter().zip(files);
+    Release {
+        serial,
+        files: named.map(|(name, (seed, count))| (name, words(*seed, *count))).collect(),
+        others: others.iter().map(|(seed, count)| noise(*seed + 10, *count)).collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_release_is_made_from_any_other(
+        old in (contents(), contents()),
+        new in (contents(), contents()),
+    ) {
+        let case = Case::new();
+        let old = case.pack("old", &release(1, &old.0, &old.1));
+        let new = case.pack("new", &release(2, &new.0, &new.1));
+        let report = case.cut(&old, &new);
+        prop_assert!(report.patch_bytes <= report.patched.bytes);
+        case.apply(&old).unwrap();
+        case.assert_made(&new);
+    }
+}

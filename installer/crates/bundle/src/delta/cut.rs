@@ -387,7 +387,8 @@ mod tests {
 
     #[test]
     fn the_level_of_a_frame_is_found_again() {
-        let plain: Vec<u8> = (0..200_000_u32).flat_map(|n| (n / 3 * n % 977).to_le_bytes()).collect();
+        let plain: Vec<u8> =
+            (0..200_000_u32).flat_map(|n| ((n / 3).wrapping_mul(n) % 977).to_le_bytes()).collect();
         for level in [1, 3, 12, 19] {
             let mut encoder = frame::encoder(Vec::new(), level, plain.len() as u64).unwrap();
             encoder.write_all(&plain).unwrap();

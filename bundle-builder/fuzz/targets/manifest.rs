@@ -1,0 +1,4 @@
+//! See `bundle_builder_fuzz::manifest`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|content: &[u8]| bundle_builder_fuzz::manifest(content));

@@ -1,0 +1,4 @@
+//! See `bundle_builder_fuzz::parcel`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|content: &[u8]| bundle_builder_fuzz::parcel(content));
