@@ -98,6 +98,7 @@ fn the_texts_say_what_is_there_and_what_to_do() {
         "~/installer verify orders-4.2.0.bundle \\\n         --trust-key orders.pub\n",
         "~/installer install --bundle orders-4.2.0.bundle \\\n         --profile site.yaml --trust-key orders.pub\n",
         "When a check fails\n",
+        "--trust-key orders.pub --damage-list ~/damage.json\n",
         "runs/",
     ] {
         assert!(start.contains(command), "{command}: {start}");
