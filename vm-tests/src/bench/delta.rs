@@ -45,12 +45,12 @@ pub fn run(_options: &Options) -> Result<Vec<Figure>> {
 
     let cut = timed(|| {
         let mut command = Command::new(&programs.bundle_builder);
-        command.arg("delta").arg(&old).arg(&new).arg("--output").arg(&delta);
+        command.arg("delta").arg(&old).arg(&new).arg("--out").arg(&delta);
         run_command(command.arg("--key").arg(&public))
     })?;
     let applied = timed(|| {
         let mut command = Command::new(&programs.bundle_builder);
-        command.arg("apply").arg(&old).arg(&delta).arg("--output").arg(&made);
+        command.arg("apply").arg(&old).arg(&delta).arg("--out").arg(&made);
         run_command(command.arg("--key").arg(&public))
     })?;
     if !Command::new("cmp").arg(&new).arg(&made).status().context("start cmp")?.success() {

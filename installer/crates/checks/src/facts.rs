@@ -64,6 +64,23 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The architecture as images and bundles name it (Go's `GOARCH`), e.g. `amd64` for `x86_64`.
+    #[must_use]
+    pub fn image_architecture(&self) -> &str {
+        match self.architecture.as_str() {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        }
+    }
+
+    /// Whether what was built for `platform` runs here; a platform may carry a variant: `linux/arm64/v8`.
+    #[must_use]
+    pub fn runs(&self, platform: &str) -> bool {
+        let mut parts = platform.split('/');
+        parts.next() == Some("linux") && parts.next() == Some(self.image_architecture())
+    }
+
     /// Why a fact could not be read; `None` where it was. `fact` is its name in JSON, e.g. `machineId`.
     #[must_use]
     pub fn why_unreadable(&self, fact: &str) -> Option<&str> {

@@ -43,6 +43,27 @@ fn every_needed_blob_crosses_the_seats_link_once() {
 }
 
 #[test]
+fn a_host_gets_the_files_of_its_own_platform() {
+    let mut world = World::demo();
+    let kubelet = world.document.files.iter_mut().find(|file| file.name == "kubelet").unwrap();
+    kubelet.platform = Some("linux/amd64".into());
+    let mut other = kubelet.clone();
+    other.platform = Some("linux/arm64".into());
+    other.digest = world.document.charts[0].digest.clone();
+    world.document.files.push(other.clone());
+    let plan = world.plan().unwrap();
+    for host in ["m1", "w1"] {
+        let Operation::InstallBinaries { binaries } = &step(&plan, &format!("{host}.binaries")).operation
+        else {
+            panic!()
+        };
+        let kubelets: Vec<_> = binaries.iter().filter(|binary| binary.path == other.path).collect();
+        assert_eq!(kubelets.len(), 1, "{host}");
+        assert_ne!(kubelets[0].blob.digest, other.digest, "{host}");
+    }
+}
+
+#[test]
 fn a_layer_that_two_images_share_is_sent_with_the_first() {
     let mut world = World::demo();
     let blobs_of = |world: &World, name: &str| {

@@ -131,18 +131,9 @@ fn architecture(input: &HostInput<'_>) -> Verdict {
     if uname.is_empty() {
         return Verdict::error("the host says no architecture");
     }
-    let ours = match uname {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
+    let ours = input.facts.image_architecture();
     let limit = format!("one that the bundle was built for: {}", list(input.platforms));
-    // A platform may carry a variant: linux/arm64/v8.
-    let packed = input.platforms.iter().any(|platform| {
-        let mut parts = platform.split('/');
-        parts.next() == Some("linux") && parts.next() == Some(ours)
-    });
-    if packed {
+    if input.platforms.iter().any(|platform| input.facts.runs(platform)) {
         Verdict::pass(format!("{uname} (linux/{ours})")).limit(limit)
     } else {
         let remedy = "use a host of that architecture, or ask the vendor for a bundle for this one";

@@ -232,7 +232,12 @@ impl Graph<'_> {
 
     fn files(&self, host: &Host) -> Vec<&File> {
         let role = role_of(host);
-        self.input.document.files.iter().filter(|file| file.roles.contains(&role)).collect()
+        // One file may be packed once for each platform, all for one path.
+        let runs = |file: &&File| match (&file.platform, self.input.facts.get(&host.name)) {
+            (Some(platform), Some(facts)) => facts.runs(platform),
+            _ => true,
+        };
+        self.input.document.files.iter().filter(|file| file.roles.contains(&role)).filter(runs).collect()
     }
 }
 
