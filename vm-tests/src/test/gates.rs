@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Tally;
 use super::installer_run::tail;
+use crate::payload::Payload;
 use crate::{cache, programs};
 
 const FORMAT: &str = "gate::format";
@@ -16,8 +17,15 @@ const WORKSPACE: &str = "gate::workspace";
 const WEB: &str = "gate::web";
 const DEPENDENCIES: &str = "gate::dependencies";
 
-/// Names of these tests, in order.
-pub const NAMES: &[&str] = &[FORMAT, LINTS, WORKSPACE, WEB, DEPENDENCIES];
+/// The vendor's program against the registry that the payload builds.
+pub const UPSTREAM: &str = "upstream::distribution";
+
+/// Names of these tests, in order; the last one comes when there is a payload.
+pub const NAMES: &[&str] = &[FORMAT, LINTS, WORKSPACE, WEB, DEPENDENCIES, UPSTREAM];
+
+/// Tests of the vendor's program that take another registry than their own small one.
+const UPSTREAM_TESTS: &[&str] =
+    &["cache", "registry", "registry_access", "registry_progress", "registry_referrers", "registry_stops"];
 
 /// The release of cargo-deny that reads `deny.toml`.
 const DENY: &str = "0.20.2";
@@ -47,6 +55,18 @@ pub fn run(tally: &mut Tally, cache: &Path) {
         deny.args(["--offline", "--locked", "check", "bans", "licenses", "sources"])
             .current_dir(programs::checkout());
         succeed(&mut deny).map(drop)
+    });
+}
+
+/// The tests of the registry client once more, with the real registry behind the proxy that misbehaves.
+pub fn upstream(tally: &mut Tally, payload: &Payload) {
+    tally.run_many(UPSTREAM, || {
+        let mut test = cargo();
+        test.args(["test", "--package", "bundle-builder", "--locked", "--no-fail-fast"]);
+        test.args(UPSTREAM_TESTS.iter().flat_map(|name| ["--test", name]));
+        test.env("SEALIFT_TEST_REGISTRY", payload.bin.join("registry"));
+        let (output, well) = output(&mut test)?;
+        counted(&rust_counts(&output), well, &output)
     });
 }
 
