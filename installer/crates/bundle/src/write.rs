@@ -251,8 +251,9 @@ impl BundleWriter {
     ) -> Result<(), WriteError> {
         let cannot = |source| WriteError::Write { path: target.to_owned(), source };
         let assembled = self.assemble(target)?;
-        let signature = sign(assembled.index_json.as_bytes());
-        let (members, contents) = assembled.members(target, &signature)?;
+        let signature = SignatureText::rewrite(&sign(assembled.index_json.as_bytes()))
+            .map_err(|reason| WriteError::Signature { reason })?;
+        let (members, contents) = assembled.members(target, &signature.text)?;
         let output = Output::create(target, members.total()).map_err(cannot)?;
         for (member, content) in members.as_slice().iter().zip(&contents) {
             output.file().write_all_at(&member.header(), member.offset).map_err(cannot)?;

@@ -250,3 +250,13 @@ fn contradictions_are_refused_by_the_writer_already() {
         assert!(matches!(error, BundleError::PathTrick { .. }), "{error}");
     }
 }
+
+#[test]
+fn a_hollow_bundle_of_any_size_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = sealift_bundle::testing::hollow_bundle(folder.path(), 10, 1_000_000_000);
+    let keys = sealift_bundle::TrustedKeys::from_public_key_text(&key).unwrap();
+    let bundle = sealift_bundle::Bundle::open(&path, &keys).unwrap();
+    assert!(bundle.size() > 10_000_000_000);
+    assert!(bundle.blob_reader(&bundle.blobs()[0].digest, 0).is_ok());
+}
