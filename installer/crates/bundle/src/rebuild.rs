@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bundle::Bundle;
 use crate::digest::Hasher;
@@ -61,16 +61,7 @@ pub fn rebuild<B: Blobs>(
     // Largest first: no thread is left alone with a large one at the end.
     let mut queue: Vec<&Member> = blobs.iter().collect();
     queue.sort_by_key(|member| Reverse(member.size));
-    let failed = AtomicBool::new(false);
-    let results = workers::for_each(threads, &queue, |member, _| {
-        if failed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let result = blob(member, &place, &cannot, source);
-        failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
-    });
-    results.into_iter().collect::<Result<(), _>>()?;
+    workers::try_for_each(threads, &queue, |member, _| blob(member, &place, &cannot, source))?;
     progress(total, total);
     output.finish().map_err(cannot)?;
     Ok(total)

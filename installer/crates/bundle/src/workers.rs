@@ -1,5 +1,7 @@
 //! Work on many blobs at once with bounded memory.
 
+#[cfg(feature = "write")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -37,9 +39,40 @@ pub(crate) fn for_each<T: Sync, R: Send>(
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// As [`for_each`] for work that can fail: after a failure nothing more is begun, and what failed first is told.
+#[cfg(feature = "write")]
+pub(crate) fn try_for_each<T: Sync, R: Send, E: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T, &mut [u8]) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let failed = AtomicBool::new(false);
+    let results = for_each(threads, items, |item, buffer| {
+        if failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let result = work(item, buffer);
+        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        Some(result)
+    });
+    results.into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_begun_after_a_failure() {
+        let items: Vec<u32> = (0..100).collect();
+        let begun = AtomicUsize::new(0);
+        let result = try_for_each(1, &items, |item, _| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if *item == 7 { Err(*item) } else { Ok(*item) }
+        });
+        assert_eq!((result, begun.into_inner()), (Err(7), 8));
+        assert_eq!(try_for_each(3, &items, |item, _| Ok::<_, ()>(*item)).map(|all| all.len()), Ok(100));
+    }
 
     #[test]
     fn every_item_is_done_once_with_any_number_of_threads() {

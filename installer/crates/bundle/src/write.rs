@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check;
 use crate::digest::{Hasher, InvalidDigest, digest_of};
@@ -361,16 +361,7 @@ fn write_file(
     let copy =
         Copy { file: output.file(), target, done: AtomicU64::new(0), total: members.total(), progress };
     let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
-    let failed = AtomicBool::new(false);
-    let results = workers::for_each(threads, &items, |(member, content), buffer| {
-        if failed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let result = copy.member(member, content, buffer);
-        failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
-    });
-    results.into_iter().collect::<Result<(), _>>()?;
+    workers::try_for_each(threads, &items, |(member, content), buffer| copy.member(member, content, buffer))?;
     copy.advance(members.total() - copy.done.load(Ordering::Relaxed));
     output.finish().map_err(cannot)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -232,17 +232,13 @@ impl<'a> Cutter<'a> {
         let pairs: Vec<(&BlobEntry, &str)> =
             fresh.iter().filter_map(|blob| Some((*blob, self.base(blob)?))).collect();
         let total = pairs.iter().map(|(blob, _)| blob.size).sum();
-        let (done, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        let results = workers::for_each(threads.min(MOST_THREADS), &pairs, |(blob, base), _| {
-            if failed.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
+        let done = AtomicU64::new(0);
+        let patches = workers::try_for_each(threads.min(MOST_THREADS), &pairs, |(blob, base), _| {
             let made = self.patch(blob, base, folder_of(target));
-            failed.fetch_or(made.is_err(), Ordering::Relaxed);
             progress("patch", done.fetch_add(blob.size, Ordering::Relaxed) + blob.size, total);
-            Ok(made?.map(|made| (blob.digest.clone(), made)))
-        });
-        results.into_iter().filter_map(Result::transpose).collect()
+            Ok::<_, DeltaError>(made?.map(|made| (blob.digest.clone(), made)))
+        })?;
+        Ok(patches.into_iter().flatten().collect())
     }
 
     /// The blob of the older bundle that is most like `blob`: of the same file, or of the same image the one nearest in

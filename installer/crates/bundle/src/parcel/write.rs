@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{CONTENT_MEDIA_TYPE, MANIFEST_LIMIT, PARCEL_ARTIFACT_TYPE, ParcelDocument};
 use crate::bundle::{BlobReader, Bundle};
@@ -64,23 +64,17 @@ pub(crate) fn write(
     let cannot = |source| WriteError::Write { path: target.to_owned(), source };
     let total = members.total();
     let output = Output::create(target, total).map_err(cannot)?;
-    let (done, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let done = AtomicU64::new(0);
     let put = |bytes: &[u8], offset: u64| -> Result<(), ParcelWriteError> {
         output.file().write_all_at(bytes, offset).map_err(cannot)?;
         progress(done.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64, total);
         Ok(())
     };
     let items: Vec<(&Member, &Content)> = members.as_slice().iter().zip(&contents).collect();
-    let results = workers::for_each(threads, &items, |(member, content), buffer| {
-        if failed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let result =
-            put(&member.header(), member.offset).and_then(|()| copy(bundle, member, content, buffer, &put));
-        failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
-    });
-    results.into_iter().collect::<Result<(), _>>()?;
+    workers::try_for_each(threads, &items, |(member, content), buffer| {
+        put(&member.header(), member.offset)?;
+        copy(bundle, member, content, buffer, &put)
+    })?;
     progress(total, total);
     output.finish().map_err(cannot)?;
     Ok(total)
