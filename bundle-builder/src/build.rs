@@ -17,7 +17,7 @@ use crate::manifest::serves;
 use crate::pack::{self, Contents, PackError};
 use crate::parallel;
 use crate::progress::{Progress, bytes, count};
-use crate::pull::{self, PullError};
+use crate::pull::{self, PullError, PulledImage};
 use crate::recipe::{FileContent, Recipe};
 use crate::registry::Registries;
 use crate::source::file::FoundFile;
@@ -178,7 +178,7 @@ fn finish(
 
 /// Whether there is room for the bundle beside `target`; its own small blobs are in what a file costs.
 fn room_for(contents: &Contents<'_>, target: &Path) -> Result<(), CacheError> {
-    let images = contents.images.iter().flat_map(|image| image.metadata.iter().chain(&image.layers));
+    let images = contents.images.iter().flat_map(PulledImage::all);
     let frames = contents.files.iter().map(|(_, frame)| frame);
     let sizes: BTreeMap<&str, u64> =
         images.chain(frames).map(|content| (content.digest.as_str(), content.size)).collect();

@@ -278,6 +278,7 @@ mod testing {
             from: String::new(),
             converted: false,
             signature: None,
+            referrers: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use sealift_bundle::document::API_VERSION;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{self, FileContent, Recipe};
+use crate::registry::Referrer;
 
 mod error;
 mod make;
@@ -65,6 +66,9 @@ pub struct LockedImage {
     /// Who signed it, where the recipe names a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<LockedSignature>,
+    /// What stands beside it and travels with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Referrer>,
 }
 
 /// A signature that was checked when the image was pinned.
@@ -267,6 +271,7 @@ mod tests {
             from: from.to_owned(),
             converted: false,
             signature: None,
+            referrers: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sealift_bundle::document::{
-    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
+    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image, Referrer,
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
 use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
@@ -12,7 +12,7 @@ use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteE
 use crate::cache::{Cache, CacheError, Content};
 use crate::chart::{self, Chart};
 use crate::key::SigningKey;
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedImage};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::pull::PulledImage;
@@ -133,6 +133,7 @@ impl Entries {
                     entry.1 = entry.1.min(group);
                 }
             }
+            let referrers = self.referrers(locked, pulled);
             let blobs = || pulled.metadata.iter().chain(&pulled.layers);
             images.push(Image {
                 name: locked.name.clone(),
@@ -141,10 +142,39 @@ impl Entries {
                 size: blobs().map(|content| content.size).sum(),
                 roles: contents.recipe.images[pulled.index].roles.clone(),
                 blobs: blobs().map(|content| content.digest.clone()).collect(),
+                referrers,
             });
         }
         images.sort_by(|a, b| a.name.cmp(&b.name));
         images
+    }
+
+    /// What stands beside an image gets entries of its own; one that only a tag leads to keeps that tag.
+    fn referrers(&mut self, locked: &LockedImage, pulled: &PulledImage) -> Vec<Referrer> {
+        let repository = locked.name.rsplit_once(':').map_or(locked.name.as_str(), |(name, _)| name);
+        let mut referrers = Vec::new();
+        for (found, parts) in locked.referrers.iter().zip(&pulled.referrers) {
+            let tag = found.tag.as_ref().map(|tag| (REF_NAME.to_owned(), format!("{repository}:{tag}")));
+            self.index.push(Descriptor {
+                media_type: found.media_type.clone(),
+                digest: found.digest.clone(),
+                size: found.size,
+                artifact_type: found.artifact_type.clone(),
+                annotations: tag.into_iter().collect(),
+            });
+            for part in parts {
+                let group =
+                    if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
+                let entry = self.cached.entry(part.digest.clone()).or_insert((part.size, group));
+                entry.1 = entry.1.min(group);
+            }
+            referrers.push(Referrer {
+                digest: found.digest.clone(),
+                artifact_type: found.artifact_type.clone(),
+                blobs: parts.iter().map(|part| part.digest.clone()).collect(),
+            });
+        }
+        referrers
     }
 
     fn charts(&mut self, charts: &[Chart]) -> Vec<ChartEntry> {

@@ -21,6 +21,15 @@ pub struct PulledImage {
     pub metadata: Vec<Content>,
     /// Layers.
     pub layers: Vec<Content>,
+    /// For each referrer of the locked image: its manifest, and its blobs.
+    pub referrers: Vec<Vec<Content>>,
+}
+
+impl PulledImage {
+    /// Every blob, also those of its referrers; some may stand in it twice.
+    pub fn all(&self) -> impl Iterator<Item = &Content> {
+        self.metadata.iter().chain(&self.layers).chain(self.referrers.iter().flatten())
+    }
 }
 
 /// Why an image was not pulled.
@@ -65,7 +74,7 @@ pub fn pull(
 
     let mut wanted: BTreeMap<&str, (&Content, usize)> = BTreeMap::new();
     for image in &images {
-        for content in image.metadata.iter().chain(&image.layers) {
+        for content in image.all() {
             wanted.entry(&content.digest).or_insert((content, image.index));
         }
     }
@@ -119,7 +128,9 @@ fn read_manifests(
     reach: &Reach<'_>,
 ) -> Result<PulledImage, PullError> {
     let (root, content) = manifest(origin, &image.digest, reach)?;
-    let mut pulled = PulledImage { index, metadata: vec![content], layers: Vec::new() };
+    let referrers = image.referrers.iter().map(|referrer| origin.referrer_parts(referrer, reach));
+    let referrers = referrers.collect::<Result<_, SourceError>>()?;
+    let mut pulled = PulledImage { index, metadata: vec![content], layers: Vec::new(), referrers };
     match root.names {
         Names::Blobs { config, layers } => {
             pulled.metadata.push(config);

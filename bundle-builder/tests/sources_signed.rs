@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use sealift_bundle::digest::digest_of;
+use sealift_bundle::{Bundle, TrustedKeys};
 use serde_json::json;
 use support::MANIFEST;
 use support::vendor::{LOCK, Vendor, WEB};
@@ -91,6 +92,15 @@ fn a_signed_image_is_locked_with_its_signature() {
     assert!(lock.contains(&format!("  signature:\n    manifest: {signature}\n    key: sha256:")), "{lock}");
     vendor.build("cache", "orders.bundle");
     assert_eq!(vendor.lock(), "unchanged recipe.lock.yaml\n");
+    // The signature travels with the image, under the tag that cosign looks for.
+    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
+    let opened = Bundle::open(&vendor.path("orders.bundle"), &keys).unwrap();
+    let image = opened.document().images.iter().find(|image| image.name == WEB).unwrap();
+    let [referrer] = &*image.referrers else { panic!("{:?}", image.referrers) };
+    assert_eq!((&referrer.digest, referrer.blobs.len()), (&signature, 3));
+    let tag = format!("{REPOSITORY}:{}.sig", digest.replace(':', "-"));
+    assert!(opened.index_json().contains(&tag), "{}", opened.index_json());
+    opened.verify(2, &|_, _| ()).unwrap();
 }
 
 #[test]

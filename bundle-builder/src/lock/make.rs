@@ -194,6 +194,14 @@ fn pin_image(entry: &ImageEntry, wanted: &[String], reach: &Reach<'_>) -> Result
         }
     };
     let platforms = choose(&entry.name, wanted, &offered)?;
+    let mut referrers = Vec::new();
+    for subject in std::iter::once(&digest).chain(platforms.values().filter(|one| **one != digest)) {
+        for referrer in origin.referrers(subject, reach)? {
+            if !referrers.contains(&referrer) {
+                referrers.push(referrer);
+            }
+        }
+    }
     Ok(LockedImage {
         name: entry.name.clone(),
         digest,
@@ -203,6 +211,7 @@ fn pin_image(entry: &ImageEntry, wanted: &[String], reach: &Reach<'_>) -> Result
         from: origin.shown(reach),
         converted: origin.is_converted(),
         signature,
+        referrers,
     })
 }
 

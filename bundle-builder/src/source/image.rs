@@ -6,6 +6,7 @@ use super::{Reach, SourceError};
 use crate::cache::Content;
 use crate::image::ImageName;
 use crate::recipe::{ImageEntry, ImageSource};
+use crate::registry::Referrer;
 use crate::stored::Stored;
 
 /// Where one image comes from.
@@ -78,6 +79,23 @@ impl<'a> ImageOrigin<'a> {
             Err(RegistryError::NotFound { .. }) => Ok(None),
             other => Ok(Some(other?)),
         }
+    }
+
+    /// What stands beside the manifest `subject` of the image. Only registries tell.
+    pub fn referrers(&self, subject: &str, reach: &Reach<'_>) -> Result<Vec<Referrer>, SourceError> {
+        if self.stored.is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(reach.registries.referrers(&self.name, subject, reach.progress)?)
+    }
+
+    /// Everything that `referrer` consists of: its manifest, which is in the cache then, and its blobs.
+    pub fn referrer_parts(
+        &self,
+        referrer: &Referrer,
+        reach: &Reach<'_>,
+    ) -> Result<Vec<Content>, SourceError> {
+        Ok(reach.registries.referrer_parts(&self.name, referrer, reach.cache, reach.progress)?)
     }
 
     /// A manifest by digest, from the cache or from where the image is.

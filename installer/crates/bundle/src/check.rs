@@ -118,8 +118,12 @@ fn images(
         if !image.blobs.contains(&image.digest) {
             return Err(format!("{user} does not list its own manifest among its blobs"));
         }
-        for blob in &image.blobs {
+        let beside = image.referrers.iter().flat_map(|referrer| &referrer.blobs);
+        for blob in image.blobs.iter().chain(beside) {
             present(blob, &user)?;
+        }
+        if let Some(referrer) = image.referrers.iter().find(|one| !one.blobs.contains(&one.digest)) {
+            return Err(format!("referrer {} of {user} does not list its own manifest", referrer.digest));
         }
     }
     Ok(())

@@ -106,6 +106,22 @@ pub struct Image {
     pub roles: Vec<Role>,
     /// Every blob of it (manifests, configs, layers).
     pub blobs: Vec<String>,
+    /// What stood beside it where it came from: signatures, SBOMs, attestations. Hosts do not need them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Referrer>,
+}
+
+/// A manifest that says something about an image (image-spec, "Referrers"); an entry of `index.json`, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Referrer {
+    /// Digest of the manifest.
+    pub digest: String,
+    /// What it is, e.g. `application/vnd.cyclonedx+json`; where its registry told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Every blob of it, the manifest first.
+    pub blobs: Vec<String>,
 }
 
 /// A file that ends up on hosts: cluster binary or other.

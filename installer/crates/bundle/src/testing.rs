@@ -259,6 +259,7 @@ impl Parts {
             size: blobs.iter().map(|blob| blob.size).sum(),
             roles: roles.to_vec(),
             blobs: blobs.into_iter().map(|blob| blob.digest).collect(),
+            referrers: Vec::new(),
         }
     }
 

@@ -18,6 +18,12 @@ pub(crate) fn of(document: &BundleDocument) -> BTreeMap<&str, String> {
             note(blob.as_str(), format!("image {}", image.name));
         }
     }
+    // After the images: a blob of both is the image's.
+    for image in &document.images {
+        for blob in image.referrers.iter().flat_map(|referrer| &referrer.blobs) {
+            note(blob.as_str(), format!("what stands beside image {}", image.name));
+        }
+    }
     for chart in &document.charts {
         for blob in [&chart.manifest, &chart.digest] {
             note(blob, format!("chart {} {}", chart.name, chart.version));
