@@ -30,7 +30,7 @@ impl Proof {
         let (passed, failed) = cluster.acceptance()?;
         Ok(Self {
             nodes: cluster.nodes()?,
-            expected_nodes: lab.spec().hosts.len(),
+            expected_nodes: lab.hosts().count(),
             etcd_voters: cluster.etcd_voters()?,
             expected_voters: lab.spec().hosts.iter().filter(|host| host.role == Role::Master).count(),
             pods_not_ready: cluster.pods_not_ready()?,
@@ -106,8 +106,8 @@ impl Proof {
 
 /// The product's page, fetched from the seat; gives its title.
 pub fn fetch_page(lab: &Lab) -> Result<String> {
-    let worker = lab.spec().hosts.iter().find(|host| host.role == Role::Worker);
-    let host = worker.or(lab.spec().hosts.first()).context("the lab has no host")?;
+    let worker = lab.hosts().find(|host| host.role == Role::Worker);
+    let host = worker.or(lab.hosts().next()).context("the lab has no host")?;
     page_of(lab, &host.address.to_string())
 }
 

@@ -40,7 +40,7 @@ pub use leftovers::Leftovers;
 pub use network::Traffic;
 pub use qemu::Acceleration;
 pub use snapshot::{FileState, differences};
-pub use spec::{Backend, LabSpec, Role, SEAT};
+pub use spec::{Backend, HostSpec, LabSpec, Role, SEAT};
 
 /// How long a container may take until it answers; a virtual machine under emulation gets five times that.
 const ANSWER_WITHIN: Duration = Duration::from_mins(2);
@@ -132,6 +132,11 @@ impl Lab {
     /// What it was made from.
     pub fn spec(&self) -> &LabSpec {
         &self.state.spec
+    }
+
+    /// The hosts in use: all but the spare ones that nobody has started.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostSpec> {
+        self.state.spec.hosts.iter().filter(|host| !host.spare || self.is_up(&host.name))
     }
 
     /// What runs its virtual machines, if it has any.
@@ -342,9 +347,9 @@ impl Lab {
         self.logs(host).iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
-    /// Starts all hosts that are off, at the same time, and waits until all answer.
+    /// Starts all hosts that are off, at the same time, and waits until all answer. Spare ones are left as they are.
     pub fn start_all(&self) -> Result<()> {
-        let mut hosts: Vec<_> = self.state.spec.hosts.iter().collect();
+        let mut hosts: Vec<_> = self.hosts().collect();
         // The slow ones first.
         hosts.sort_by_key(|host| host.backend != Backend::Qemu);
         let off: Vec<_> = hosts.iter().filter(|host| !self.is_up(&host.name)).collect();

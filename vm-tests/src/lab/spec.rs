@@ -42,6 +42,8 @@ pub struct HostSpec {
     pub memory_mib: Option<u32>,
     /// File systems of their own. A virtual machine has one root disk only: it uses the entry for `/`.
     pub disks: Vec<DiskSpec>,
+    /// A host to come: it is there, but off until somebody starts it.
+    pub spare: bool,
 }
 
 /// A file system of its own: sparse, so it takes what is written, but `df` shows the size given here.
@@ -86,6 +88,7 @@ impl LabSpec {
             cpus: 2,
             memory_mib: (backend == Backend::Qemu).then_some(2048),
             disks: default_disks(backend),
+            spare: false,
         };
         let masters = (1..=masters).map(|index| host(Role::Master, "m", index, 10, Backend::Nspawn));
         let workers = (1..=workers).map(|index| {
@@ -101,6 +104,13 @@ impl LabSpec {
     /// Three masters and two workers.
     pub fn standard(vm_workers: u8) -> Self {
         Self::new(3, 2, vm_workers)
+    }
+
+    /// Three masters and two workers in containers, and a virtual machine that may become the third worker.
+    pub fn with_spare_machine() -> Self {
+        let mut hosts = Self::new(3, 3, 1).hosts;
+        hosts.iter_mut().filter(|host| host.backend == Backend::Qemu).for_each(|host| host.spare = true);
+        Self { hosts, ..Self::standard(0) }
     }
 
     /// The host of that name.
@@ -180,6 +190,15 @@ mod tests {
             ]
         );
         spec.check().unwrap();
+    }
+
+    #[test]
+    fn the_spare_machine_is_the_third_worker() {
+        let hosts = LabSpec::with_spare_machine().hosts;
+        let spare: Vec<_> = hosts.iter().filter(|host| host.spare).collect();
+        assert_eq!((hosts.len(), spare.len()), (6, 1));
+        assert_eq!((spare[0].name.as_str(), spare[0].backend), ("w3", Backend::Qemu));
+        LabSpec::with_spare_machine().check().unwrap();
     }
 
     #[test]

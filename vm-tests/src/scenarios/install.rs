@@ -100,7 +100,7 @@ fn name_and_digest(line: &str) -> Option<(String, String)> {
 
 fn every_image_is_the_bundles(context: &Context<'_>) -> Result<()> {
     let bundle = refusals::open(context, &context.made.bundle)?;
-    for host in &context.lab.spec().hosts {
+    for host in context.lab.hosts() {
         let role = match host.role {
             Role::Master => BundleRole::ControlPlane,
             Role::Worker => BundleRole::Worker,
@@ -140,15 +140,13 @@ fn judge(document: &BundleDocument, role: BundleRole, listing: &Listing) -> Resu
 }
 
 /// Trees in which a running cluster writes by itself, beside those that every system changes.
-const ALIVE: &[&str] = &["/var/lib/sudo", "/var/lib/sealift/volumes", "/var/lib/cni"];
+pub const ALIVE: &[&str] = &["/var/lib/sudo", "/var/lib/sealift/volumes", "/var/lib/cni"];
 
 /// The files of all hosts, without what changes by itself.
 pub fn all_files(lab: &Lab) -> Result<BTreeMap<&str, BTreeMap<String, FileState>>> {
     std::thread::scope(|scope| {
         let looks: Vec<_> = lab
-            .spec()
-            .hosts
-            .iter()
+            .hosts()
             .map(|host| (host.name.as_str(), scope.spawn(|| lab.snapshot_files(&host.name, ALIVE))))
             .collect();
         looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect()

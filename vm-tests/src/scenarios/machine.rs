@@ -1,4 +1,5 @@
-//! A worker that is a machine of its own: own kernel, cgroup v2, swap that must go, reboots.
+//! A worker that is a machine of its own: it comes to a cluster that stands, with a kernel of its own, cgroup v2, swap
+//! that must go, and it reboots.
 
 use std::time::Duration;
 
@@ -7,15 +8,17 @@ use serde_json::{Value, json};
 
 use super::Test;
 use super::hosts::{Before, DEMO, install, says};
+use super::install::{ALIVE, all_files};
 use super::masters::{node_is_ready_since_boot, pods_are_well};
 use crate::demo;
-use crate::lab::{Backend, Lab};
-use crate::test::Context;
+use crate::lab::{self, HostSpec, Lab};
+use crate::test::{Context, Ended};
 use crate::wait::until;
 
 /// In order.
 pub const TESTS: &[Test] = &[
-    Test::fresh("machine::clock_one_hour_off_is_refused", clock_one_hour_off),
+    Test::cluster("machine::clock_one_hour_off_is_refused", clock_one_hour_off),
+    Test::cluster("machine::joins_the_cluster_that_stands", joins_the_cluster),
     Test::cluster("machine::own_kernel_and_cgroup_v2", own_kernel_and_cgroup_v2),
     Test::cluster("machine::swap_is_off_that_was_on", swap_is_off_that_was_on),
     Test::cluster("machine::pod_runs_and_comes_back_after_a_reboot", pod_comes_back_after_a_reboot),
@@ -25,9 +28,31 @@ pub const TESTS: &[Test] = &[
 const WITHIN: Duration = Duration::from_mins(10);
 const POD: &str = "on-the-machine";
 
-fn machine(lab: &Lab) -> Result<&str> {
-    let machine = lab.spec().hosts.iter().find(|host| host.backend == Backend::Qemu);
-    machine.map(|host| host.name.as_str()).context("this lab has no machine")
+/// The lab's spare host, switched on.
+fn machine(lab: &Lab) -> Result<&HostSpec> {
+    let host = lab.spec().hosts.iter().find(|host| host.spare).context("this lab has no spare machine")?;
+    lab.start_host(&host.name)?;
+    lab.wait_ssh(&host.name)?;
+    Ok(host)
+}
+
+/// Installs the demo's site with the machine as one more worker.
+fn install_with(context: &Context<'_>, machine: &HostSpec) -> Result<Ended> {
+    let (name, address) = (&machine.name, machine.address);
+    let overlay = context.overlay(
+        "one-more-worker",
+        &format!("hosts:\n  - name: {name}\n    address: {address}\n    role: worker\n"),
+    )?;
+    install(context, DEMO, &[&overlay])
+}
+
+/// The machine's name, after it has joined.
+fn joined<'a>(context: &Context<'a>) -> Result<&'a str> {
+    let host = machine(context.lab)?;
+    if !context.cluster().nodes()?.iter().any(|node| node.name == host.name) {
+        install_with(context, host)?.expect_code(0)?;
+    }
+    Ok(&host.name)
 }
 
 fn kernel(lab: &Lab, host: &str) -> Result<String> {
@@ -36,20 +61,52 @@ fn kernel(lab: &Lab, host: &str) -> Result<String> {
 
 fn clock_one_hour_off(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
-    let host = machine(lab)?;
-    let before = Before::look(lab, &["m1", host])?;
+    let machine = machine(lab)?;
+    let host = machine.name.as_str();
+    let master = lab.snapshot_files("m1", ALIVE)?;
+    let before = Before::look(lab, &[host])?;
     lab.run(host, &["date", "--set", "+1 hour"])?;
-    let ended = install(context, DEMO, &[]);
+    let ended = install_with(context, machine);
     lab.run(host, &["date", "--set", "-1 hour"])?;
     let name = format!("clock.skew on {host}");
     let remedy = format!("set the clock of {host}");
     says(&ended?, &[&name, "60 min ahead of", "limit", &remedy])?;
-    before.unchanged()
+    before.unchanged()?;
+    let changed = lab::differences(&master, &lab.snapshot_files("m1", ALIVE)?);
+    ensure!(changed.is_empty(), "files of m1 are not as before: {changed:?}");
+    Ok(())
+}
+
+/// What an install that brings one more host changes on those that stand: its name is known there, and that is
+/// recorded, with a copy of the file before.
+const LEARNED: &[&str] = &["/etc/hosts", "/var/lib/sealift/journal.jsonl", "/var/lib/sealift/undo/"];
+
+/// A worker that is added to the profile later joins; the hosts that stand learn its name and nothing else.
+fn joins_the_cluster(context: &Context<'_>) -> Result<()> {
+    let lab = context.lab;
+    let before = all_files(lab)?;
+    let machine = machine(lab)?;
+    let ended = install_with(context, machine)?;
+    ended.expect_code(0)?.expect_text(&["6 nodes Ready, 3 voters"])?;
+    context.note(format!("{} joined in {:.0} s", machine.name, ended.seconds));
+    let mut changed = Vec::new();
+    for (host, files) in before.iter().filter(|(host, _)| **host != machine.name) {
+        let differences = lab::differences(files, &lab.snapshot_files(host, ALIVE)?);
+        // `+`, `-` or `~`, a space, a path.
+        let learned = |line: &&String| LEARNED.iter().any(|start| line[2..].starts_with(start));
+        ensure!(
+            differences.iter().any(|line| line.ends_with(" /etc/hosts")),
+            "{host} does not know the new name"
+        );
+        changed.extend(differences.iter().filter(|line| !learned(line)).map(|line| format!("{host} {line}")));
+    }
+    ensure!(changed.is_empty(), "hosts that stood before are not as they were:\n{}", changed.join("\n"));
+    pods_are_well(&context.cluster())
 }
 
 fn own_kernel_and_cgroup_v2(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
-    let host = machine(lab)?;
+    let host = joined(context)?;
     let (own, masters) = (kernel(lab, host)?, kernel(lab, "m1")?);
     ensure!(own != masters, "{host} and m1 run the same kernel {own}");
     let node = context.cluster().get(&["node", host])?;
@@ -78,7 +135,7 @@ fn no_swap(lab: &Lab, host: &str) -> Result<()> {
 /// The installer's record on the host says that swap was on: only who switched it off knows.
 fn swap_is_off_that_was_on(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
-    let host = machine(lab)?;
+    let host = joined(context)?;
     no_swap(lab, host)?;
     let journal = String::from_utf8(lab.read_file(host, "/var/lib/sealift/journal.jsonl")?)?;
     let entries = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -104,7 +161,7 @@ fn ready_restarts(context: &Context<'_>) -> Result<Option<u64>> {
 
 fn pod_comes_back_after_a_reboot(context: &Context<'_>) -> Result<()> {
     let (lab, cluster) = (context.lab, context.cluster());
-    let host = machine(lab)?;
+    let host = joined(context)?;
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": POD, "namespace": "default"},
@@ -112,10 +169,11 @@ fn pod_comes_back_after_a_reboot(context: &Context<'_>) -> Result<()> {
             "nodeSelector": {"kubernetes.io/hostname": host},
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": false,
-            // The image with a shell that every worker has.
+            // The image with a shell that every worker has. It ends when it is told to, as a program on its way to a
+            // reboot should: systemd waits 90 s for one that does not.
             "containers": [{
                 "name": "probe", "image": "docker.io/library/postgres:15", "imagePullPolicy": "IfNotPresent",
-                "command": ["sh", "-c", "uname --kernel-release && exec sleep infinity"],
+                "command": ["sh", "-c", "trap 'exit 0' TERM; uname --kernel-release; sleep infinity & wait"],
             }],
         },
     });

@@ -67,7 +67,7 @@ fn dies_and_comes_back(context: &Context<'_>, dead: &str) -> Result<()> {
 }
 
 fn page_on_all_workers(lab: &Lab) -> Result<()> {
-    let mut workers = lab.spec().hosts.iter().filter(|host| host.role == Role::Worker);
+    let mut workers = lab.hosts().filter(|host| host.role == Role::Worker);
     workers.try_for_each(|host| demo::page_of(lab, &host.address.to_string()).map(drop))
 }
 

@@ -128,8 +128,8 @@ impl<'a> Context<'a> {
         Cluster::through(self.lab, "m1")
     }
 
-    /// Names of all hosts.
+    /// Names of all hosts in use.
     pub fn hosts(&self) -> Vec<&str> {
-        self.lab.spec().hosts.iter().map(|host| host.name.as_str()).collect()
+        self.lab.hosts().map(|host| host.name.as_str()).collect()
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::Tally;
+use super::binaries::{self, TestBinary};
 use super::installer_run::tail;
 use crate::payload::Payload;
 use crate::{cache, programs};
@@ -23,15 +24,16 @@ pub const UPSTREAM: &str = "upstream::distribution";
 /// Names of these tests, in order; the last one comes when there is a payload.
 pub const NAMES: &[&str] = &[FORMAT, LINTS, WORKSPACE, WEB, DEPENDENCIES, UPSTREAM];
 
-/// Tests of the vendor's program that take another registry than their own small one.
+/// Test programs that take the real registry in place of their own small one. A run of everything has them once, with
+/// the real one.
 const UPSTREAM_TESTS: &[&str] =
     &["cache", "registry", "registry_access", "registry_progress", "registry_referrers", "registry_stops"];
 
 /// The release of cargo-deny that reads `deny.toml`.
 const DENY: &str = "0.20.2";
 
-/// Runs those that are wanted.
-pub fn run(tally: &mut Tally, cache: &Path) {
+/// Runs those that are wanted. With `upstream` the tests of the registry client are left to [`upstream`].
+pub fn run(tally: &mut Tally, cache: &Path, upstream: bool) {
     tally.run(FORMAT, || succeed(cargo().args(["fmt", "--all", "--check"])).map(drop));
     tally.run(LINTS, || {
         let words =
@@ -39,7 +41,8 @@ pub fn run(tally: &mut Tally, cache: &Path) {
         succeed(cargo().args(words)).map(drop)
     });
     tally.run_many(WORKSPACE, || {
-        let (output, well) = output(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))?;
+        let binaries = binaries::build()?;
+        let (output, well) = binaries::run(&here(&binaries, upstream), &[])?;
         counted(&rust_counts(&output), well, &output)
     });
     tally.run_many(WEB, || {
@@ -58,19 +61,28 @@ pub fn run(tally: &mut Tally, cache: &Path) {
     });
 }
 
-/// The tests of the registry client once more, with the real registry behind the proxy that misbehaves.
+/// What of the test programs waits for the real registry, or does not.
+fn here(binaries: &[TestBinary], upstream: bool) -> Vec<&TestBinary> {
+    binaries.iter().filter(|binary| !(upstream && of_upstream(binary))).collect()
+}
+
+fn of_upstream(binary: &TestBinary) -> bool {
+    UPSTREAM_TESTS.contains(&binary.name.as_str())
+}
+
+/// The tests of the registry client, with the real registry behind the proxy that misbehaves.
 pub fn upstream(tally: &mut Tally, payload: &Payload) {
     tally.run_many(UPSTREAM, || {
-        let mut test = cargo();
-        test.args(["test", "--package", "bundle-builder", "--locked", "--no-fail-fast"]);
-        test.args(UPSTREAM_TESTS.iter().flat_map(|name| ["--test", name]));
-        test.env("SEALIFT_TEST_REGISTRY", payload.bin.join("registry"));
-        let (output, well) = output(&mut test)?;
+        // Built before, as a rule; then cargo only says where they are.
+        let binaries = binaries::build()?;
+        let wanted: Vec<_> = binaries.iter().filter(|binary| of_upstream(binary)).collect();
+        let registry = payload.bin.join("registry");
+        let (output, well) = binaries::run(&wanted, &[("SEALIFT_TEST_REGISTRY", registry)])?;
         counted(&rust_counts(&output), well, &output)
     });
 }
 
-fn cargo() -> Command {
+pub(super) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(programs::checkout());
     command
@@ -164,7 +176,7 @@ fn failures(output: &str) -> String {
 }
 
 /// Runs to the end; gives both outputs and whether it went well.
-fn output(command: &mut Command) -> Result<(String, bool)> {
+pub(super) fn output(command: &mut Command) -> Result<(String, bool)> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -186,6 +198,21 @@ fn succeed(command: &mut Command) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_test_program_runs_once() {
+        let program = |name: &str| TestBinary::named(name);
+        let binaries = [program("gate"), program("registry"), program("sshd")];
+        let names = |upstream| -> Vec<&str> {
+            here(&binaries, upstream).into_iter().map(|binary| binary.name.as_str()).collect()
+        };
+        assert_eq!(names(true), ["gate", "sshd"]);
+        assert_eq!(names(false), ["gate", "registry", "sshd"]);
+        let tests = crate::programs::checkout().join("bundle-builder/tests");
+        for name in UPSTREAM_TESTS {
+            assert!(tests.join(format!("{name}.rs")).is_file(), "{name}");
+        }
+    }
 
     #[test]
     fn closing_lines_of_cargo_add_up() {

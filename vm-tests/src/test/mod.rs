@@ -6,6 +6,7 @@
 //!
 //! In order of use: [`run`], [`Tally`], [`Context`], [`InstallerRun`], [`Sampler`].
 
+mod binaries;
 mod context;
 mod gates;
 mod installer_run;
@@ -81,7 +82,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let parts = std::thread::scope(|scope| {
         // Where it is not there yet it takes a quarter of an hour, and the gates leave processors idle.
         let payload = needs_parts.then(|| scope.spawn(|| payload::build(&cache, payload::KUBERNETES)));
-        gates::run(&mut tally, &cache);
+        gates::run(&mut tally, &cache, options.wants(gates::UPSTREAM));
         payload.and_then(|payload| build(&mut tally, &cache, payload))
     });
     if let Some(parts) = parts {

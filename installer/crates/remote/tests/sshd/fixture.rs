@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -288,6 +289,17 @@ fn patiently(command: &[&str], input: &str) {
     });
 }
 
+/// The test agent without what only a debugger reads: a tenth of it, and it is brought over dozens of times.
+static AGENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let stripped = folder.path().join("agent");
+    let mut strip = Command::new("strip");
+    strip.arg("-o").arg(&stripped).arg(env!("CARGO_BIN_EXE_remote-test-agent"));
+    let output = strip.output().expect("strip runs: Debian package binutils");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read(&stripped).expect("the stripped agent")
+});
+
 /// The test agent under a digest of its own, with a folder on the "host" of its own.
 pub struct Program {
     pub folder: TempDir,
@@ -297,7 +309,7 @@ pub struct Program {
 impl Program {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut bytes = fs::read(env!("CARGO_BIN_EXE_remote-test-agent")).expect("the built agent");
+        let mut bytes = AGENT.clone();
         // Bytes behind an executable's end change nothing but its digest.
         bytes.extend_from_slice(unique().as_bytes());
         let path = folder.path().join("installer");
