@@ -30,6 +30,7 @@ use crate::lock::LockError;
 use crate::pack::PackError;
 use crate::pull::PullError;
 use crate::recipe::RecipeError;
+use crate::referrer::ReferrerError;
 use crate::registry::RegistryError;
 use crate::source::SourceError;
 use crate::source::chart::RemoteChartError;
@@ -185,7 +186,12 @@ fn of_source(error: &SourceError) -> Advice {
         SourceError::Registry(error) => of_registry(error),
         SourceError::Web(error) => of_web(error),
         SourceError::Member(error) => of_member(error),
-        SourceError::Stored(error) => of_stored(error),
+        SourceError::Stored(error) | SourceError::Referrer { source: ReferrerError::Stored(error), .. } => {
+            of_stored(error)
+        }
+        SourceError::Referrer { .. } => usage(
+            "ask whoever runs that registry what stands there; or take the image from a registry or layout without it",
+        ),
         SourceError::Chart(error) => of_chart(error),
         SourceError::RemoteChart(error) => of_remote_chart(error),
         SourceError::ImageName(_) => (Kind::Usage, None),

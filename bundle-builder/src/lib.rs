@@ -8,7 +8,7 @@
 //! - [`recipe::Recipe`]: what the vendor writes.
 //! - [`init::init`]: a first one, from a folder of charts.
 //! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
-//!   [`stored`]); [`cosign`] says who signed an image.
+//!   [`stored`]); [`cosign`] says who signed an image, [`referrer`] what else stands beside it.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
 //! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
 //!   The only network, the only async.
@@ -55,6 +55,7 @@ pub mod parallel;
 pub mod progress;
 pub mod pull;
 pub mod recipe;
+pub mod referrer;
 pub mod registry;
 pub mod sbom;
 pub mod source;

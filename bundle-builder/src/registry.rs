@@ -39,7 +39,6 @@ use patience::LONGEST_WAIT;
 
 pub use error::{Cause, RegistryError};
 pub use patience::Patience;
-pub use referrers::Referrer;
 
 /// Largest manifest, bytes: the distribution specification asks registries to take this much.
 const MANIFEST_LIMIT: usize = 4 << 20;
@@ -76,7 +75,7 @@ pub struct Registries {
 #[doc(hidden)]
 pub fn read_answer(content: &[u8]) {
     answer::read(content);
-    referrers::read(content);
+    crate::referrer::read(content);
     if let Ok(text) = std::str::from_utf8(content) {
         auth::read(text);
     }
