@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 use sealift_bundle::{Bundle, BundleError, TrustedKeys};
 
@@ -10,7 +11,6 @@ use crate::cache::{Cache, CacheError, Content, Room, require_room};
 use crate::compress::{self, CompressError};
 use crate::gate::{self, GateError};
 use crate::helm::Helm;
-use crate::interrupt::Unfinished;
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources};
 use crate::manifest::serves;

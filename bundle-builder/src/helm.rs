@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use sealift_bundle::document::{Component, Setting, SiteValue};
+use sealift_bundle::unfinished::Unfinished;
 use serde_json::{Value, json};
 
 use crate::chart::Chart;
@@ -18,6 +19,7 @@ pub struct Helm {
     program: PathBuf,
     folder: tempfile::TempDir,
     limits: Limits,
+    _unfinished: Unfinished,
 }
 
 /// What Helm may take for one chart; a chart is untrusted input.
@@ -163,7 +165,8 @@ impl Helm {
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
         let folder =
             tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
-        let helm = Self { program, folder, limits: Limits::default() };
+        let unfinished = Unfinished::new(folder.path());
+        let helm = Self { program, folder, limits: Limits::default(), _unfinished: unfinished };
         match helm.run(helm.folder.path(), &["version", "--short"]) {
             Err(error @ HelmError::Run { .. }) => Err(error),
             // It runs: what it can do is seen when it renders.

@@ -21,7 +21,6 @@
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
 //! - [`fill`]: texts with places in them.
-//! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
@@ -44,7 +43,6 @@ pub mod helm;
 pub mod image;
 pub mod init;
 pub mod inspect;
-pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;

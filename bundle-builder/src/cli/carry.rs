@@ -7,8 +7,8 @@ use clap::Args;
 use sealift_bundle::Bundle;
 use sealift_bundle::rotation::Rotation;
 
+use super::Lines;
 use super::trust::Trust;
-use super::{Lines, signals};
 use crate::carry::{self, Installer, Order};
 use crate::failure::Failure;
 use crate::parallel;
@@ -89,7 +89,6 @@ impl Disk {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    signals::watch();
     let bundle = arguments.trust.open(&arguments.bundle)?;
     let rotations = arguments.trust.statements()?;
     let installers = arguments.disk.installers()?;

@@ -3,7 +3,7 @@
 //!
 //! Bytes are hashed while they are copied; the file gets its name when all of them are the right ones.
 
-use std::fs::{File as DiskFile, Permissions};
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use sealift_bundle::digest::{HashingReader, HashingWriter};
 use sealift_bundle::document::{BundleDocument, Chart, File, Image};
 use sealift_bundle::layout::{self, INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE};
 use sealift_bundle::oci::{Descriptor, Index, REF_NAME};
+use sealift_bundle::output::Output;
 use sealift_bundle::{Bundle, BundleError};
 
 use super::list::{EntryKind, name_and_tag};
-use crate::atomic;
 use crate::image::PodImage;
 
 /// Bytes copied at a time.
@@ -170,23 +170,21 @@ pub fn extract(bundle: &Bundle, entry: Found<'_>, target: &Path, replace: bool) 
     if !replace && target.symlink_metadata().is_ok() {
         return Err(ExtractError::Exists { path: target.to_owned() });
     }
-    let mut file = atomic::temporary(target).map_err(failed)?;
+    let mut output = Output::create(target).map_err(failed)?;
     match entry {
-        Found::Image(image) => archive(bundle, image, file.as_file_mut(), target)?,
+        Found::Image(image) => archive(bundle, image, &mut output, target)?,
         Found::Chart(chart) => {
-            copy(bundle, &chart.digest, &format!("chart {}", chart.name), file.as_file_mut(), target)?;
+            copy(bundle, &chart.digest, &format!("chart {}", chart.name), &mut output, target)?;
         }
-        Found::File(entry) => decompress(bundle, entry, file.as_file_mut(), target)?,
+        Found::File(entry) => decompress(bundle, entry, &mut output, target)?,
     }
-    file.as_file().sync_all().map_err(failed)?;
-    let size = file.as_file().metadata().map_err(failed)?.len();
-    let kept = if replace { file.persist(target) } else { file.persist_noclobber(target) };
-    match kept {
-        Ok(_) => Ok(size),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+    let size = output.file().metadata().map_err(failed)?.len();
+    match if replace { output.finish() } else { output.finish_new() } {
+        Ok(()) => Ok(size),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(ExtractError::Exists { path: target.to_owned() })
         }
-        Err(error) => Err(failed(error.error)),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -221,7 +219,7 @@ fn right(what: &str, expected: &str, found: String) -> Result<(), ExtractError> 
 }
 
 /// Writes the image as an OCI archive: a tar of an OCI layout with this one image, its blobs byte for byte.
-fn archive(bundle: &Bundle, image: &Image, file: &mut DiskFile, target: &Path) -> Result<(), ExtractError> {
+fn archive(bundle: &Bundle, image: &Image, file: &mut Output, target: &Path) -> Result<(), ExtractError> {
     let failed = |source| ExtractError::Write { path: target.to_owned(), source };
     let sizes = |digest: &str| bundle.blobs().iter().find(|blob| blob.digest == digest).map(|blob| blob.size);
     let missing =
@@ -277,7 +275,7 @@ fn padding(size: u64) -> &'static [u8] {
 }
 
 /// Writes the file inside a frame. Both the frame and the file are compared with their digests.
-fn decompress(bundle: &Bundle, entry: &File, to: &mut DiskFile, target: &Path) -> Result<(), ExtractError> {
+fn decompress(bundle: &Bundle, entry: &File, to: &mut Output, target: &Path) -> Result<(), ExtractError> {
     let failed = |source| ExtractError::Write { path: target.to_owned(), source };
     let what = format!("file {}", entry.name);
     let mut frame = HashingReader::new(bundle.blob_reader(&entry.digest, 0)?);
@@ -300,7 +298,7 @@ fn decompress(bundle: &Bundle, entry: &File, to: &mut DiskFile, target: &Path) -
     right(&format!("blob {}", entry.digest), &entry.digest, frame.finish().0)?;
     writer.flush().map_err(failed)?;
     right(&what, &entry.plain_digest, writer.finish().0)?;
-    to.set_permissions(Permissions::from_mode(entry.mode & 0o777)).map_err(failed)
+    to.file().set_permissions(Permissions::from_mode(entry.mode & 0o777)).map_err(failed)
 }
 
 #[cfg(test)]
