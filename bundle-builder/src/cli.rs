@@ -28,6 +28,7 @@ mod repair;
 mod sbom;
 mod schema;
 mod signals;
+mod size;
 mod split;
 mod trust;
 mod verify;

@@ -60,6 +60,18 @@ fn parts_are_read_where_they_lie_and_join_to_the_same_bundle() {
 }
 
 #[test]
+fn parts_of_four_gibibytes_are_refused_for_fat32() {
+    let vendor = vendor();
+    let said = vendor.fail(2, &["split", "orders.bundle", "--size", "4GiB", "--out", "fat"]);
+    assert!(said.contains("FAT32 holds files up to one byte less than 4 GiB: say fat32"), "{said}");
+    assert!(!vendor.path("fat").exists());
+    fs::create_dir(vendor.path("fat")).unwrap();
+    let said = vendor.succeed(&["split", "orders.bundle", "--size", "fat32", "--out", "fat"]);
+    assert!(said.contains("one part of 4.3 GB: fat/orders.bundle.001"), "{said}");
+    assert_eq!(vendor.names("fat"), ["orders.bundle.001"]);
+}
+
+#[test]
 fn damage_is_named_with_its_part_and_mended_from_another_copy() {
     let vendor = vendor();
     flip(&vendor, &part(2), 20_000);

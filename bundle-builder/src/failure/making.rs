@@ -175,7 +175,7 @@ pub(super) fn of_carry(error: &CarryError) -> Advice {
         CarryError::Room(_) => usage("make room on that disk, or take a larger one"),
         CarryError::Read { .. } => usage("check the path, and the disk that it is on"),
         CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
-            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split 4GB`")
+            usage("the disk takes no files of this size: cut the bundle, e.g. with `--split fat32`")
         }
         CarryError::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             usage("make room on that disk, or take a larger one")
