@@ -125,8 +125,7 @@ fn packed_helm<'a>(recipe: &Recipe, sources: &'a Sources) -> Option<&'a Path> {
     let runs = |content: &FileContent<'_>| content.platform.is_none_or(|platform| serves(platform, &here));
     let index =
         recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content))?;
-    // In the cache a file has no permission to run.
-    sources.files.get(index).filter(|found| found.archive.is_none()).map(|found| found.path.as_path())
+    sources.files.get(index).map(|found| found.path.as_path())
 }
 
 /// Compresses the files, several at once, the largest first.

@@ -1,7 +1,9 @@
 //! The real Helm, run to see what a chart becomes.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -160,11 +162,17 @@ pub struct Request<'a> {
     pub kubernetes: &'a str,
 }
 
+fn temporary() -> Result<tempfile::TempDir, HelmError> {
+    tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
+}
+
 impl Helm {
     /// Uses the Helm at `program` (a path, or a name in PATH).
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
-        let folder =
-            tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
+        Self::in_folder(program, temporary()?)
+    }
+
+    fn in_folder(program: PathBuf, folder: tempfile::TempDir) -> Result<Self, HelmError> {
         let unfinished = Unfinished::new(folder.path());
         let helm = Self { program, folder, limits: Limits::default(), _unfinished: unfinished };
         match helm.run(helm.folder.path(), &["version", "--short"]) {
@@ -172,6 +180,24 @@ impl Helm {
             // It runs: what it can do is seen when it renders.
             _ => Ok(helm),
         }
+    }
+
+    /// Uses the Helm that the bundle will hold. What was fetched, or came out of an archive, lies in the cache without
+    /// permission to run: then a copy runs.
+    fn packed(program: &Path) -> Result<Self, HelmError> {
+        let failed = |source| HelmError::Write { path: program.to_owned(), source };
+        // A name without a folder would be looked up in PATH.
+        let program = std::path::absolute(program).map_err(failed)?;
+        match Self::new(program.clone()) {
+            Err(HelmError::Run { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+        let folder = temporary()?;
+        let copy = folder.path().join("helm");
+        std::fs::copy(&program, &copy)
+            .and_then(|_| std::fs::set_permissions(&copy, Permissions::from_mode(0o700)))
+            .map_err(|source| HelmError::Write { path: copy.clone(), source })?;
+        Self::in_folder(copy, folder)
     }
 
     /// The same with other limits.
@@ -185,7 +211,7 @@ impl Helm {
         if let Some(asked) = asked {
             return Self::new(asked.to_owned());
         }
-        match packed.map(|packed| Self::new(packed.to_owned())) {
+        match packed.map(Self::packed) {
             Some(Ok(helm)) => Ok(helm),
             _ => Self::new("helm".into()),
         }
