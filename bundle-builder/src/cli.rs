@@ -107,10 +107,18 @@ impl Verb {
             | Self::Apply(_)
             | Self::Inventory(_) => Some(signals::NOTHING),
             Self::Repair(_) => Some(signals::MENDED),
-            // They may ask for a password first.
-            Self::Keygen(_) | Self::Key(_) | Self::Lock(_) | Self::Build(_) => None,
-            Self::Inspect(_) | Self::Ls(_) | Self::Diff(_) => None,
-            Self::Cache(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => None,
+            // The first four may ask for a password first.
+            Self::Keygen(_)
+            | Self::Key(_)
+            | Self::Lock(_)
+            | Self::Build(_)
+            | Self::Inspect(_)
+            | Self::Ls(_)
+            | Self::Diff(_)
+            | Self::Cache(_)
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
         }
     }
 }

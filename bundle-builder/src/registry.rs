@@ -27,6 +27,7 @@ pub mod credentials;
 mod download;
 mod error;
 mod http;
+mod netrc;
 mod patience;
 mod referrers;
 mod web;

@@ -12,7 +12,6 @@ use sealift_bundle::{BundleError, NoteError};
 use super::sources::of_disk;
 use super::{Advice, Kind, usage};
 use crate::inspect::extract::ExtractError;
-use crate::key::KeyError;
 use crate::trust::TrustError;
 
 pub(super) fn of_bundle(error: &BundleError) -> Advice {

@@ -38,7 +38,7 @@ pub(super) fn of_web(error: &RegistryError) -> Advice {
     match error {
         RegistryError::NotFound { .. } => usage("check the URL in the recipe"),
         RegistryError::Denied { .. } => usage(
-            "this program logs in to no web server: fetch the file by other means, and name it with `path`",
+            "give a login for that host in ~/.netrc, or in Docker's config.json; over plain HTTP none is sent unless `--plain-http HOST` allows it",
         ),
         RegistryError::WrongContent { .. } => (
             Kind::Verification,
