@@ -15,7 +15,7 @@ use super::answer::{self, Trouble, Verdict};
 use super::auth;
 use super::download::Download;
 use super::http::Http;
-use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, restart};
+use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, next_piece, restart};
 use crate::cache::{Cache, CacheError, Content, require_room};
 use crate::progress::Progress;
 
@@ -128,9 +128,7 @@ impl Page<'_> {
         let rest = response.content_length().unwrap_or(0);
         require_room(cache.folder(), rest)?;
         let total = download.have + rest;
-        while let Some(piece) =
-            response.chunk().await.map_err(|error| self.judge(Trouble::transport(error)))?
-        {
+        while let Some(piece) = next_piece(&mut response).await.map_err(|trouble| self.judge(trouble))? {
             if download.have + piece.len() as u64 > LARGEST {
                 restart(download, &|_| ())?;
                 let why = format!("it is larger than {} GiB", LARGEST >> 30);
