@@ -375,7 +375,9 @@ mod tests {
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
-        let helm = Helm { program: path, folder: tempfile::tempdir().unwrap(), limits };
+        let own = tempfile::tempdir().unwrap();
+        let _unfinished = Unfinished::new(own.path());
+        let helm = Helm { program: path, folder: own, limits, _unfinished };
         (folder, helm)
     }
 

@@ -178,10 +178,7 @@ fn what_stands_beside_an_image_travels_and_shows() {
     assert!(lines.iter().any(|line| line.starts_with(&expected)), "{listed}");
     let entries = json(&["ls", "described.bundle"]);
     let entry = entries.as_array().unwrap().iter().find(|entry| entry["digest"] == *sbom_digest).unwrap();
-    assert_eq!(
-        (&entry["referrer"], &entry["image"]),
-        (&json!("sbom"), &json!(format!("{REPOSITORY}:stable")))
-    );
+    assert_eq!((&entry["referrer"], &entry["image"]), (&json!("sbom"), &json!(WEB)));
 
     let bill: Value = serde_json::from_str(&text(&["sbom", "described.bundle"])).unwrap();
     let parts = bill["components"].as_array().unwrap();

@@ -194,7 +194,7 @@ impl Registries {
         })
     }
 
-    fn web<'a>(&self, url: &'a str, progress: &dyn Progress) -> Result<Page<'a>, RegistryError> {
+    fn web<'a>(&'a self, url: &'a str, progress: &dyn Progress) -> Result<Page<'a>, RegistryError> {
         let parsed = Url::parse(url).ok();
         let host = parsed.as_ref().and_then(|url| {
             let host = url.host_str()?;
