@@ -37,16 +37,14 @@ fn server(certificates: &Certificates, answer: String) -> (String, Arc<Mutex<Vec
 /// A vendor whose kubelet is at `url`.
 fn vendor(url: &str) -> Vendor {
     let vendor = Vendor::new();
-    take(&vendor, KUBELET, url);
+    take(&vendor, url);
     vendor
 }
 
-/// Lets the kubelet come from `url` instead of `earlier`; what stands in the recipe now.
-fn take(vendor: &Vendor, earlier: &str, url: &str) -> String {
+/// Lets the kubelet come from `url`.
+fn take(vendor: &Vendor, url: &str) {
     let hex = digest_of(CONTENT).split_off("sha256:".len());
-    let source = format!("{{url: '{url}', sha256: {hex}}}");
-    vendor.replace("recipe.yaml", earlier, &source);
-    source
+    vendor.replace("recipe.yaml", KUBELET, &format!("{{url: '{url}', sha256: {hex}}}"));
 }
 
 fn log_in(vendor: &Vendor, host: &str, password: &str) {
@@ -99,7 +97,8 @@ fn a_file_and_a_chart_behind_a_login_come_with_that_of_their_host() {
     log_in(&vendor, "127.0.0.1:1", PASSWORD);
     assert_eq!(lock(&vendor, &trust).0, Some(2));
     log_in(&vendor, host, PASSWORD);
-    assert_eq!(lock(&vendor, &trust), (Some(0), lock(&vendor, &trust).1));
+    let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(0), "{said}");
     assert!(!vendor.read("recipe.lock.yaml").contains(PASSWORD));
     let arguments = build("cache", "orders.bundle");
     vendor.succeed(&[&arguments[..], &trust].concat());
@@ -162,7 +161,7 @@ fn no_login_goes_over_plain_http_unless_that_is_allowed() {
     let port = guarded.address.rsplit_once(':').unwrap().1.to_owned();
     // This machine, by a name that does not say so.
     let host = format!("0.0.0.0:{port}");
-    take(&vendor, KUBELET, &format!("http://{host}/files/kubelet"));
+    take(&vendor, &format!("http://{host}/files/kubelet"));
     log_in(&vendor, &host, PASSWORD);
     let (code, said) = lock(&vendor, &[]);
     assert_eq!(code, Some(2), "{said}");

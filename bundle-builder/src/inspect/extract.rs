@@ -96,7 +96,8 @@ impl Found<'_> {
         match self {
             Self::Image(image) => format!("image:{}", image.name),
             Self::Chart(chart) => format!("chart:{}", chart.name),
-            Self::File(file) => format!("file:{}", file.path),
+            Self::File(File { path, platform: None, .. }) => format!("file:{path}"),
+            Self::File(File { path, platform: Some(platform), .. }) => format!("file:{path}@{platform}"),
         }
     }
 
@@ -115,7 +116,8 @@ impl Found<'_> {
 }
 
 /// The entry named `name`: an image's name in full or as pod specs have it, a chart's name, a file's name or path on
-/// hosts; with `image:`, `chart:` or `file:` before it only such an entry.
+/// hosts; with `image:`, `chart:` or `file:` before it only such an entry, with `@` and a platform behind it only the file for
+/// that.
 pub fn find<'a>(document: &'a BundleDocument, name: &str) -> Result<Found<'a>, ExtractError> {
     let (kind, wanted) = match name.split_once(':') {
         Some(("image", rest)) => (Some(EntryKind::Image), rest),
@@ -131,7 +133,11 @@ pub fn find<'a>(document: &'a BundleDocument, name: &str) -> Result<Found<'a>, E
     let is_it = |entry: &&Found<'_>| match entry {
         Found::Image(image) => image.name == wanted || Some(&image.name) == full.as_ref(),
         Found::Chart(chart) => chart.name == wanted,
-        Found::File(file) => file.name == wanted || file.path == wanted,
+        Found::File(file) => {
+            let platform = file.platform.as_deref();
+            let plain = platform.and_then(|platform| wanted.strip_suffix(platform)?.strip_suffix('@'));
+            [&file.name, &file.path].iter().any(|name| *name == wanted || Some(name.as_str()) == plain)
+        }
     };
     let right_kind = |entry: &&Found<'_>| kind.is_none_or(|kind| kind == entry.kind());
     let found: Vec<&Found<'_>> = all.iter().filter(right_kind).filter(is_it).collect();
@@ -323,6 +329,23 @@ mod tests {
             assert_eq!(nearest.as_deref(), Some(right));
         }
         assert!(matches!(name("nothing-like-it"), Err(ExtractError::Unknown { nearest: None, .. })));
+    }
+
+    #[test]
+    fn files_of_several_platforms_are_told_apart() {
+        let mut document = sample_document();
+        let at = document.files.iter().position(|file| file.name == "kubelet").unwrap();
+        let mut other = document.files[at].clone();
+        document.files[at].platform = Some("linux/amd64".to_owned());
+        other.platform = Some("linux/arm64".to_owned());
+        document.files.push(other);
+        let name = |wanted: &str| find(&document, wanted).map(|found| found.full_name());
+        let Err(ExtractError::Ambiguous { found, .. }) = name("kubelet") else { panic!("found") };
+        let both = ["amd64", "arm64"].map(|machine| format!("file:/usr/local/bin/kubelet@linux/{machine}"));
+        assert_eq!(found, both);
+        assert_eq!(name(&both[1]).unwrap(), both[1]);
+        assert_eq!(name("kubelet@linux/amd64").unwrap(), both[0]);
+        assert!(matches!(name("kubelet@linux/riscv64"), Err(ExtractError::Unknown { .. })));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Page<'_> {
         }
         // Some servers hide what needs a login. Where a redirect leads is not asked to let us in.
         let closed = matches!(status.as_u16(), 401 | 403 | 404) && known.is_none();
-        if !closed || response.url().origin().ascii_serialization() != origin {
+        if !closed || !is_at(&response, &origin) {
             return Err(Trouble::of(response).await);
         }
         let must = status.as_u16() == 401;
@@ -75,7 +75,7 @@ impl Page<'_> {
             self.let_in().insert(origin, login);
             return Ok(response);
         }
-        let refused = response.status().as_u16() == 401;
+        let refused = response.status().as_u16() == 401 && is_at(&response, &origin);
         let trouble = Trouble::of(response).await;
         Err(if refused {
             Trouble::denied(format!("it does not take {what}: {}", trouble.why))
@@ -146,6 +146,11 @@ impl Page<'_> {
         let expected = download.wanted.digest.clone();
         Err(Failure::Passing(RegistryError::WrongContent { registry, what, expected, got }, None))
     }
+}
+
+/// Whether the answer comes from `origin`, not from where that redirected to.
+fn is_at(response: &Response, origin: &str) -> bool {
+    response.url().origin().ascii_serialization() == origin
 }
 
 impl Registries {
