@@ -376,8 +376,8 @@ mod tests {
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
         let own = tempfile::tempdir().unwrap();
-        let _unfinished = Unfinished::new(own.path());
-        let helm = Helm { program: path, folder: own, limits, _unfinished };
+        let unfinished = Unfinished::new(own.path());
+        let helm = Helm { program: path, folder: own, limits, _unfinished: unfinished };
         (folder, helm)
     }
 

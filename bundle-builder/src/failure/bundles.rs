@@ -20,6 +20,7 @@ pub(super) fn of_bundle(error: &BundleError) -> Advice {
         BundleError::WrongKey { .. } => {
             "compare the key id with the vendor by phone; a bundle of another key is not used"
         }
+        BundleError::NotABundle { .. } => "give the file that `bundle-builder build` made",
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
         BundleError::NotAParcel { .. } => {
             "give the file that `bundle-builder delta` or `bundle-builder recarry` made"

@@ -50,7 +50,10 @@ pub(super) fn of_key(error: &KeyError) -> Advice {
         }
         KeyError::WrongPassword { .. } => usage("try again; nobody can recover a lost password"),
         KeyError::Invalid { .. } => usage("make a key with `bundle-builder keygen --out KEY`"),
-        KeyError::File { .. } => (Kind::Usage, None),
+        KeyError::File { action: "read", .. } => {
+            usage("say where the key is; `bundle-builder keygen --out KEY` makes one")
+        }
+        KeyError::File { source, .. } => of_disk(source),
         KeyError::Generate { .. } => (Kind::Internal, None),
     }
 }

@@ -156,6 +156,7 @@ pub(super) fn of_disk(error: &std::io::Error) -> Advice {
         std::io::ErrorKind::StorageFull => {
             usage("make room, or choose another disk with `--cache` or `--out`; what was fetched is kept")
         }
+        std::io::ErrorKind::NotFound => usage("make the folder first, or choose another place"),
         std::io::ErrorKind::FileTooLarge => usage(
             "the disk takes no files of this size: choose another one, or cut the bundle with `bundle-builder split --size fat32`",
         ),
