@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 use sealift_bundle::{Bundle, BundleError, TrustedKeys};
 
@@ -10,7 +11,6 @@ use crate::cache::{Cache, CacheError, Content, Room, require_room};
 use crate::compress::{self, CompressError};
 use crate::gate::{self, GateError};
 use crate::helm::Helm;
-use crate::interrupt::Unfinished;
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources};
 use crate::manifest::serves;
@@ -125,8 +125,7 @@ fn packed_helm<'a>(recipe: &Recipe, sources: &'a Sources) -> Option<&'a Path> {
     let runs = |content: &FileContent<'_>| content.platform.is_none_or(|platform| serves(platform, &here));
     let index =
         recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content))?;
-    // In the cache a file has no permission to run.
-    sources.files.get(index).filter(|found| found.archive.is_none()).map(|found| found.path.as_path())
+    sources.files.get(index).map(|found| found.path.as_path())
 }
 
 /// Compresses the files, several at once, the largest first.

@@ -28,6 +28,7 @@ mod repair;
 mod sbom;
 mod schema;
 mod signals;
+mod size;
 mod split;
 mod trust;
 mod verify;
@@ -89,6 +90,39 @@ enum Verb {
     Man(man::Arguments),
 }
 
+impl Verb {
+    /// What holds when a signal ends it; nothing for those that watch for signals themselves, and those that write nothing
+    /// that could be half-written.
+    fn holds(&self) -> Option<&'static str> {
+        match self {
+            Self::Carry(_)
+            | Self::Init(_)
+            | Self::Verify(_)
+            | Self::Extract(_)
+            | Self::Sbom(_)
+            | Self::Split(_)
+            | Self::Join(_)
+            | Self::Recarry(_)
+            | Self::Delta(_)
+            | Self::Apply(_)
+            | Self::Inventory(_) => Some(signals::NOTHING),
+            Self::Repair(_) => Some(signals::MENDED),
+            // The first four may ask for a password first.
+            Self::Keygen(_)
+            | Self::Key(_)
+            | Self::Lock(_)
+            | Self::Build(_)
+            | Self::Inspect(_)
+            | Self::Ls(_)
+            | Self::Diff(_)
+            | Self::Cache(_)
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
+        }
+    }
+}
+
 /// What `lock` and `build` share.
 #[derive(Debug, Args)]
 struct Inputs {
@@ -119,7 +153,7 @@ struct Opened {
 
 impl Inputs {
     fn open(&self, lines: &Lines) -> Result<Opened, Failure> {
-        signals::watch();
+        signals::watch(signals::FETCHED);
         let recipe = recipe::load(&self.recipe)?;
         let mut roots = BTreeMap::new();
         for (name, folder) in self.roots.iter().cloned() {
@@ -168,6 +202,9 @@ pub fn main() -> ExitCode {
     // Wrong usage ends here, with clap's own message and code 2.
     let cli = Cli::parse();
     let lines = Lines::new();
+    if let Some(holds) = cli.verb.holds() {
+        signals::watch(holds);
+    }
     let result = match cli.verb {
         Verb::Init(arguments) => init::run(&arguments, &lines),
         Verb::Keygen(arguments) => keygen::run(&arguments),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealift_bundle::Bundle;
+use sealift_bundle::digest;
 use sealift_bundle::document::{BundleDocument, Product, Setting};
 use serde::Serialize;
 use serde_json::Value;
@@ -12,6 +13,8 @@ use crate::inspect::list::name_and_tag;
 
 /// Deepest nesting of values that is compared; what is below counts as one value.
 const DEPTH_LIMIT: usize = 32;
+/// Digits of a digest that people compare.
+const SHORT: usize = 9;
 
 /// Two bundles compared. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +28,8 @@ pub struct Diff {
     pub kubernetes: [String; 2],
     /// Container images, by name without tag.
     pub images: Group,
+    /// Signatures, SBOMs and attestations of images, by the image's name without tag and what they are.
+    pub referrers: Group,
     /// Helm charts, by name.
     pub charts: Group,
     /// Cluster binaries and other files, by path on hosts.
@@ -110,6 +115,7 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
         new: after.product.clone(),
         kubernetes: [before.kubernetes.version.clone(), after.kubernetes.version.clone()],
         images: group(&images(before), &images(after), &fresh),
+        referrers: group(&referrers(before), &referrers(after), &fresh),
         charts: group(&charts(before), &charts(after), &fresh),
         files: group(&files(before), &files(after), &fresh),
         settings: texts(&settings(&before.settings), &settings(&after.settings)),
@@ -134,6 +140,27 @@ fn images(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
     images
 }
 
+/// Things beside images, by the image's name without tag and what they are; a digest's first digits are their version.
+fn referrers(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
+    let mut found: BTreeMap<String, Vec<Side>> = BTreeMap::new();
+    for image in &document.images {
+        let (name, _) = name_and_tag(&image.name);
+        for referrer in &image.referrers {
+            let hex = digest::hex(&referrer.digest).unwrap_or_default();
+            let side = Side {
+                version: hex.chars().take(SHORT).collect(),
+                digest: referrer.digest.clone(),
+                blobs: referrer.blobs.clone(),
+            };
+            let sides = found.entry(format!("{name} {}", referrer.kind().name())).or_default();
+            if !sides.iter().any(|known| known.digest == side.digest) {
+                sides.push(side);
+            }
+        }
+    }
+    found
+}
+
 fn charts(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
     let side = |chart: &sealift_bundle::document::Chart| Side {
         version: chart.version.clone(),
@@ -146,8 +173,10 @@ fn charts(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
 fn files(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
     let mut files: BTreeMap<String, Vec<Side>> = BTreeMap::new();
     for file in &document.files {
+        // Files of several platforms share a path.
+        let platform = file.platform.as_ref().map(|platform| format!(" {platform}"));
         files.entry(file.path.clone()).or_default().push(Side {
-            version: file.version.clone(),
+            version: format!("{}{}", file.version, platform.unwrap_or_default()),
             digest: format!("{} {:o} {:?}", file.plain_digest, file.mode, file.roles),
             blobs: vec![file.manifest.clone(), file.digest.clone()],
         });

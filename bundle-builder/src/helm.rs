@@ -1,13 +1,16 @@
 //! The real Helm, run to see what a chart becomes.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use sealift_bundle::document::{Component, Setting, SiteValue};
+use sealift_bundle::unfinished::Unfinished;
 use serde_json::{Value, json};
 
 use crate::chart::Chart;
@@ -18,6 +21,7 @@ pub struct Helm {
     program: PathBuf,
     folder: tempfile::TempDir,
     limits: Limits,
+    _unfinished: Unfinished,
 }
 
 /// What Helm may take for one chart; a chart is untrusted input.
@@ -158,17 +162,42 @@ pub struct Request<'a> {
     pub kubernetes: &'a str,
 }
 
+fn temporary() -> Result<tempfile::TempDir, HelmError> {
+    tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
+}
+
 impl Helm {
     /// Uses the Helm at `program` (a path, or a name in PATH).
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
-        let folder =
-            tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })?;
-        let helm = Self { program, folder, limits: Limits::default() };
+        Self::in_folder(program, temporary()?)
+    }
+
+    fn in_folder(program: PathBuf, folder: tempfile::TempDir) -> Result<Self, HelmError> {
+        let unfinished = Unfinished::new(folder.path());
+        let helm = Self { program, folder, limits: Limits::default(), _unfinished: unfinished };
         match helm.run(helm.folder.path(), &["version", "--short"]) {
             Err(error @ HelmError::Run { .. }) => Err(error),
             // It runs: what it can do is seen when it renders.
             _ => Ok(helm),
         }
+    }
+
+    /// Uses the Helm that the bundle will hold. What was fetched, or came out of an archive, lies in the cache without
+    /// permission to run: then a copy runs.
+    fn packed(program: &Path) -> Result<Self, HelmError> {
+        let failed = |source| HelmError::Write { path: program.to_owned(), source };
+        // A name without a folder would be looked up in PATH.
+        let program = std::path::absolute(program).map_err(failed)?;
+        match Self::new(program.clone()) {
+            Err(HelmError::Run { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+        let folder = temporary()?;
+        let copy = folder.path().join("helm");
+        std::fs::copy(&program, &copy)
+            .and_then(|_| std::fs::set_permissions(&copy, Permissions::from_mode(0o700)))
+            .map_err(|source| HelmError::Write { path: copy.clone(), source })?;
+        Self::in_folder(copy, folder)
     }
 
     /// The same with other limits.
@@ -182,7 +211,7 @@ impl Helm {
         if let Some(asked) = asked {
             return Self::new(asked.to_owned());
         }
-        match packed.map(|packed| Self::new(packed.to_owned())) {
+        match packed.map(Self::packed) {
             Some(Ok(helm)) => Ok(helm),
             _ => Self::new("helm".into()),
         }
@@ -346,7 +375,9 @@ mod tests {
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
-        let helm = Helm { program: path, folder: tempfile::tempdir().unwrap(), limits };
+        let own = tempfile::tempdir().unwrap();
+        let unfinished = Unfinished::new(own.path());
+        let helm = Helm { program: path, folder: own, limits, _unfinished: unfinished };
         (folder, helm)
     }
 

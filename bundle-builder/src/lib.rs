@@ -8,7 +8,7 @@
 //! - [`recipe::Recipe`]: what the vendor writes.
 //! - [`init::init`]: a first one, from a folder of charts.
 //! - [`source`]: where its paths lead, and every kind of place that images, charts and files come from ([`archive`],
-//!   [`stored`]); [`cosign`] says who signed an image.
+//!   [`stored`]); [`cosign`] says who signed an image, [`referrer`] what else stands beside it.
 //! - [`cache::Cache`]: blobs by digest; one build at a time.
 //! - [`registry::Registries`]: manifests and blobs from registries, resumed and retried; [`mirrors`] says where and how.
 //!   The only network, the only async.
@@ -21,7 +21,6 @@
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
 //! - [`fill`]: texts with places in them.
-//! - [`interrupt`]: what must not be left behind by a signal.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
@@ -44,7 +43,6 @@ pub mod helm;
 pub mod image;
 pub mod init;
 pub mod inspect;
-pub mod interrupt;
 pub mod key;
 pub mod lock;
 pub mod manifest;
@@ -55,6 +53,7 @@ pub mod parallel;
 pub mod progress;
 pub mod pull;
 pub mod recipe;
+pub mod referrer;
 pub mod registry;
 pub mod sbom;
 pub mod source;

@@ -11,7 +11,7 @@ use sealift_bundle::document::API_VERSION;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{self, FileContent, Recipe};
-use crate::registry::Referrer;
+use crate::referrer::Referrer;
 
 mod error;
 mod make;

@@ -152,6 +152,14 @@ impl Mirrors {
         Endpoint { host: host.to_owned(), plain, unchecked: settings.insecure, authorities }
     }
 
+    /// Whether somebody said that `host` may be spoken to without TLS, so that it may also be sent a login so; this machine
+    /// itself always.
+    #[must_use]
+    pub fn is_plain_allowed(&self, host: &str) -> bool {
+        let said = self.hosts.get(host).and_then(|settings| settings.plain_http);
+        said.unwrap_or_else(|| is_loopback(host))
+    }
+
     /// The repository of `image` on that host.
     #[must_use]
     pub fn repository(&self, image: &ImageName) -> String {
@@ -208,12 +216,16 @@ fn contradiction(host: &str, settings: &HostSettings, bases: &BTreeMap<String, B
 
 /// Whether `host` (with or without port) is this machine itself.
 fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = without_port(host).trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `host` without its port, where it has one.
+pub(crate) fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.ends_with(':') && port.bytes().all(|c| c.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 fn base(url: &str) -> Option<Base> {

@@ -12,6 +12,7 @@ use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteE
 
 use crate::cache::{Cache, CacheError, Content};
 use crate::chart::{self, Chart};
+use crate::inspect::list::name_and_tag;
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockedImage};
 use crate::parallel;
@@ -150,29 +151,38 @@ impl Entries {
         images
     }
 
-    /// What stands beside an image gets entries of its own; one that only a tag leads to keeps that tag.
+    /// What stands beside an image gets entries of its own; one that a tag leads to keeps that tag.
     fn referrers(&mut self, locked: &LockedImage, pulled: &PulledImage) -> Vec<Referrer> {
-        let repository = locked.name.rsplit_once(':').map_or(locked.name.as_str(), |(name, _)| name);
-        let mut referrers = Vec::new();
+        let (repository, _) = name_and_tag(&locked.name);
+        let mut referrers: Vec<Referrer> = Vec::new();
         for (found, parts) in locked.referrers.iter().zip(&pulled.referrers) {
             let tag = found.tag.as_ref().map(|tag| (REF_NAME.to_owned(), format!("{repository}:{tag}")));
-            self.index.push(Descriptor {
+            let entry = Descriptor {
                 media_type: found.media_type.clone(),
                 digest: found.digest.clone(),
                 size: found.size,
                 artifact_type: found.artifact_type.clone(),
                 annotations: tag.into_iter().collect(),
-            });
+            };
+            // Two tags of one image share what stands beside it; a name stands in an index once.
+            if !self.index.contains(&entry) {
+                self.index.push(entry);
+            }
             for part in parts {
                 let group = if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
                 let entry = self.cached.entry(part.digest.clone()).or_insert((part.size, group));
                 entry.1 = entry.1.min(group);
             }
-            referrers.push(Referrer {
-                digest: found.digest.clone(),
-                artifact_type: found.artifact_type.clone(),
-                blobs: parts.iter().map(|part| part.digest.clone()).collect(),
-            });
+            let tags = found.tag.iter().cloned();
+            match referrers.iter_mut().find(|one| one.digest == found.digest) {
+                Some(known) => known.tags.extend(tags),
+                None => referrers.push(Referrer {
+                    digest: found.digest.clone(),
+                    artifact_type: found.artifact_type.clone(),
+                    tags: tags.collect(),
+                    blobs: parts.iter().map(|part| part.digest.clone()).collect(),
+                }),
+            }
         }
         referrers
     }

@@ -1,7 +1,8 @@
 //! Work for several threads.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Threads that compress, hash or verify.
 #[must_use]
@@ -9,8 +10,20 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+thread_local! {
+    /// Whether the work that this thread is a part of has failed.
+    static FAILED: RefCell<Arc<AtomicBool>> = RefCell::default();
+}
+
+/// Whether another piece of the work that this thread is a part of has failed for good, so that this one may as well end:
+/// for those that take long, between two steps.
+#[must_use]
+pub fn is_over() -> bool {
+    FAILED.with_borrow(|failed| failed.load(Ordering::Relaxed))
+}
+
 /// Does `work` on all `items`, `threads` at a time, begun in their order; results in their order. After a failure nothing
-/// new is begun, and the first item that failed tells why.
+/// new is begun, what runs hears of it by [`is_over`], and what failed first tells why.
 pub fn map<T: Send, R: Send, E: Send>(
     threads: usize,
     items: Vec<T>,
@@ -19,17 +32,24 @@ pub fn map<T: Send, R: Send, E: Send>(
     let threads = threads.clamp(1, items.len().max(1));
     let queue = Mutex::new(items.into_iter().enumerate());
     let results = Mutex::new(Vec::new());
-    let failed = AtomicBool::new(false);
+    let first_failure = Mutex::new(None);
+    let failed = Arc::new(AtomicBool::new(false));
     let lane = || {
+        let outer = FAILED.replace(Arc::clone(&failed));
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, item)) = next.filter(|_| !failed.load(Ordering::Relaxed)) else { return };
-            let result = work(item);
-            if result.is_err() {
-                failed.store(true, Ordering::Relaxed);
+            let Some((index, item)) = next.filter(|_| !failed.load(Ordering::Relaxed)) else { break };
+            match work(item) {
+                Ok(result) => {
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                }
+                Err(error) => {
+                    first_failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    failed.store(true, Ordering::Relaxed);
+                }
             }
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
         }
+        FAILED.set(outer);
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -37,9 +57,12 @@ pub fn map<T: Send, R: Send, E: Send>(
         }
         lane();
     });
+    if let Some(error) = first_failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 #[cfg(test)]
@@ -61,5 +84,23 @@ mod tests {
             if n == 3 { Err(n) } else { Ok(()) }
         });
         assert_eq!((result, *begun.lock().unwrap()), (Err(3), 4));
+    }
+
+    #[test]
+    fn a_failure_is_heard_by_what_runs_and_told_before_what_it_stops() {
+        let both = std::sync::Barrier::new(2);
+        let result: Result<Vec<()>, &str> = map(2, vec![true, false], |waits| {
+            both.wait();
+            if !waits {
+                return Err("it failed");
+            }
+            while !is_over() {
+                std::thread::yield_now();
+            }
+            Err("it was stopped")
+        });
+        assert_eq!(result, Err("it failed"));
+        // What comes after has nothing to do with it.
+        assert_eq!((is_over(), map(1, vec![()], |()| Ok::<_, ()>(is_over()))), (false, Ok(vec![false])));
     }
 }

@@ -7,11 +7,12 @@
 //! called from as many threads as there should be transfers.
 //!
 //! Parts: [`credentials`] (Docker's logins), access (`401` and what to answer), answers (what a failure means),
-//! downloads (a blob's file and hash), referrers (what is said about an image), web (plain
-//! web servers).
+//! downloads (a blob's file and hash), referrers (what is said about an image), web (plain web servers), netrc (their
+//! logins).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sealift_bundle::digest::{self, digest_of};
 
@@ -19,6 +20,7 @@ use crate::cache::{Cache, Content};
 use crate::image::ImageName;
 use crate::manifest;
 use crate::mirrors::{Endpoint, Mirrors};
+use crate::parallel;
 use crate::progress::Progress;
 
 mod answer;
@@ -27,6 +29,7 @@ pub mod credentials;
 mod download;
 mod error;
 mod http;
+mod netrc;
 mod patience;
 mod referrers;
 mod web;
@@ -39,7 +42,6 @@ use patience::LONGEST_WAIT;
 
 pub use error::{Cause, RegistryError};
 pub use patience::Patience;
-pub use referrers::Referrer;
 
 /// Largest manifest, bytes: the distribution specification asks registries to take this much.
 const MANIFEST_LIMIT: usize = 4 << 20;
@@ -47,6 +49,24 @@ const MANIFEST_LIMIT: usize = 4 << 20;
 const DIGEST_HEADER: &str = "docker-content-digest";
 /// Blobs are bytes.
 const ANYTHING: &str = "application/octet-stream, */*";
+
+/// How often a transfer that waits looks whether it still matters.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// The next piece of an answer; nothing at its end. It ends early when another transfer failed for good: whoever hears of
+/// this one hears of that one first.
+async fn next_piece(
+    response: &mut reqwest::Response,
+) -> Result<Option<impl std::ops::Deref<Target = [u8]>>, Trouble> {
+    loop {
+        if parallel::is_over() {
+            return Err(Trouble::new(Verdict::Final, "another transfer failed"));
+        }
+        if let Ok(piece) = tokio::time::timeout(GLANCE, response.chunk()).await {
+            return piece.map_err(Trouble::transport);
+        }
+    }
+}
 
 /// How one try ended.
 enum Failure {
@@ -76,7 +96,7 @@ pub struct Registries {
 #[doc(hidden)]
 pub fn read_answer(content: &[u8]) {
     answer::read(content);
-    referrers::read(content);
+    crate::referrer::read(content);
     if let Ok(text) = std::str::from_utf8(content) {
         auth::read(text);
     }
@@ -238,7 +258,13 @@ impl Registries {
                 pause.as_secs_f64(),
                 innermost(&error)
             ));
-            std::thread::sleep(pause);
+            let until = Instant::now() + pause;
+            while let Some(left) = until.checked_duration_since(Instant::now()) {
+                if parallel::is_over() {
+                    return Err(error);
+                }
+                std::thread::sleep(left.min(GLANCE));
+            }
         }
     }
 
@@ -310,12 +336,12 @@ impl Registries {
             }
         }
         loop {
-            let piece = match response.chunk().await {
+            let piece = match next_piece(&mut response).await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
                 // Whatever was announced besides: all that is wanted is here.
                 Err(_) if download.is_complete() => return Ok(()),
-                Err(error) => return Err(self.judge(image, what, Trouble::transport(error))),
+                Err(trouble) => return Err(self.judge(image, what, trouble)),
             };
             if download.have + piece.len() as u64 > download.wanted.size {
                 let expected = format!("{} bytes", download.wanted.size);

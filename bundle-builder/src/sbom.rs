@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sealift_bundle::Bundle;
 use sealift_bundle::digest;
-use sealift_bundle::document::{BundleDocument, Chart, File, Image, Role};
+use sealift_bundle::document::{BundleDocument, Chart, File, Image, Referrer, ReferrerKind, Role};
 use serde::Serialize;
 
 use crate::inspect::list::name_and_tag;
@@ -63,6 +63,8 @@ struct Component {
     #[serde(skip_serializing_if = "Option::is_none")]
     purl: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    external_references: Vec<Reference>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     properties: Vec<Property>,
 }
 
@@ -70,6 +72,17 @@ struct Component {
 struct Hash {
     alg: &'static str,
     content: String,
+}
+
+/// Something that is said about a component elsewhere: what stands beside an image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Reference {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    hashes: Vec<Hash>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -144,6 +157,7 @@ fn product(document: &BundleDocument) -> Component {
         version: product.version.clone(),
         hashes: vec![],
         purl: None,
+        external_references: vec![],
         properties: properties(&[
             ("serial", product.serial.to_string()),
             ("kubernetes", document.kubernetes.version.clone()),
@@ -159,6 +173,7 @@ fn this_program() -> Component {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hashes: vec![],
         purl: None,
+        external_references: vec![],
         properties: vec![],
     }
 }
@@ -174,11 +189,27 @@ fn image(image: &Image) -> Component {
         version: tag.to_owned(),
         hashes: hashes(&image.digest),
         purl: Some(purl("oci", &last.to_lowercase(), &image.digest, &qualifiers)),
+        external_references: image.referrers.iter().map(|referrer| reference(name, referrer)).collect(),
         properties: properties(&[
             ("mediaType", image.media_type.clone()),
             ("roles", roles(&image.roles)),
             ("size", image.size.to_string()),
         ]),
+    }
+}
+
+/// The kinds are those of the specification ("External Reference Type"); `oci://` is how Helm writes such places.
+fn reference(repository: &str, referrer: &Referrer) -> Reference {
+    Reference {
+        kind: match referrer.kind() {
+            ReferrerKind::Signature => "digital-signature",
+            ReferrerKind::Attestation => "attestation",
+            ReferrerKind::Sbom => "bom",
+            ReferrerKind::Other => "other",
+        },
+        url: format!("oci://{repository}@{}", referrer.digest),
+        comment: referrer.artifact_type.clone(),
+        hashes: hashes(&referrer.digest),
     }
 }
 
@@ -190,6 +221,7 @@ fn chart(chart: &Chart) -> Component {
         version: chart.version.clone(),
         hashes: hashes(&chart.digest),
         purl: Some(purl("helm", &chart.name, &chart.version, &[("checksum", &chart.digest)])),
+        external_references: vec![],
         properties: properties(&[("manifest", chart.manifest.clone()), ("size", chart.size.to_string())]),
     }
 }
@@ -202,9 +234,10 @@ fn file(file: &File, platforms: &[String]) -> Component {
         version: file.version.clone(),
         hashes: hashes(&file.plain_digest),
         purl: Some(purl("generic", &file.name, &file.version, &[("checksum", &file.plain_digest)])),
+        external_references: vec![],
         properties: properties(&[
             ("path", file.path.clone()),
-            ("platforms", platforms.join(" ")),
+            ("platforms", file.platform.clone().unwrap_or_else(|| platforms.join(" "))),
             ("roles", roles(&file.roles)),
             ("size", file.plain_size.to_string()),
         ]),

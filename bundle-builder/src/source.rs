@@ -12,6 +12,7 @@ use crate::chart::ChartError;
 use crate::image::ImageNameError;
 use crate::progress::Progress;
 use crate::recipe::Source;
+use crate::referrer::ReferrerError;
 use crate::registry::{Registries, RegistryError};
 use crate::stored::StoredError;
 
@@ -78,6 +79,14 @@ pub enum SourceError {
     /// A layout or archive with images cannot be used.
     #[error(transparent)]
     Stored(#[from] StoredError),
+    /// What stands beside an image cannot be used.
+    #[error("what stands beside image {image} cannot be used")]
+    Referrer {
+        /// The image.
+        image: String,
+        /// Why.
+        source: ReferrerError,
+    },
     /// A chart cannot be read.
     #[error(transparent)]
     Chart(#[from] ChartError),

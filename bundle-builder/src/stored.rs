@@ -18,6 +18,7 @@ use crate::image::PodImage;
 use crate::recipe::ImageSource;
 
 mod docker;
+mod referrers;
 
 /// Bytes that an index, manifest or config may have.
 const MOST_JSON: u64 = 8 << 20;
@@ -106,6 +107,12 @@ struct Named {
 }
 
 impl Named {
+    /// Whether one of its names is this tag, or ends with it.
+    fn has_tag(&self, tag: &str) -> bool {
+        let ends = |name: &str| name == tag || name.strip_suffix(tag).is_some_and(|rest| rest.ends_with(':'));
+        self.names.iter().any(|name| ends(name))
+    }
+
     fn shown(&self) -> Vec<String> {
         if self.names.is_empty() { vec![self.digest.clone()] } else { self.names.clone() }
     }
@@ -190,8 +197,7 @@ impl Stored {
     /// What has this tag, or a name that ends with it, where there is one.
     #[must_use]
     pub fn tagged(&self, tag: &str) -> Option<&str> {
-        let ends = |name: &str| name == tag || name.strip_suffix(tag).is_some_and(|rest| rest.ends_with(':'));
-        let image = self.images.iter().find(|image| image.names.iter().any(|name| ends(name)))?;
+        let image = self.images.iter().find(|image| image.has_tag(tag))?;
         Some(&image.digest)
     }
 

@@ -253,4 +253,14 @@ fn usage_and_recipe_errors_end_with_code_2() {
     );
     let said = vendor.fail(2, &["lock", "--recipe", "none.yaml"]);
     assert!(said.contains("cannot read none.yaml"), "{said}");
+    for (code, arguments, expected) in [
+        (2, &["keygen", "--out", "nowhere/x.key", "--no-password"][..], "next: make the folder first"),
+        (2, &["build", "--key", "nowhere", "--out", "x.bundle"], "next: say where the key is"),
+        (2, &["cache", "prune", "--cache", "cache", "--max-size", "5"], "must be a number with B, kB, MB"),
+        (2, &["verify", "none", "--key", "release.key.pub"], "there is no such file\n  next: say where"),
+        (5, &["verify", "recipe.yaml", "--key", "release.key.pub"], "next: give the file that"),
+    ] {
+        let said = vendor.fail(code, arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
 }

@@ -6,8 +6,11 @@
 mod support;
 
 use std::fs;
+use std::process::Stdio;
 
-use support::vendor::Vendor;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use support::noise;
+use support::vendor::{Vendor, program};
 
 const KEY: [&str; 2] = ["--key", "release.key.pub"];
 const SIZE: &str = "50KB";
@@ -54,6 +57,18 @@ fn parts_are_read_where_they_lie_and_join_to_the_same_bundle() {
     assert!(
         fs::read(vendor.path("joined.bundle")).unwrap() == fs::read(vendor.path("orders.bundle")).unwrap()
     );
+}
+
+#[test]
+fn parts_of_four_gibibytes_are_refused_for_fat32() {
+    let vendor = vendor();
+    let said = vendor.fail(2, &["split", "orders.bundle", "--size", "4GiB", "--out", "fat"]);
+    assert!(said.contains("FAT32 holds files up to one byte less than 4 GiB: say fat32"), "{said}");
+    assert!(!vendor.path("fat").exists());
+    fs::create_dir(vendor.path("fat")).unwrap();
+    let said = vendor.succeed(&["split", "orders.bundle", "--size", "fat32", "--out", "fat"]);
+    assert!(said.contains("one part of 4.3 GB: fat/orders.bundle.001"), "{said}");
+    assert_eq!(vendor.names("fat"), ["orders.bundle.001"]);
 }
 
 #[test]
@@ -192,4 +207,119 @@ fn a_contents_list_that_is_damaged_itself_is_mended_first() {
     let stranger = ["verify", "orders.bundle", "--damage-list", "damage.json", "--key", "stranger.key.pub"];
     let said = vendor.fail(5, &stranger);
     assert!(said.contains("next: compare the key id") && !said.contains("no list"), "{said}");
+}
+
+/// Runs a verb until `began`, ends it there with `signal`, and gives what it said; nothing where it was done too soon.
+fn stopped(vendor: &Vendor, verb: &[&str], signal: Signal, began: &dyn Fn() -> bool) -> Option<String> {
+    let mut child = vendor.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = Pid::from_child(&child);
+    while !began() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    // It stands still while it is looked at.
+    if child.try_wait().unwrap().is_none() {
+        kill_process(process, Signal::STOP).unwrap();
+        let either = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(process), either).unwrap();
+    }
+    let caught = child.try_wait().unwrap().is_none() && began();
+    if caught {
+        kill_process(process, signal).unwrap();
+    }
+    if child.try_wait().unwrap().is_none() {
+        kill_process(process, Signal::CONT).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The signal may come a moment too late.
+    let in_time = caught && output.status.code() != Some(0);
+    assert_eq!(output.status.code(), Some(if in_time { 4 } else { 0 }), "{verb:?}: {said}");
+    in_time.then_some(said)
+}
+
+/// A vendor with a small bundle and a larger one, and what is made of them.
+fn vendor_with_two() -> Vendor {
+    let vendor = Vendor::new();
+    vendor.lock();
+    vendor.build("cache", "old.bundle");
+    vendor.write_bytes("payload/bin/kubelet", &noise(51, 8_000_000));
+    vendor.lock();
+    vendor.build("cache", "new.bundle");
+    fs::create_dir(vendor.path("parts")).unwrap();
+    vendor.succeed(&["split", "new.bundle", "--size", "2MB", "--out", "parts"]);
+    vendor.succeed(&with_key(&["delta", "old.bundle", "new.bundle", "--out", "new.delta"]));
+    fs::copy(vendor.path("new.bundle"), vendor.path("damaged.bundle")).unwrap();
+    let size = usize::try_from(vendor.path("new.bundle").metadata().unwrap().len()).unwrap();
+    flip(&vendor, "damaged.bundle", size / 2);
+    vendor.fail(5, &with_key(&["verify", "damaged.bundle", "--damage-list", "damage.json"]));
+    vendor.write_bytes("installer", &program(62, &[1]));
+    vendor
+}
+
+#[test]
+fn a_verb_that_is_ended_leaves_nothing_half_written() {
+    let vendor = vendor_with_two();
+    let partial = || vendor.names("out").iter().any(|name| name.ends_with(".partial"));
+    let carrying = || vendor.path("out/.disk.carrying").exists();
+    let carry = [
+        "carry",
+        "new.bundle",
+        "--installer",
+        "linux/amd64=installer",
+        "--split",
+        "2MB",
+        "--out",
+        "out/disk",
+    ];
+    let recarry = ["recarry", "new.bundle", "--damage-list", "damage.json", "--out", "out/mend.recarry"];
+    let verbs: [(Vec<&str>, &dyn Fn() -> bool); 7] = [
+        (with_key(&["delta", "old.bundle", "new.bundle", "--out", "out/new.delta"]), &partial),
+        (with_key(&["apply", "old.bundle", "new.delta", "--out", "out/applied.bundle"]), &partial),
+        (vec!["split", "new.bundle", "--size", "2MB", "--out", "out"], &partial),
+        (vec!["join", "parts/new.bundle.001", "--out", "out/joined.bundle"], &partial),
+        (with_key(&recarry), &partial),
+        (with_key(&["extract", "new.bundle", "kubelet", "--out", "out/kubelet", "--overwrite"]), &partial),
+        (with_key(&carry), &carrying),
+    ];
+    for (verb, began) in verbs {
+        for (signal, name) in [(Signal::INT, "by Ctrl-C"), (Signal::TERM, "by SIGTERM")] {
+            let said = (0..50).find_map(|_| {
+                let _ = fs::remove_dir_all(vendor.path("out"));
+                vendor.write("out/kubelet", "the old one");
+                stopped(&vendor, &verb, signal, began)
+            });
+            let said = said.unwrap_or_else(|| panic!("{verb:?} was never caught in the middle"));
+            let last = said.lines().last().unwrap();
+            assert_eq!(
+                last,
+                format!("stopped   {name}; nothing was written, and nothing replaced"),
+                "{verb:?}"
+            );
+            assert_eq!(vendor.names("out"), ["kubelet"], "{verb:?}");
+            assert_eq!(vendor.read("out/kubelet"), "the old one");
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_is_ended_goes_on() {
+    let vendor = vendor_with_two();
+    let repair = with_key(&["repair", "out/new.bundle.001", "--from", "new.bundle"]);
+    let missing = vendor.path("out/new.bundle.003");
+    for signal in [Signal::INT, Signal::TERM] {
+        let said = (0..50).find_map(|_| {
+            let _ = fs::remove_dir_all(vendor.path("out"));
+            fs::create_dir(vendor.path("out")).unwrap();
+            for name in vendor.names("parts").iter().filter(|name| !name.ends_with(".003")) {
+                fs::copy(vendor.path("parts").join(name), vendor.path("out").join(name)).unwrap();
+            }
+            stopped(&vendor, &repair, signal, &|| missing.exists())
+        });
+        let said = said.expect("it was never caught in the middle");
+        assert!(said.contains("; what was mended stays: the same command goes on\n"), "{said}");
+        vendor.succeed(&repair);
+        assert_eq!(vendor.names("out"), vendor.names("parts"));
+        let read = |folder: &str, name: &str| fs::read(vendor.path(folder).join(name)).unwrap();
+        assert!(vendor.names("parts").iter().all(|name| read("out", name) == read("parts", name)));
+    }
 }

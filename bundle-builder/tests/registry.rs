@@ -11,6 +11,7 @@ use std::time::Duration;
 use bundle_builder::cache::{Cache, Content};
 use bundle_builder::image::ImageName;
 use bundle_builder::mirrors::Mirrors;
+use bundle_builder::parallel;
 use bundle_builder::registry::{Patience, Registries, RegistryError};
 use sealift_bundle::digest::digest_of;
 use support::fault_proxy::{FaultProxy, Trick};
@@ -364,6 +365,29 @@ fn manifests_come_through_the_same_faults() {
         matches!(&error, RegistryError::WrongContent { expected, .. } if *expected == digest),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_transfer_ends_soon_when_another_failed_for_good() {
+    let scene = Scene::new();
+    scene.script(vec![Trick::StallAfter(CUT); 9]);
+    let absent = Content { digest: digest_of(b"absent"), size: 6 };
+    let result = parallel::map(2, vec![true, false], |stalls| {
+        if stalls {
+            return scene.fetch();
+        }
+        while scene.counted.load(Ordering::Relaxed).unsigned_abs() < CUT {
+            std::thread::yield_now();
+        }
+        scene.registries.blob(&Scene::image(), &absent, &scene.cache, &scene.notes, &|_| ())
+    });
+    assert!(matches!(result, Err(RegistryError::NotFound { .. })), "{result:?}");
+    // It was not tried as often as it would have been alone, and what came of it stays.
+    assert!(scene.proxy.passed_for(&scene.blob.digest).len() < 4);
+    assert!(scene.partial() >= CUT);
+    scene.proxy.behave();
+    scene.fetch().unwrap();
+    assert!(scene.cache.read(&scene.blob.digest).unwrap().as_deref() == Some(&*scene.content));
 }
 
 #[test]

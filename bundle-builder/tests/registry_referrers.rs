@@ -10,7 +10,11 @@ use std::time::Duration;
 use bundle_builder::cache::{Cache, Content};
 use bundle_builder::image::ImageName;
 use bundle_builder::mirrors::Mirrors;
-use bundle_builder::registry::{Patience, Referrer, Registries, RegistryError};
+use bundle_builder::recipe::ImageEntry;
+use bundle_builder::referrer::{Referrer, ReferrerError};
+use bundle_builder::registry::{Patience, Registries, RegistryError};
+use bundle_builder::source::image::ImageOrigin;
+use bundle_builder::source::{Reach, Roots, SourceError};
 use sealift_bundle::digest::digest_of;
 use support::fault_proxy::{FaultProxy, Trick};
 use support::upstream::{Guard, Upstream};
@@ -105,8 +109,12 @@ impl Running {
         self.registries.referrers(&image(), subject, &self.notes)
     }
 
-    fn parts(&self, referrer: &Referrer) -> Result<Vec<Content>, RegistryError> {
-        self.registries.referrer_parts(&image(), referrer, &self.cache, &self.notes)
+    fn parts(&self, referrer: &Referrer) -> Result<Vec<Content>, SourceError> {
+        let entry: ImageEntry =
+            serde_json::from_value(serde_json::json!({"name": image().to_string()})).unwrap();
+        let (roots, registries) = (Roots::default(), &self.registries);
+        let reach = Reach { roots: &roots, registries, cache: &self.cache, progress: &self.notes };
+        ImageOrigin::of(&entry)?.referrer_parts(referrer, &reach)
     }
 }
 
@@ -151,6 +159,16 @@ fn all_that_stands_beside_an_image_is_found_and_fetched() {
     // As a lock keeps it.
     let kept = serde_json::to_string(&sbom).unwrap();
     assert!(!kept.contains("tag") && serde_json::from_str::<Referrer>(&kept).unwrap() == sbom, "{kept}");
+}
+
+#[test]
+fn a_tag_is_kept_also_where_the_registry_lists_what_it_leads_to() {
+    let scene = Scene::new();
+    let cosign = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    let (signature, listed) = scene.push(&scene.tag(".sig"), cosign, "signed");
+    scene.pushed.push_referrers(REPOSITORY, &scene.subject, index(&[listed]).as_bytes());
+    let found = scene.start().found(&scene.subject).unwrap();
+    assert_eq!(found, [Referrer { tag: Some(scene.tag(".sig")), ..signature }]);
 }
 
 #[test]
@@ -215,7 +233,9 @@ fn lists_and_referrers_out_of_bounds_are_refused() {
     }
     let running = scene.start();
     let error = running.parts(&Referrer { size: sbom.size + 1, ..sbom.clone() }).unwrap_err();
-    let RegistryError::Failed { source, what, .. } = &error else { panic!("{error:?}") };
-    assert!(source.to_string().contains("bytes, and ") && what.contains(&sbom.digest), "{error:?}");
+    let SourceError::Referrer { source: ReferrerError::Size { digest, .. }, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*digest, sbom.digest);
     assert!(running.found("sha256:../../x").is_err());
 }

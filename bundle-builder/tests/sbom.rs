@@ -3,10 +3,13 @@
 // Helpers of tests fail by panicking, as tests do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/cyclonedx.rs"]
+mod cyclonedx;
 mod support;
 
 use std::collections::BTreeSet;
 
+use cyclonedx::complaints;
 use sealift_bundle::digest::digest_of;
 use serde_json::Value;
 use support::vendor::Vendor;
@@ -20,27 +23,6 @@ fn vendor() -> Vendor {
 }
 
 const SBOM: [&str; 4] = ["sbom", "orders.bundle", "--key", "release.key.pub"];
-
-fn asset(name: &str) -> Value {
-    let text =
-        std::fs::read(format!("{}/tests/assets/cyclonedx/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    serde_json::from_slice(&text).unwrap()
-}
-
-/// Every complaint of the official schema.
-fn complaints(sbom: &Value) -> Vec<String> {
-    // The schema names its two helpers relative to its own address; nothing is fetched.
-    let base = "http://cyclonedx.org/schema/";
-    let mut registry = jsonschema::Registry::new();
-    for helper in ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"] {
-        registry = registry.add(format!("{base}{helper}"), asset(helper)).unwrap();
-    }
-    let registry = registry.prepare().unwrap();
-    let schema = asset("bom-1.6.SNAPSHOT.schema.json");
-    let validator =
-        jsonschema::options().should_validate_formats(true).with_registry(&registry).build(&schema).unwrap();
-    validator.iter_errors(sbom).map(|error| format!("{}: {error}", error.instance_path())).collect()
-}
 
 #[test]
 fn it_keeps_to_the_official_schema() {

@@ -467,3 +467,34 @@ fn an_entry_that_changed_must_be_renewed_by_name() {
     let said = vendor.fail(2, &build("cache", "y.bundle"));
     assert!(said.contains("changed since it was made: the order of images, charts or files"), "{said}");
 }
+
+#[test]
+fn the_helm_of_a_recipe_runs_wherever_it_comes_from() {
+    let vendor = Vendor::new();
+    let ran = vendor.path("ran");
+    let script = vendor.read("helm").replacen('\n', &format!("\necho ran >>{}\n", ran.display()), 1);
+    std::fs::remove_file(vendor.path("helm")).unwrap();
+    let archive = gzip(&tar(&[("linux-amd64/helm", script.as_bytes())]));
+    vendor.write_bytes("helm.tar.gz", &archive);
+    vendor.write("plain-helm", &script);
+    let url = vendor.registry.push_file("helm", script.as_bytes());
+    let mut source = "{path: plain-helm}".to_owned();
+    let entry = "  - {name: helm, version: v4.3.1, path: /usr/local/bin/helm, source: {path: plain-helm}}\n";
+    vendor.replace("recipe.yaml", "components:\n", &format!("{entry}components:\n"));
+    for next in [
+        source.clone(),
+        "{archive: {path: helm.tar.gz, member: linux-amd64/helm}}".to_owned(),
+        format!("{{url: '{url}', sha256: {}}}", hex(script.as_bytes())),
+    ] {
+        vendor.replace("recipe.yaml", &source, &next);
+        source = next;
+        vendor.lock();
+        let arguments = build("cache", "orders.bundle");
+        let without: Vec<&str> =
+            arguments.into_iter().filter(|one| !matches!(*one, "--helm" | "./helm")).collect();
+        // Where there is no other Helm.
+        let output = vendor.command(&without).env("PATH", "/usr/bin:/bin").output().unwrap();
+        assert!(output.status.success(), "{source}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::remove_file(&ran).unwrap_or_else(|error| panic!("{source}: another Helm ran: {error}"));
+    }
+}

@@ -3,7 +3,12 @@
 // Helpers of tests fail by panicking, as tests do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/cyclonedx.rs"]
+mod cyclonedx;
 mod support;
+
+use std::collections::BTreeSet;
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +16,9 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::{Bundle, TrustedKeys};
-use serde_json::json;
-use support::MANIFEST;
+use serde_json::{Value, json};
 use support::vendor::{LOCK, Vendor, WEB};
+use support::{INDEX, MANIFEST};
 
 const REPOSITORY: &str = "registry.sealift.example/orders/web";
 
@@ -101,6 +106,114 @@ fn a_signed_image_is_locked_with_its_signature() {
     let tag = format!("{REPOSITORY}:{}.sig", digest.replace(':', "-"));
     assert!(opened.index_json().contains(&tag), "{}", opened.index_json());
     opened.verify(2, &|_, _| ()).unwrap();
+}
+
+/// Puts an SBOM that names the image `subject` beside it; its manifest.
+fn add_sbom(vendor: &Vendor, subject: &str) -> String {
+    let kind = "application/vnd.cyclonedx+json";
+    let content = vendor.registry.push_blob(REPOSITORY, br#"{"bomFormat":"CycloneDX"}"#);
+    let config = vendor.registry.push_blob(REPOSITORY, b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config.digest, "size": 2},
+        "layers": [{"mediaType": kind, "digest": content.digest, "size": content.size}],
+        "subject": {"mediaType": INDEX, "digest": subject, "size": 1},
+    })
+    .to_string();
+    let digest = vendor.registry.push_manifest(REPOSITORY, "sbom", MANIFEST, manifest.as_bytes());
+    let list = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{
+        "mediaType": MANIFEST, "digest": digest, "size": manifest.len(), "artifactType": kind,
+    }]});
+    vendor.registry.push_referrers(REPOSITORY, subject, list.to_string().as_bytes());
+    manifest
+}
+
+#[test]
+fn what_stands_beside_an_image_travels_and_shows() {
+    let signer = Signer::new();
+    let (vendor, digest) = vendor(&signer);
+    signer.sign(&vendor, &digest, &digest);
+    // A second tag of the same image: what stands beside it is in the bundle once.
+    let index = vendor.registry.push_index(WEB, &["amd64", "arm64"]);
+    vendor.registry.push_manifest(REPOSITORY, "stable", INDEX, index.as_bytes());
+    vendor.replace("recipe.yaml", "charts:\n", &format!("  - name: {REPOSITORY}:stable\ncharts:\n"));
+    vendor.lock();
+    vendor.build("cache", "signed.bundle");
+    // Now an SBOM comes, which is signed itself.
+    let sbom = add_sbom(&vendor, &digest);
+    let sbom_digest = digest_of(sbom.as_bytes());
+    let over_sbom = signer.sign(&vendor, &sbom_digest, &sbom_digest);
+    assert!(vendor.lock().starts_with("locked "));
+    vendor.build("cache", "described.bundle");
+
+    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
+    let opened = Bundle::open(&vendor.path("described.bundle"), &keys).unwrap();
+    opened.verify(2, &|_, _| ()).unwrap();
+    // Its manifest is the one that was pushed, with its subject.
+    assert_eq!(opened.read_blob(&sbom_digest).unwrap(), sbom.as_bytes());
+
+    let json = |arguments: &[&str]| -> Value {
+        let format = ["--key", "release.key.pub", "--output", "json"];
+        serde_json::from_str(&vendor.succeed(&[arguments, &format].concat())).unwrap()
+    };
+    let text = |arguments: &[&str]| vendor.succeed(&[arguments, &["--key", "release.key.pub"]].concat());
+    let said = text(&["inspect", "described.bundle"]);
+    assert!(said.contains("\nbeside      2 signatures, 1 SBOM, "), "{said}");
+    assert!(said.contains("\n            of 2 images; hosts do not get them\n"), "{said}");
+    let (before, after) = (json(&["inspect", "signed.bundle"]), json(&["inspect", "described.bundle"]));
+    assert_eq!(after["referrers"]["kinds"], json!({"signature": 2, "sbom": 1}));
+    assert_eq!(before["referrers"]["kinds"], json!({"signature": 1}));
+    // No host needs room for it.
+    assert_eq!(before["roles"], after["roles"]);
+    assert_eq!(before["sharing"], after["sharing"]);
+
+    let listed = text(&["ls", "described.bundle"]);
+    let lines: Vec<&str> = listed.lines().filter(|line| line.starts_with("referrer ")).collect();
+    let tag = |digest: &str| format!("{}.sig", digest.replace(':', "-"));
+    assert_eq!(lines.len(), 3, "{listed}");
+    assert!(
+        lines.iter().any(|line| line.starts_with(&format!("referrer {REPOSITORY} SBOM any {sbom_digest} ")))
+    );
+    let expected = format!("referrer {REPOSITORY} {} any {over_sbom} ", tag(&sbom_digest));
+    assert!(lines.iter().any(|line| line.starts_with(&expected)), "{listed}");
+    let entries = json(&["ls", "described.bundle"]);
+    let entry = entries.as_array().unwrap().iter().find(|entry| entry["digest"] == *sbom_digest).unwrap();
+    assert_eq!((&entry["referrer"], &entry["image"]), (&json!("sbom"), &json!(WEB)));
+
+    let bill: Value = serde_json::from_str(&text(&["sbom", "described.bundle"])).unwrap();
+    let parts = bill["components"].as_array().unwrap();
+    let web = parts.iter().find(|part| part["bom-ref"] == format!("image:{WEB}")).unwrap();
+    let kinds: BTreeSet<&str> = web["externalReferences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["bom", "digital-signature"].into());
+    assert_eq!(cyclonedx::complaints(&bill), Vec::<String>::new());
+
+    let said = text(&["diff", "signed.bundle", "described.bundle"]);
+    assert!(said.contains("\nbeside images: 2 changes, 1 the same\n"), "{said}");
+    let line = |text: &&str| text.starts_with(&format!("+ {REPOSITORY} SBOM "));
+    assert!(said.lines().any(|text| line(&text)), "{said}");
+    assert!(!text(&["diff", "signed.bundle", "signed.bundle"]).contains("SBOM"));
+
+    // Other people's tools find the signature under its tag, in the bundle as it is.
+    let reference = format!("oci-archive:described.bundle:{REPOSITORY}:{}", tag(&sbom_digest));
+    let skopeo = Command::new("skopeo")
+        .args(["inspect", "--raw", &reference])
+        .current_dir(vendor.folder.path())
+        .output()
+        .unwrap_or_else(|error| panic!("this test needs skopeo: {error}"));
+    assert!(skopeo.status.success(), "{}", String::from_utf8_lossy(&skopeo.stderr));
+    assert_eq!(digest_of(&skopeo.stdout), over_sbom);
+    // The delta carries what came, and no more.
+    let arguments = ["delta", "signed.bundle", "described.bundle", "--out", "sbom.delta"];
+    let delta = json(&arguments);
+    assert!(delta["whole"]["blobs"].as_u64().unwrap() <= 5 + 3, "{delta}");
+    text(&["apply", "signed.bundle", "sbom.delta", "--out", "applied.bundle"]);
+    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
+    assert!(read("applied.bundle") == read("described.bundle"));
 }
 
 #[test]

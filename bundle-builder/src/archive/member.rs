@@ -340,6 +340,12 @@ mod tests {
         };
         assert_eq!(source.to_string(), "two members are named helm/bin/helm");
 
+        let mut huge = tar::Header::new_gnu();
+        huge.set_path("helm/bin/helm").unwrap();
+        huge.set_size(MOST_BYTES + 1);
+        huge.set_cksum();
+        assert!(matches!(refused(huge.as_bytes()), MemberError::TooLarge { .. }));
+
         let mut lying = zip(zip::CompressionMethod::Stored);
         let at = lying.windows(7).position(|piece| piece == b"program").unwrap();
         lying[at] = b'P';

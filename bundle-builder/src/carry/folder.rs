@@ -7,8 +7,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use sealift_bundle::unfinished::Unfinished;
+
 use super::{CarryError, START, SUMS};
-use crate::interrupt::Unfinished;
 
 /// A list of sums is far smaller; of a larger one, the rest is not looked at.
 const SUMS_LIMIT: u64 = 1 << 20;

@@ -20,7 +20,8 @@ pub(super) struct Access {
     /// CA certificates (PEM) to trust beside the system's own; may be repeated
     #[arg(long = "ca", value_name = "FILE")]
     authorities: Vec<PathBuf>,
-    /// Registry to speak plain HTTP to, as it stands in image names; may be repeated. This machine itself needs none
+    /// Registry to speak plain HTTP to, as it stands in image names, or web server that may get a login so; may be
+    /// repeated. This machine itself needs none
     #[arg(long, value_name = "HOST[:PORT]")]
     plain_http: Vec<String>,
 }

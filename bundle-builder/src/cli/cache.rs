@@ -148,7 +148,8 @@ fn age(text: &str) -> Result<Duration, String> {
 fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor = match unit.as_str() {
-        "b" | "" => 1,
+        // A number alone would be taken for bytes, and drop everything.
+        "b" => 1,
         "kb" => 1000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
@@ -173,13 +174,13 @@ mod tests {
     fn ages_and_sizes_have_units() {
         assert_eq!(["12h", "30d", "1w"].map(|text| age(text).unwrap().as_secs() / 3600), [12, 720, 168]);
         assert_eq!(
-            ["7", "5 kB", "20GB", "1tb"].map(|text| size(text).unwrap()),
+            ["7B", "5 kB", "20GB", "1tb"].map(|text| size(text).unwrap()),
             [7, 5000, 20_000_000_000, 1_000_000_000_000]
         );
         for wrong in ["", "d", "5", "5m", "99999999999999999w", "-1d"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["", "GB", "5 GiB", "1.5GB", "99999999999TB"] {
+        for wrong in ["", "GB", "5", "5 GiB", "1.5GB", "99999999999TB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use bytesize::ByteSize;
 use clap::Args;
 use sealift_bundle::Bundle;
 use sealift_bundle::rotation::Rotation;
 
 use super::trust::Trust;
-use super::{Lines, signals};
+use super::{Lines, size};
 use crate::carry::{self, Installer, Order};
 use crate::failure::Failure;
 use crate::parallel;
@@ -24,7 +23,7 @@ Examples:
       --installer linux/amd64=installer --out /media/disk/orders-4.2.0
   bundle-builder carry orders-4.2.0.bundle --key release.key.pub \\
       --installer linux/amd64=installer --installer linux/arm64=installer-arm64 \\
-      --split 4GB --out /media/disk/orders-4.2.0")]
+      --split fat32 --out /media/disk/orders-4.2.0")]
 pub(super) struct Arguments {
     /// The bundle
     bundle: PathBuf,
@@ -43,9 +42,9 @@ pub(super) struct Disk {
     /// Installer for a platform: a static program; one is needed for each platform of the bundle
     #[arg(long = "installer", value_name = "PLATFORM=FILE", value_parser = installer)]
     installers: Vec<(String, PathBuf)>,
-    /// Cut a larger bundle into parts of this size, for disks that take no large files: 4GB, 512MiB
-    #[arg(long, value_name = "SIZE")]
-    split: Option<ByteSize>,
+    /// Cut a larger bundle into parts of this size, for disks that take no large files: fat32, 4GB, 512MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::part)]
+    split: Option<u64>,
 }
 
 impl Disk {
@@ -74,7 +73,7 @@ impl Disk {
         target: &Path,
         lines: &Lines,
     ) -> Result<(), Failure> {
-        let part_size = self.split.map(|size| size.as_u64());
+        let part_size = self.split;
         let carried = carry::carry(&Order { bundle, installers, rotations, part_size, target }, lines)?;
         lines.end();
         println!(
@@ -89,7 +88,6 @@ impl Disk {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    signals::watch();
     let bundle = arguments.trust.open(&arguments.bundle)?;
     let rotations = arguments.trust.statements()?;
     let installers = arguments.disk.installers()?;

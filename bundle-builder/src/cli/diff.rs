@@ -10,7 +10,7 @@ use crate::diff::{self, Change, Diff, Group};
 use crate::failure::Failure;
 use crate::progress::{bytes, count};
 
-/// Compare two bundles: images, charts, binaries, settings, values, bytes
+/// Compare two bundles: images, what stands beside them, charts, binaries, settings, values, bytes
 #[derive(Debug, Args)]
 #[command(after_help = "Marks: + new, - gone, ~ changed.
 
@@ -59,6 +59,9 @@ fn show(diff: &Diff) {
         bytes(diff.bytes.same)
     );
     group("images", &diff.images);
+    if diff.referrers != Group::default() {
+        group("beside images", &diff.referrers);
+    }
     group("charts", &diff.charts);
     group("files", &diff.files);
     list("settings", &diff.settings);

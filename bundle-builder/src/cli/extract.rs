@@ -13,7 +13,7 @@ use crate::progress::bytes;
 #[derive(Debug, Args)]
 #[command(after_help = "An image becomes an OCI archive, a chart the archive that Helm installs, a file
 what hosts get. Names are those of `ls`; `image:`, `chart:` or `file:` before
-a name says which one is meant.
+a name says which one is meant, `@linux/arm64` behind it for which platform.
 
 Examples:
   bundle-builder extract orders-4.2.0.bundle postgres:15 --out postgres.tar \\

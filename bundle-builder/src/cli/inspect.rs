@@ -6,7 +6,7 @@ use sealift_bundle::document::{Role, Stage};
 use super::output::{Format, fit, json};
 use super::trust::Shown;
 use crate::failure::Failure;
-use crate::inspect::summary::{RolePart, Sharing, Summary};
+use crate::inspect::summary::{ReferrerPart, RolePart, Sharing, Summary};
 use crate::progress::{bytes, count};
 
 /// Groups of shared layers that people see; JSON has all.
@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         self::role(role);
     }
     sharing(&summary.sharing);
+    referrers(&summary.referrers);
     Ok(())
 }
 
@@ -109,6 +110,17 @@ fn role(part: &RolePart) {
     for disk in &part.disk {
         println!("  {:>8}  {:<22} {}", bytes(disk.size), disk.path, disk.holds);
     }
+}
+
+/// `beside      2 signatures, 1 SBOM (14 kB) of 2 images; hosts do not get them`
+fn referrers(part: &ReferrerPart) {
+    if part.kinds.is_empty() {
+        return;
+    }
+    let kinds: Vec<String> = part.kinds.iter().map(|(kind, number)| count(*number, kind.name())).collect();
+    println!();
+    println!("beside      {}, {}", kinds.join(", "), bytes(part.size));
+    println!("            of {}; hosts do not get them", count(part.images.len(), "image"));
 }
 
 fn sharing(sharing: &Sharing) {

@@ -7,9 +7,11 @@ use super::trust::Shown;
 use crate::failure::Failure;
 use crate::inspect::list;
 
-/// List a bundle's images, charts and files, one per line
+/// List a bundle's images, what stands beside them, charts and files, one per line
 #[derive(Debug, Args)]
-#[command(after_help = "Columns: kind, name, version, platforms, digest, bytes; one space between them.
+#[command(after_help = "Columns: kind, name, version, platforms, digest, bytes; spaces between them.
+Referrers are the signatures, SBOMs and attestations of images: their version is
+the tag that leads to them, or what they are where none does.
 
 Examples:
   bundle-builder ls orders-4.2.0.bundle --key release.key.pub
@@ -28,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // A column is never empty, nor does it hold a space: programs split these lines.
         let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") };
         println!(
-            "{:<5} {} {} {} {} {}",
+            "{:<8} {} {} {} {} {}",
             entry.kind.name(),
             word(&entry.name),
             word(&entry.version),

@@ -2,17 +2,25 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sealift_bundle::unfinished;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::Kind;
-use crate::interrupt;
 
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
-/// From now on, a signal that asks to end removes what is unfinished, says so in a last line, and ends the program as
-/// resumable. Called when the questions are over: a prompt that hides a password is ended by the system as ever.
-pub(super) fn watch() {
+/// What holds after a pull was ended.
+pub(super) const FETCHED: &str = "what was fetched is kept: the same command goes on where this one stopped";
+/// What holds where results come in one piece.
+pub(super) const NOTHING: &str = "nothing was written, and nothing replaced";
+/// What holds after a repair was ended.
+pub(super) const MENDED: &str = "what was mended stays: the same command goes on";
+
+/// From now on, a signal that asks to end removes what is unfinished, says so and what `holds` in a last line, and ends
+/// the program as resumable. Called when the questions are over: a prompt that hides a password is ended by the system as
+/// ever.
+pub(super) fn watch(holds: &'static str) {
     if WATCHING.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -20,11 +28,9 @@ pub(super) fn watch() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
-        interrupt::remove_unfinished();
+        unfinished::abandon();
         let why = if signal == SIGINT { "by Ctrl-C" } else { "by SIGTERM" };
-        super::lines::last(&format!(
-            "stopped   {why}; what was fetched is kept: the same command goes on where this one stopped"
-        ));
+        super::lines::last(&format!("stopped   {why}; {holds}"));
         std::process::exit(i32::from(Kind::Interrupted.exit_code()));
     });
 }

@@ -3,7 +3,7 @@
 //!
 //! Bytes are hashed while they are copied; the file gets its name when all of them are the right ones.
 
-use std::fs::{File as DiskFile, Permissions};
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use sealift_bundle::digest::{HashingReader, HashingWriter};
 use sealift_bundle::document::{BundleDocument, Chart, File, Image};
 use sealift_bundle::layout::{self, INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE};
 use sealift_bundle::oci::{Descriptor, Index, REF_NAME};
+use sealift_bundle::output::Output;
 use sealift_bundle::{Bundle, BundleError};
 
 use super::list::{EntryKind, name_and_tag};
-use crate::atomic;
 use crate::image::PodImage;
 
 /// Bytes copied at a time.
@@ -96,7 +96,8 @@ impl Found<'_> {
         match self {
             Self::Image(image) => format!("image:{}", image.name),
             Self::Chart(chart) => format!("chart:{}", chart.name),
-            Self::File(file) => format!("file:{}", file.path),
+            Self::File(File { path, platform: None, .. }) => format!("file:{path}"),
+            Self::File(File { path, platform: Some(platform), .. }) => format!("file:{path}@{platform}"),
         }
     }
 
@@ -115,7 +116,8 @@ impl Found<'_> {
 }
 
 /// The entry named `name`: an image's name in full or as pod specs have it, a chart's name, a file's name or path on
-/// hosts; with `image:`, `chart:` or `file:` before it only such an entry.
+/// hosts; with `image:`, `chart:` or `file:` before it only such an entry, with `@` and a platform behind it only the file for
+/// that.
 pub fn find<'a>(document: &'a BundleDocument, name: &str) -> Result<Found<'a>, ExtractError> {
     let (kind, wanted) = match name.split_once(':') {
         Some(("image", rest)) => (Some(EntryKind::Image), rest),
@@ -131,7 +133,11 @@ pub fn find<'a>(document: &'a BundleDocument, name: &str) -> Result<Found<'a>, E
     let is_it = |entry: &&Found<'_>| match entry {
         Found::Image(image) => image.name == wanted || Some(&image.name) == full.as_ref(),
         Found::Chart(chart) => chart.name == wanted,
-        Found::File(file) => file.name == wanted || file.path == wanted,
+        Found::File(file) => {
+            let platform = file.platform.as_deref();
+            let plain = platform.and_then(|platform| wanted.strip_suffix(platform)?.strip_suffix('@'));
+            [&file.name, &file.path].iter().any(|name| *name == wanted || Some(name.as_str()) == plain)
+        }
     };
     let right_kind = |entry: &&Found<'_>| kind.is_none_or(|kind| kind == entry.kind());
     let found: Vec<&Found<'_>> = all.iter().filter(right_kind).filter(is_it).collect();
@@ -170,23 +176,21 @@ pub fn extract(bundle: &Bundle, entry: Found<'_>, target: &Path, replace: bool) 
     if !replace && target.symlink_metadata().is_ok() {
         return Err(ExtractError::Exists { path: target.to_owned() });
     }
-    let mut file = atomic::temporary(target).map_err(failed)?;
+    let mut output = Output::create(target).map_err(failed)?;
     match entry {
-        Found::Image(image) => archive(bundle, image, file.as_file_mut(), target)?,
+        Found::Image(image) => archive(bundle, image, &mut output, target)?,
         Found::Chart(chart) => {
-            copy(bundle, &chart.digest, &format!("chart {}", chart.name), file.as_file_mut(), target)?;
+            copy(bundle, &chart.digest, &format!("chart {}", chart.name), &mut output, target)?;
         }
-        Found::File(entry) => decompress(bundle, entry, file.as_file_mut(), target)?,
+        Found::File(entry) => decompress(bundle, entry, &mut output, target)?,
     }
-    file.as_file().sync_all().map_err(failed)?;
-    let size = file.as_file().metadata().map_err(failed)?.len();
-    let kept = if replace { file.persist(target) } else { file.persist_noclobber(target) };
-    match kept {
-        Ok(_) => Ok(size),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+    let size = output.file().metadata().map_err(failed)?.len();
+    match if replace { output.finish() } else { output.finish_new() } {
+        Ok(()) => Ok(size),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(ExtractError::Exists { path: target.to_owned() })
         }
-        Err(error) => Err(failed(error.error)),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -221,7 +225,7 @@ fn right(what: &str, expected: &str, found: String) -> Result<(), ExtractError> 
 }
 
 /// Writes the image as an OCI archive: a tar of an OCI layout with this one image, its blobs byte for byte.
-fn archive(bundle: &Bundle, image: &Image, file: &mut DiskFile, target: &Path) -> Result<(), ExtractError> {
+fn archive(bundle: &Bundle, image: &Image, file: &mut Output, target: &Path) -> Result<(), ExtractError> {
     let failed = |source| ExtractError::Write { path: target.to_owned(), source };
     let sizes = |digest: &str| bundle.blobs().iter().find(|blob| blob.digest == digest).map(|blob| blob.size);
     let missing =
@@ -277,7 +281,7 @@ fn padding(size: u64) -> &'static [u8] {
 }
 
 /// Writes the file inside a frame. Both the frame and the file are compared with their digests.
-fn decompress(bundle: &Bundle, entry: &File, to: &mut DiskFile, target: &Path) -> Result<(), ExtractError> {
+fn decompress(bundle: &Bundle, entry: &File, to: &mut Output, target: &Path) -> Result<(), ExtractError> {
     let failed = |source| ExtractError::Write { path: target.to_owned(), source };
     let what = format!("file {}", entry.name);
     let mut frame = HashingReader::new(bundle.blob_reader(&entry.digest, 0)?);
@@ -300,7 +304,7 @@ fn decompress(bundle: &Bundle, entry: &File, to: &mut DiskFile, target: &Path) -
     right(&format!("blob {}", entry.digest), &entry.digest, frame.finish().0)?;
     writer.flush().map_err(failed)?;
     right(&what, &entry.plain_digest, writer.finish().0)?;
-    to.set_permissions(Permissions::from_mode(entry.mode & 0o777)).map_err(failed)
+    to.file().set_permissions(Permissions::from_mode(entry.mode & 0o777)).map_err(failed)
 }
 
 #[cfg(test)]
@@ -325,6 +329,23 @@ mod tests {
             assert_eq!(nearest.as_deref(), Some(right));
         }
         assert!(matches!(name("nothing-like-it"), Err(ExtractError::Unknown { nearest: None, .. })));
+    }
+
+    #[test]
+    fn files_of_several_platforms_are_told_apart() {
+        let mut document = sample_document();
+        let at = document.files.iter().position(|file| file.name == "kubelet").unwrap();
+        let mut other = document.files[at].clone();
+        document.files[at].platform = Some("linux/amd64".to_owned());
+        other.platform = Some("linux/arm64".to_owned());
+        document.files.push(other);
+        let name = |wanted: &str| find(&document, wanted).map(|found| found.full_name());
+        let Err(ExtractError::Ambiguous { found, .. }) = name("kubelet") else { panic!("found") };
+        let both = ["amd64", "arm64"].map(|machine| format!("file:/usr/local/bin/kubelet@linux/{machine}"));
+        assert_eq!(found, both);
+        assert_eq!(name(&both[1]).unwrap(), both[1]);
+        assert_eq!(name("kubelet@linux/amd64").unwrap(), both[0]);
+        assert!(matches!(name("kubelet@linux/riscv64"), Err(ExtractError::Unknown { .. })));
     }
 
     #[test]

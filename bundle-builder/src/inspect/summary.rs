@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sealift_bundle::Bundle;
-use sealift_bundle::document::{BundleDocument, Product, Role, Stage};
+use sealift_bundle::document::{BundleDocument, Product, ReferrerKind, Role, Stage};
 use sealift_bundle::fingerprint::Fingerprint;
 use sealift_checks::disk_needs;
 use serde::Serialize;
@@ -39,6 +39,20 @@ pub struct Summary {
     pub roles: Vec<RolePart>,
     /// What images share.
     pub sharing: Sharing,
+    /// Signatures, SBOMs and attestations of images. Hosts do not get them.
+    pub referrers: ReferrerPart,
+}
+
+/// Signatures, SBOMs and attestations of images.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferrerPart {
+    /// How many of each kind.
+    pub kinds: BTreeMap<ReferrerKind, usize>,
+    /// Images that have any.
+    pub images: Vec<String>,
+    /// Their bytes, each blob once; without those that are an image's, too.
+    pub size: u64,
 }
 
 /// Who signed a bundle, and what they said.
@@ -190,8 +204,28 @@ impl Summary {
             components,
             roles: [Role::ControlPlane, Role::Worker].map(|role| self::role(document, &sizes, role)).into(),
             sharing: sharing(document, &sizes),
+            referrers: referrers(document, &sizes),
         }
     }
+}
+
+fn referrers(document: &BundleDocument, sizes: &Sizes<'_>) -> ReferrerPart {
+    let mut part = ReferrerPart::default();
+    let (mut seen, mut blobs) = (BTreeSet::new(), BTreeSet::new());
+    for image in document.images.iter().filter(|image| !image.referrers.is_empty()) {
+        part.images.push(image.name.clone());
+        for referrer in &image.referrers {
+            if seen.insert(referrer.digest.as_str()) {
+                *part.kinds.entry(referrer.kind()).or_default() += 1;
+            }
+            blobs.extend(referrer.blobs.iter().map(String::as_str));
+        }
+    }
+    for blob in document.images.iter().flat_map(|image| &image.blobs) {
+        blobs.remove(blob.as_str());
+    }
+    part.size = blobs.into_iter().map(|blob| sizes.blob(blob)).sum();
+    part
 }
 
 fn signature(bundle: &Bundle) -> Signature {

@@ -194,14 +194,8 @@ fn pin_image(entry: &ImageEntry, wanted: &[String], reach: &Reach<'_>) -> Result
         }
     };
     let platforms = choose(&entry.name, wanted, &offered)?;
-    let mut referrers = Vec::new();
-    for subject in std::iter::once(&digest).chain(platforms.values().filter(|one| **one != digest)) {
-        for referrer in origin.referrers(subject, reach)? {
-            if !referrers.contains(&referrer) {
-                referrers.push(referrer);
-            }
-        }
-    }
+    let subjects = std::iter::once(&digest).chain(platforms.values()).cloned().collect();
+    let referrers = origin.referrers(subjects, reach)?;
     Ok(LockedImage {
         name: entry.name.clone(),
         digest,

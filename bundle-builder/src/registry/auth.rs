@@ -116,6 +116,18 @@ impl Pass {
     }
 }
 
+/// What a web server is sent for `login`, and what that is; nothing where only a token server has a use for it.
+pub(super) fn at_web_server(login: &Login) -> Result<Option<(HeaderValue, String)>, Trouble> {
+    let pass = match login {
+        Login::Password { user, password } => Pass::basic(user, password)?,
+        Login::Bearer(token) => {
+            Pass::new("Bearer", token.expose_secret(), "the token of the login".to_owned(), None)?
+        }
+        Login::Identity(_) => return Ok(None),
+    };
+    Ok(Some((pass.header, pass.what)))
+}
+
 impl Asked<'_> {
     async fn answer(&self, challenges: &[String], again: bool) -> Result<Pass, Trouble> {
         let login = self.credentials.login(&self.endpoint.host).map_err(Trouble::denied)?;

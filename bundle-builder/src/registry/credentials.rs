@@ -1,4 +1,5 @@
-//! Logins, from where Docker keeps them: `config.json` with `auths`, `credHelpers` and `credsStore`.
+//! Logins, from where Docker keeps them: `config.json` with `auths`, `credHelpers` and `credsStore`. For web servers also
+//! from the netrc file: `docker login` can log in only where a registry answers, and that file is what curl reads.
 //!
 //! Read when a registry asks, not before: who pulls only public images needs no file, and a helper whose logins
 //! expire is asked again. Nothing of a login is ever in an error: not even the place in the file that a parser would
@@ -15,6 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde::Deserialize;
+
+use super::netrc;
 
 /// Largest `config.json`, and longest answer of a helper, bytes.
 const LIMIT: u64 = 1 << 20;
@@ -86,6 +89,7 @@ pub enum CredentialsError {
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     file: Option<PathBuf>,
+    netrc: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -125,15 +129,35 @@ impl Credentials {
     /// Those of Docker's file at `path`.
     #[must_use]
     pub fn from_file(path: PathBuf) -> Self {
-        Self { file: Some(path) }
+        Self { file: Some(path), netrc: None }
     }
 
-    /// Those of this user: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; nothing where that is not there.
+    /// Those of this user: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; for web servers also `$NETRC`, else
+    /// `~/.netrc`; nothing where these are not there.
     #[must_use]
     pub fn from_environment() -> Self {
         let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let netrc = folder("NETRC").or_else(|| folder("HOME").map(|home| home.join(".netrc")));
         let folder = folder("DOCKER_CONFIG").or_else(|| folder("HOME").map(|home| home.join(".docker")));
-        Self { file: folder.map(|folder| folder.join("config.json")) }
+        Self { file: folder.map(|folder| folder.join("config.json")), netrc }
+    }
+
+    /// The login for the web server `host` (with its port where it has one), where there is one. Docker's comes first:
+    /// one host may serve a registry, charts and files.
+    pub fn login_at_web_server(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
+        if let Some(login) = self.login(host)? {
+            return Ok(Some(login));
+        }
+        let Some(path) = &self.netrc else { return Ok(None) };
+        let failed = |source| CredentialsError::Read { path: path.clone(), source };
+        let file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        let mut text = zeroize::Zeroizing::new(String::new());
+        file.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
+        let found = netrc::find(&text, crate::mirrors::without_port(host));
+        Ok(found.map(|(user, password)| Login::Password { user, password }))
     }
 
     /// The login for `host` (with its port where it has one), where there is one. In Docker's order: the registry's own

@@ -21,10 +21,12 @@ const REDIRECTS: usize = 5;
 /// Speaks to registries.
 pub(super) struct Http {
     pub(super) mirrors: Mirrors,
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     silence: Duration,
     clients: Mutex<BTreeMap<Trust, Client>>,
     access: Access,
+    /// Of web servers: scheme, host and port to what let us in.
+    pub(super) let_in: Mutex<BTreeMap<String, HeaderValue>>,
 }
 
 /// What makes one client differ from another: an endpoint without its host.
@@ -48,7 +50,8 @@ impl<'a> Wanted<'a> {
 
 impl Http {
     pub(super) fn new(mirrors: Mirrors, credentials: Credentials, silence: Duration) -> Self {
-        Self { mirrors, credentials, silence, clients: Mutex::default(), access: Access::default() }
+        let (clients, let_in) = (Mutex::default(), Mutex::default());
+        Self { mirrors, credentials, silence, clients, access: Access::default(), let_in }
     }
 
     /// Starts the client for `image`, where there is none yet.

@@ -1,85 +1,21 @@
-//! Referrers: signatures, SBOMs and attestations that stand beside an image and name it as their subject.
-//!
-//! Found in the three ways that are in use: the referrers API (OCI distribution-spec 1.1, "Listing Referrers"), the
-//! referrers tag schema where a registry has no such API, and the tags that cosign has used from the beginning.
-//!
-//! They come and go without the image changing, so a lock pins what [`Registries::referrers`] finds, and a build fetches
-//! that: [`Registries::referrer_parts`] tells what there is to fetch, for the same queue as the images' blobs.
+//! Asking a registry for what stands beside an image (see [`crate::referrer`]), in the three ways that are in use: the
+//! referrers API (OCI distribution-spec 1.1, "Listing Referrers"), the referrers tag schema where a registry has no such
+//! API, and the tags that cosign has used from the beginning.
 
 use std::collections::BTreeMap;
 
 use sealift_bundle::digest;
-use serde::{Deserialize, Serialize};
 
 use super::answer::{Trouble, Verdict};
 use super::http::Wanted;
 use super::{Failure, MANIFEST_LIMIT, Registries, RegistryError};
-use crate::cache::{Cache, Content};
 use crate::image::ImageName;
 use crate::manifest::ACCEPTED;
 use crate::progress::Progress;
+use crate::referrer::{self, COSIGN_TAGS, Referrer};
 
 /// Pages of the API that are read for one image.
 const PAGES: usize = 16;
-/// Referrers of one image; more is taken for an attack or a mistake.
-const MOST: usize = 256;
-/// Blobs of one referrer.
-const MOST_BLOBS: usize = 256;
-/// What cosign puts behind the tag made from an image's digest, and what that is.
-const COSIGN_TAGS: [(&str, &str); 3] = [
-    ("sig", "application/vnd.dev.cosign.artifact.sig.v1+json"),
-    ("att", "application/vnd.dev.cosign.artifact.att.v1+json"),
-    ("sbom", "application/vnd.dev.cosign.artifact.sbom.v1+json"),
-];
-
-/// A manifest that says something about an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Referrer {
-    /// Digest of the manifest.
-    pub digest: String,
-    /// Its size, bytes.
-    pub size: u64,
-    /// Its media type.
-    pub media_type: String,
-    /// What it is, e.g. `application/vnd.cyclonedx+json`; where the registry tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// The tag that leads to it, where nothing else does (cosign's), e.g. `sha256-4b….sig`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-}
-
-/// A list of descriptors, as an index has it.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    manifests: Option<Vec<Named>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    artifact_type: Option<String>,
-}
-
-/// What the manifest of a referrer names.
-#[derive(Deserialize)]
-struct Parts {
-    config: Option<Named>,
-    #[serde(default)]
-    layers: Vec<Named>,
-}
-
-/// Reads `content` as a list of referrers and as the manifest of one: for the fuzz target.
-pub(super) fn read(content: &[u8]) {
-    let _ = serde_json::from_slice::<Page>(content);
-    let _ = serde_json::from_slice::<Parts>(content);
-}
 
 impl Registries {
     /// What stands beside the manifest `subject` in the repository of `image`, by digest. Nothing is no failure.
@@ -103,58 +39,15 @@ impl Registries {
         for (suffix, artifact_type) in COSIGN_TAGS {
             let tag = format!("sha256-{hex}.{suffix}");
             if let Some((content, digest)) = self.tagged(image, &tag, progress)? {
-                found.entry(digest.clone()).or_insert_with(|| Referrer {
-                    digest,
-                    size: content.len() as u64,
-                    media_type: ACCEPTED[2].to_owned(),
-                    artifact_type: Some(artifact_type.to_owned()),
-                    tag: Some(tag),
-                });
+                // Some registries list it, too, though it names no subject: elsewhere only the tag leads to it.
+                let by_tag = || Referrer::of_tag(&digest, &content, artifact_type);
+                found.entry(digest.clone()).or_insert_with(by_tag).tag = Some(tag);
             }
         }
-        if found.len() > MOST {
+        if found.len() > referrer::MOST {
             return Err(self.refused(image, &what, format!("it names {} referrers", found.len())));
         }
         Ok(found.into_values().collect())
-    }
-
-    /// Everything that `referrer` consists of: its manifest, which is in the cache then, and the blobs that it names,
-    /// which [`Registries::blob`] fetches.
-    pub fn referrer_parts(
-        &self,
-        image: &ImageName,
-        referrer: &Referrer,
-        cache: &Cache,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Content>, RegistryError> {
-        let what = format!("referrer {} of {image}", referrer.digest);
-        let manifest = if let Some(manifest) = cache.read(&referrer.digest)? {
-            manifest
-        } else {
-            let manifest = self.manifest_by_digest(image, &referrer.digest, progress)?;
-            cache.put(&manifest)?;
-            manifest
-        };
-        let size = manifest.len() as u64;
-        if size != referrer.size {
-            let why = format!("it has {size} bytes, and {} were announced", referrer.size);
-            return Err(self.refused(image, &what, why));
-        }
-        let parts: Parts = serde_json::from_slice(&manifest)
-            .map_err(|error| self.refused(image, &what, format!("it is no manifest: {error}")))?;
-        let named: Vec<Named> = parts.config.into_iter().chain(parts.layers).collect();
-        if named.len() > MOST_BLOBS {
-            return Err(self.refused(image, &what, format!("it names {} blobs", named.len())));
-        }
-        let mut all = vec![Content { digest: referrer.digest.clone(), size }];
-        for named in named {
-            digest::hex(&named.digest).map_err(|error| self.refused(image, &what, error.to_string()))?;
-            let blob = Content { digest: named.digest, size: named.size };
-            if !all.contains(&blob) {
-                all.push(blob);
-            }
-        }
-        Ok(all)
     }
 
     /// The referrers API; nothing where the registry has none.
@@ -215,32 +108,13 @@ impl Registries {
     }
 
     fn page(&self, image: &ImageName, what: &str, content: &[u8]) -> Result<Vec<Referrer>, RegistryError> {
-        let page: Page = serde_json::from_slice(content)
-            .map_err(|error| self.refused(image, what, format!("it is no index: {error}")))?;
-        let named = page.manifests.unwrap_or_default();
-        if named.len() > MOST {
-            return Err(self.refused(image, what, format!("it names {} referrers", named.len())));
-        }
-        // A digest of another kind cannot be packed; its maker has to say it in sha256, too.
-        Ok(named.into_iter().filter(|named| digest::is_valid(&named.digest)).map(Referrer::from).collect())
+        referrer::listed(content).map_err(|error| self.refused(image, what, error.to_string()))
     }
 
     /// What a registry sent cannot be used.
     fn refused(&self, image: &ImageName, what: &str, why: String) -> RegistryError {
         match self.judge(image, what, Trouble::new(Verdict::Final, why)) {
             Failure::Final(error) | Failure::Passing(error, _) => error,
-        }
-    }
-}
-
-impl From<Named> for Referrer {
-    fn from(named: Named) -> Self {
-        Self {
-            digest: named.digest,
-            size: named.size,
-            media_type: named.media_type,
-            artifact_type: named.artifact_type.filter(|text| !text.is_empty()),
-            tag: None,
         }
     }
 }

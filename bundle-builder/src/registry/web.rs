@@ -1,14 +1,21 @@
-//! Plain web servers: files pinned by digest, and small documents. The same client, trust and patience as for registries;
-//! no login, since a URL with one would stand in locks and messages.
+//! Plain web servers: files pinned by digest, and small documents. The same client, trust and patience as for registries.
+//!
+//! Logins are looked up by host, since a URL with one would stand in locks and messages, and only where a server does not
+//! give what is asked for without one. They go to that very scheme, host and port, never to where it redirects, and in
+//! the open only where somebody allowed plain HTTP for that host.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{MutexGuard, PoisonError};
 
-use reqwest::header::{ACCEPT, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
 use reqwest::{Client, Response, Url};
 
 use super::answer::{self, Trouble, Verdict};
+use super::auth;
 use super::download::Download;
-use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, restart};
+use super::http::Http;
+use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, next_piece, restart};
 use crate::cache::{Cache, CacheError, Content, require_room};
 use crate::progress::Progress;
 
@@ -17,6 +24,7 @@ const LARGEST: u64 = 64 << 30;
 
 /// One URL, and who answers there.
 struct Page<'a> {
+    http: &'a Http,
     client: Client,
     url: &'a str,
     /// For messages: the host, and the URL.
@@ -29,14 +37,68 @@ impl Page<'_> {
         judged(self.server.clone(), &self.what, trouble)
     }
 
-    /// Asks for all from byte `from` on.
-    async fn get(&self, from: u64) -> Result<Response, Trouble> {
+    async fn send(&self, from: u64, login: Option<&HeaderValue>) -> Result<Response, Trouble> {
         let mut request = self.client.get(self.url).header(ACCEPT, ANYTHING);
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let response = request.send().await.map_err(Trouble::transport)?;
-        if response.status().is_success() { Ok(response) } else { Err(Trouble::of(response).await) }
+        if let Some(login) = login {
+            // The client drops it where a redirect leads to another scheme, host or port.
+            request = request.header(AUTHORIZATION, login);
+        }
+        request.send().await.map_err(Trouble::transport)
+    }
+
+    /// Asks for all from byte `from` on; with a login where there is one and it does not come without.
+    async fn get(&self, from: u64) -> Result<Response, Trouble> {
+        let origin = Url::parse(self.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let known = self.let_in().get(&origin).cloned();
+        let response = self.send(from, known.as_ref()).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        // Some servers hide what needs a login. Where a redirect leads is not asked to let us in.
+        let closed = matches!(status.as_u16(), 401 | 403 | 404) && known.is_none();
+        if !closed || !is_at(&response, &origin) {
+            return Err(Trouble::of(response).await);
+        }
+        let must = status.as_u16() == 401;
+        let (login, what) = match self.login() {
+            Ok(Some(login)) => login,
+            Err(trouble) if must => return Err(trouble),
+            Ok(None) if must => return Err(Trouble::denied("it wants a login, and there is none")),
+            _ => return Err(Trouble::of(response).await),
+        };
+        let response = self.send(from, Some(&login)).await?;
+        if response.status().is_success() {
+            self.let_in().insert(origin, login);
+            return Ok(response);
+        }
+        let refused = response.status().as_u16() == 401 && is_at(&response, &origin);
+        let trouble = Trouble::of(response).await;
+        Err(if refused {
+            Trouble::denied(format!("it does not take {what}: {}", trouble.why))
+        } else {
+            trouble
+        })
+    }
+
+    fn let_in(&self) -> MutexGuard<'_, BTreeMap<String, HeaderValue>> {
+        self.http.let_in.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to send to log in, and what that is.
+    fn login(&self) -> Result<Option<(HeaderValue, String)>, Trouble> {
+        let login = self.http.credentials.login_at_web_server(&self.server).map_err(Trouble::denied)?;
+        let Some(login) = login else { return Ok(None) };
+        if self.url.starts_with("https:") || self.http.mirrors.is_plain_allowed(&self.server) {
+            return auth::at_web_server(&login);
+        }
+        let server = &self.server;
+        Err(Trouble::denied(format!(
+            "it wants a login, and none goes over plain HTTP unless `--plain-http {server}` allows it"
+        )))
     }
 
     /// One try at the rest of a file.
@@ -66,9 +128,7 @@ impl Page<'_> {
         let rest = response.content_length().unwrap_or(0);
         require_room(cache.folder(), rest)?;
         let total = download.have + rest;
-        while let Some(piece) =
-            response.chunk().await.map_err(|error| self.judge(Trouble::transport(error)))?
-        {
+        while let Some(piece) = next_piece(&mut response).await.map_err(|trouble| self.judge(trouble))? {
             if download.have + piece.len() as u64 > LARGEST {
                 restart(download, &|_| ())?;
                 let why = format!("it is larger than {} GiB", LARGEST >> 30);
@@ -86,6 +146,11 @@ impl Page<'_> {
         let expected = download.wanted.digest.clone();
         Err(Failure::Passing(RegistryError::WrongContent { registry, what, expected, got }, None))
     }
+}
+
+/// Whether the answer comes from `origin`, not from where that redirected to.
+fn is_at(response: &Response, origin: &str) -> bool {
+    response.url().origin().ascii_serialization() == origin
 }
 
 impl Registries {
@@ -134,7 +199,7 @@ impl Registries {
         })
     }
 
-    fn web<'a>(&self, url: &'a str, progress: &dyn Progress) -> Result<Page<'a>, RegistryError> {
+    fn web<'a>(&'a self, url: &'a str, progress: &dyn Progress) -> Result<Page<'a>, RegistryError> {
         let parsed = Url::parse(url).ok();
         let host = parsed.as_ref().and_then(|url| {
             let host = url.host_str()?;
@@ -144,7 +209,8 @@ impl Registries {
         let server = host.unwrap_or_else(|| url.to_owned());
         let endpoint = self.http.mirrors.web(&server, plain);
         self.warn(&endpoint, progress);
-        Ok(Page { client: self.http.client_for(&endpoint)?, url, server, what: url.to_owned() })
+        let client = self.http.client_for(&endpoint)?;
+        Ok(Page { http: &self.http, client, url, server, what: url.to_owned() })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Reach, SourceError};
 use crate::cache::Content;
 use crate::image::ImageName;
 use crate::recipe::{ImageEntry, ImageSource};
-use crate::registry::Referrer;
+use crate::referrer::{self, Referrer, ReferrerError};
 use crate::stored::Stored;
 
 /// Where one image comes from.
@@ -81,21 +81,74 @@ impl<'a> ImageOrigin<'a> {
         }
     }
 
-    /// What stands beside the manifest `subject` of the image. Only registries tell.
-    pub fn referrers(&self, subject: &str, reach: &Reach<'_>) -> Result<Vec<Referrer>, SourceError> {
-        if self.stored.is_some() {
-            return Ok(Vec::new());
+    /// What stands beside the manifests `subjects` of the image, and beside that in turn: an SBOM may be signed, too.
+    pub fn referrers(
+        &self,
+        mut subjects: Vec<String>,
+        reach: &Reach<'_>,
+    ) -> Result<Vec<Referrer>, SourceError> {
+        let mut found = Vec::new();
+        let mut next = 0;
+        while let Some(subject) = subjects.get(next).cloned() {
+            // Of several names for one manifest the first counts.
+            let again = subjects[..next].contains(&subject);
+            next += 1;
+            if again {
+                continue;
+            }
+            for referrer in self.referrers_of(&subject, reach)? {
+                subjects.push(referrer.digest.clone());
+                if !found.contains(&referrer) {
+                    found.push(referrer);
+                }
+            }
+            if found.len() > referrer::MOST {
+                return Err(self.refused(ReferrerError::TooMany { subject, count: found.len() }));
+            }
         }
-        Ok(reach.registries.referrers(&self.name, subject, reach.progress)?)
+        Ok(found)
     }
 
-    /// Everything that `referrer` consists of: its manifest, which is in the cache then, and its blobs.
+    fn referrers_of(&self, subject: &str, reach: &Reach<'_>) -> Result<Vec<Referrer>, SourceError> {
+        match self.stored(reach)? {
+            Some(stored) => stored.referrers(subject).map_err(|error| self.refused(error)),
+            None => Ok(reach.registries.referrers(&self.name, subject, reach.progress)?),
+        }
+    }
+
+    /// Everything that `referrer` consists of: its manifest, the manifests in it where it is an index, which are in the
+    /// cache then, and the blobs that they name, which [`Self::blob`] gets there.
     pub fn referrer_parts(
         &self,
         referrer: &Referrer,
         reach: &Reach<'_>,
     ) -> Result<Vec<Content>, SourceError> {
-        Ok(reach.registries.referrer_parts(&self.name, referrer, reach.cache, reach.progress)?)
+        let mut manifests = vec![Content { digest: referrer.digest.clone(), size: referrer.size }];
+        let mut blobs = Vec::new();
+        let mut next = 0;
+        while let Some(wanted) = manifests.get(next).cloned() {
+            next += 1;
+            let content = self.manifest(&wanted.digest, reach)?;
+            let parts = referrer::parts(&wanted, &content).map_err(|error| self.refused(error))?;
+            for (found, all) in [(parts.manifests, &mut manifests), (parts.blobs, &mut blobs)] {
+                for content in found {
+                    if !all.contains(&content) {
+                        all.push(content);
+                    }
+                }
+            }
+            let count = manifests.len() + blobs.len();
+            if count > referrer::MOST_PARTS {
+                let digest = referrer.digest.clone();
+                return Err(self.refused(ReferrerError::TooManyParts { digest, count }));
+            }
+        }
+        manifests.append(&mut blobs);
+        Ok(manifests)
+    }
+
+    fn refused(&self, source: ReferrerError) -> SourceError {
+        SourceError::Referrer { image: self.name.to_string(), source }
     }
 
     /// A manifest by digest, from the cache or from where the image is.

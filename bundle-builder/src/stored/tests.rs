@@ -213,3 +213,47 @@ fn docker_archives_that_contradict_themselves_are_refused() {
     let wanted = Content { digest: ids[0].clone(), size: 5 };
     assert!(matches!(stored.blob(&wanted, &cache, &|_| ()), Err(StoredError::WrongContent { .. })));
 }
+
+#[test]
+fn what_stands_beside_an_image_is_found_by_subject_tag_and_list() {
+    let (mut files, digests) = layout_files(&[WEB]);
+    let subject = &digests[0];
+    let tag = subject.replace(':', "-");
+    let by_subject = format!(
+        r#"{{"mediaType":"m","artifactType":"application/spdx+json","subject":{{"digest":"{subject}","size":1}}}}"#
+    );
+    let listed = digest_of(b"listed");
+    let list = format!(r#"{{"manifests":[{{"mediaType":"m","digest":"{listed}","size":6}}]}}"#);
+    let (signature, unrelated) =
+        (r#"{"layers":[]}"#.to_owned(), r#"{"subject":{"digest":"x","size":1}}"#.to_owned());
+    let mut entries = vec![format!(r#"{{"mediaType":"m","digest":"{subject}","size":1}}"#)];
+    for (name, content) in [
+        ("", &by_subject),
+        (&*format!("{tag}.sig"), &signature),
+        (&*format!("registry.sealift.example/orders/web:{tag}"), &list),
+        ("", &unrelated),
+    ] {
+        let digest = digest_of(content.as_bytes());
+        entries.push(format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{},
+                "annotations":{{"org.opencontainers.image.ref.name":"{name}"}}}}"#,
+            content.len()
+        ));
+        files.push((layout::blob_name(&digest).unwrap(), content.clone().into_bytes()));
+    }
+    // Named, and left out of the layout.
+    entries.push(format!(r#"{{"mediaType":"m","digest":"{listed}","size":6}}"#));
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+    files.retain(|(name, _)| name != "index.json");
+    files.push(("index.json".to_owned(), index.into_bytes()));
+    let (_folder, places) = both(&files);
+    for (source, path) in places {
+        let found = Stored::open(&source, &path).unwrap().referrers(subject).unwrap();
+        let named = |digest: &str| found.iter().find(|one| one.digest == digest).unwrap();
+        assert_eq!(found.len(), 3, "{found:?}");
+        let sbom = named(&digest_of(by_subject.as_bytes()));
+        assert_eq!((sbom.artifact_type.as_deref(), &sbom.tag), (Some("application/spdx+json"), &None));
+        assert_eq!(named(&digest_of(signature.as_bytes())).tag, Some(format!("{tag}.sig")));
+        assert_eq!(named(&listed).size, 6);
+    }
+}

@@ -62,7 +62,9 @@ fn list(
     list.write(file).map_err(|error| {
         Failure::of(Kind::Usage, &error).hint("choose another place for the list, one that you may write to")
     })?;
-    let text = format!("{} blobs, {}, listed in {}", list.blobs.len(), bytes(list.bytes()), file.display());
+    let number = list.blobs.len();
+    let noun = if number == 1 { "blob" } else { "blobs" };
+    let text = format!("{number} {noun}, {}, listed in {}", bytes(list.bytes()), file.display());
     output.line("damage", &text, &json!({"list": file, "blobs": list.blobs.len(), "bytes": list.bytes()}));
     Ok(true)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::digest::InvalidDigest;
-use crate::document::BundleDocument;
+use crate::document::{BundleDocument, Image};
 use crate::error::BundleError;
 use crate::member::Member;
 use crate::oci::{Index, REF_NAME};
@@ -110,6 +110,7 @@ fn images(
             return Err(format!("index.json names {name} twice"));
         }
     }
+    let listed: BTreeSet<&str> = index.manifests.iter().map(|entry| entry.digest.as_str()).collect();
     for image in &document.images {
         let user = format!("image {}", image.name);
         if named.get(image.name.as_str()) != Some(&image.digest.as_str()) {
@@ -122,8 +123,20 @@ fn images(
         for blob in image.blobs.iter().chain(beside) {
             present(blob, &user)?;
         }
-        if let Some(referrer) = image.referrers.iter().find(|one| !one.blobs.contains(&one.digest)) {
-            return Err(format!("referrer {} of {user} does not list its own manifest", referrer.digest));
+        referrers(image, &user, &listed)?;
+    }
+    Ok(())
+}
+
+/// Tools find a referrer by its entry in `index.json`.
+fn referrers(image: &Image, user: &str, listed: &BTreeSet<&str>) -> Result<(), String> {
+    for referrer in &image.referrers {
+        let digest = &referrer.digest;
+        if !referrer.blobs.contains(digest) {
+            return Err(format!("referrer {digest} of {user} does not list its own manifest"));
+        }
+        if !listed.contains(digest.as_str()) {
+            return Err(format!("referrer {digest} of {user} is not in index.json"));
         }
     }
     Ok(())

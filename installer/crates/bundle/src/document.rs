@@ -1,6 +1,6 @@
 //! The bundle document: what a bundle is, in one JSON artifact reached from the signed index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,21 @@ pub struct BundleDocument {
     pub sizing: serde_json::Value,
     /// Every other blob of the bundle in member order (the document's own three stand before them).
     pub blobs: Vec<BlobEntry>,
+}
+
+impl BundleDocument {
+    /// Bytes of the blobs in [`BundleDocument::blobs`] that hosts need: all but those that only referrers consist of.
+    #[must_use]
+    pub fn host_bytes(&self) -> u64 {
+        let mut beside: BTreeSet<&str> = BTreeSet::new();
+        for referrer in self.images.iter().flat_map(|image| &image.referrers) {
+            beside.extend(referrer.blobs.iter().map(String::as_str));
+        }
+        for blob in self.images.iter().flat_map(|image| &image.blobs) {
+            beside.remove(blob.as_str());
+        }
+        self.blobs.iter().filter(|blob| !beside.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
+    }
 }
 
 /// Product name, version and serial.
@@ -120,8 +135,59 @@ pub struct Referrer {
     /// What it is, e.g. `application/vnd.cyclonedx+json`; where its registry told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
+    /// Tags that lead to it in the image's repository, e.g. `sha256-4b….sig`; none where its own `subject` field does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Every blob of it, the manifest first.
     pub blobs: Vec<String>,
+}
+
+/// What a referrer says about its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferrerKind {
+    /// Who vouches for it.
+    Signature,
+    /// How it was made, or what was found out about it, signed.
+    Attestation,
+    /// What it is made of.
+    Sbom,
+    /// Something else.
+    Other,
+}
+
+impl ReferrerKind {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Attestation => "attestation",
+            Self::Sbom => "SBOM",
+            Self::Other => "attachment",
+        }
+    }
+}
+
+impl Referrer {
+    /// What it is, by its artifact type: those of cosign and sigstore (`application/vnd.dev.cosign.artifact.sig.v1+json`,
+    /// `application/vnd.dev.sigstore.bundle.v0.3+json`), Notary Project (`application/vnd.cncf.notary.signature`), in-toto
+    /// (`application/vnd.in-toto+json`), SPDX and `CycloneDX` in their several spellings.
+    #[must_use]
+    pub fn kind(&self) -> ReferrerKind {
+        let text = self.artifact_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        // An attestation may say in its type what it holds, e.g. an SBOM.
+        if any(&["in-toto", "dsse", ".att.", "attestation"]) {
+            ReferrerKind::Attestation
+        } else if any(&["sbom", "cyclonedx", "spdx", "syft"]) {
+            ReferrerKind::Sbom
+        } else if any(&["signature", ".sig.", "simplesigning", "sigstore.bundle"]) {
+            ReferrerKind::Signature
+        } else {
+            ReferrerKind::Other
+        }
+    }
 }
 
 /// A file that ends up on hosts: cluster binary or other.
@@ -303,4 +369,30 @@ pub struct BlobEntry {
     pub digest: String,
     /// Bytes.
     pub size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn referrers_are_told_apart_by_their_type() {
+        let kind = |text: &str| {
+            let artifact_type = (!text.is_empty()).then(|| text.to_owned());
+            Referrer { digest: String::new(), artifact_type, tags: vec![], blobs: vec![] }.kind().name()
+        };
+        for (text, expected) in [
+            ("application/vnd.dev.cosign.artifact.sig.v1+json", "signature"),
+            ("application/vnd.dev.sigstore.bundle.v0.3+json", "signature"),
+            ("application/vnd.cncf.notary.signature", "signature"),
+            ("application/vnd.dev.cosign.artifact.att.v1+json", "attestation"),
+            ("application/vnd.in-toto.cyclonedx+dsse", "attestation"),
+            ("application/vnd.dev.cosign.artifact.sbom.v1+json", "SBOM"),
+            ("application/spdx+json", "SBOM"),
+            ("application/vnd.example.licence", "attachment"),
+            ("", "attachment"),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+    }
 }

@@ -24,6 +24,7 @@
 //! - [`parcel::Parcel`]: what a bundle needs besides another one: a delta or a re-carry file.
 //! - `write`, `rebuild`, `delta`, `split`, `repair` (feature `write`): pack a bundle, make it anew from another version,
 //!   cut and mend it.
+//! - [`output::Output`]: a file that gets its name when it is whole; [`unfinished`]: what goes when a signal comes first.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
@@ -33,7 +34,6 @@ mod inspect;
 mod member;
 mod note;
 mod open;
-mod output;
 mod parts;
 mod remains;
 mod signature;
@@ -52,6 +52,7 @@ pub mod frame;
 pub mod inventory;
 pub mod layout;
 pub mod oci;
+pub mod output;
 pub mod parcel;
 #[cfg(feature = "write")]
 pub mod rebuild;
@@ -63,6 +64,7 @@ pub mod rotation;
 pub mod split;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod unfinished;
 #[cfg(feature = "write")]
 pub mod write;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::InvalidDigest;
 use crate::document::API_VERSION;
 use crate::open::DOCUMENT_LIMIT;
-use crate::output::{sync_folder, temporary};
+use crate::output::Output;
 
 /// Why such a file cannot be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -108,11 +108,9 @@ pub(crate) fn write(path: &Path, note: &impl Serialize) -> Result<(), NoteError>
     let written = || {
         let mut text = serde_json::to_vec_pretty(note)?;
         text.push(b'\n');
-        let mut file = temporary(path)?;
-        file.write_all(&text)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        sync_folder(path)
+        let mut output = Output::create(path)?;
+        output.write_all(&text)?;
+        output.finish()
     };
     written().map_err(|source| NoteError::Write { path: path.to_owned(), source })
 }

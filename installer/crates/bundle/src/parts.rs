@@ -48,7 +48,7 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn Source>, BundleError> {
     };
     let paths = part_paths(&whole).map_err(|source| BundleError::Open { path: path.to_owned(), source })?;
     if paths.is_empty() {
-        let source = io::ErrorKind::NotFound.into();
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no such file");
         return Err(BundleError::Open { path: path.to_owned(), source });
     }
     let mut files = Vec::with_capacity(paths.len());

@@ -45,7 +45,7 @@ pub fn rebuild<B: Blobs>(
 ) -> Result<u64, B::Error> {
     let cannot = |source| B::Error::from(WriteError::Write { path: target.to_owned(), source });
     let total = contents.size();
-    let output = Output::create(target, total).map_err(cannot)?;
+    let output = Output::sized(target, total).map_err(cannot)?;
     let done = AtomicU64::new(0);
     let place = |bytes: &[u8], offset| {
         output.file().write_all_at(bytes, offset)?;

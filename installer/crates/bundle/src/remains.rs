@@ -50,7 +50,7 @@ impl Remains {
             return Ok(Self::One(path.to_owned()));
         }
         if part_size == 0 {
-            return Err(cannot(io::ErrorKind::NotFound.into()));
+            return Err(cannot(io::Error::new(io::ErrorKind::NotFound, "there is no such file")));
         }
         Ok(Self::Parts { whole, present, part_size })
     }

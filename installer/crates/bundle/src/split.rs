@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::BundleError;
 use crate::layout::{LAYOUT_CONTENT, LAYOUT_FILE};
 use crate::member::{BLOCK, header};
-use crate::output::{sync_folder, temporary};
+use crate::output::{Output, finish_all_new, sync_folder};
 use crate::parts::{self, MOST_PARTS, part_paths};
 use crate::remains::layout;
 use crate::source::{Part, read_full};
@@ -80,18 +80,14 @@ pub fn split(
     let mut done = 0;
     let mut written = Vec::new();
     for part in parts {
-        let mut output = temporary(&part.path).map_err(write_error(&part.path))?;
-        copy(bundle, &file, &part, output.as_file_mut(), &mut |count| {
+        let output = Output::create(&part.path).map_err(write_error(&part.path))?;
+        copy(bundle, &file, &part, output.file(), &mut |count| {
             done += count;
             progress(done, total);
         })?;
-        written.push((output, part.path));
+        written.push(output);
     }
-    let mut paths = Vec::new();
-    for (output, path) in written {
-        output.persist_noclobber(&path).map_err(|error| write_error(&path)(error.error))?;
-        paths.push(path);
-    }
+    let paths = finish_all_new(written).map_err(|(path, error)| write_error(&path)(error))?;
     sync_folder(&whole).map_err(write_error(&whole))?;
     Ok(paths)
 }
@@ -118,7 +114,7 @@ fn copy(
     bundle: &Path,
     mut file: &File,
     part: &Part,
-    output: &mut File,
+    mut output: &File,
     advance: &mut dyn FnMut(u64),
 ) -> Result<(), SplitError> {
     let cannot_read = |source| SplitError::Read { path: bundle.to_owned(), source };
@@ -126,7 +122,7 @@ fn copy(
     let mut left = part.size;
     while left > 0 {
         // Between files the kernel copies, and shares blocks where the file system can.
-        let count = io::copy(&mut file.take(left.min(STEP)), output).map_err(write_error(&part.path))?;
+        let count = io::copy(&mut file.take(left.min(STEP)), &mut output).map_err(write_error(&part.path))?;
         if count == 0 {
             return Err(cannot_read(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -147,7 +143,7 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
         return Err(SplitError::Exists { path: target.to_owned() });
     }
     let total = source.size();
-    let mut output = temporary(target).map_err(write_error(target))?;
+    let mut output = Output::create(target).map_err(write_error(target))?;
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
     while done < total {
@@ -161,9 +157,7 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
         done += count as u64;
         progress(done, total);
     }
-    output.as_file().sync_all().map_err(write_error(target))?;
-    output.persist_noclobber(target).map_err(|error| write_error(target)(error.error))?;
-    sync_folder(target).map_err(write_error(target))?;
+    output.finish_new().map_err(write_error(target))?;
     Ok(total)
 }
 

@@ -20,8 +20,10 @@ pub(crate) fn of(document: &BundleDocument) -> BTreeMap<&str, String> {
     }
     // After the images: a blob of both is the image's.
     for image in &document.images {
-        for blob in image.referrers.iter().flat_map(|referrer| &referrer.blobs) {
-            note(blob.as_str(), format!("what stands beside image {}", image.name));
+        for referrer in &image.referrers {
+            for blob in &referrer.blobs {
+                note(blob.as_str(), format!("{} of image {}", referrer.kind().name(), image.name));
+            }
         }
     }
     for chart in &document.charts {

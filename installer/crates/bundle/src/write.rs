@@ -254,7 +254,7 @@ impl BundleWriter {
         let signature = SignatureText::rewrite(&sign(assembled.index_json.as_bytes()))
             .map_err(|reason| WriteError::Signature { reason })?;
         let (members, contents) = assembled.members(target, &signature.text)?;
-        let output = Output::create(target, members.total()).map_err(cannot)?;
+        let output = Output::sized(target, members.total()).map_err(cannot)?;
         for (member, content) in members.as_slice().iter().zip(&contents) {
             output.file().write_all_at(&member.header(), member.offset).map_err(cannot)?;
             if let BlobContent::Bytes(bytes) = content {
@@ -357,7 +357,7 @@ fn write_file(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), WriteError> {
     let cannot = |source| WriteError::Write { path: target.to_owned(), source };
-    let output = Output::create(target, members.total()).map_err(cannot)?;
+    let output = Output::sized(target, members.total()).map_err(cannot)?;
     let copy =
         Copy { file: output.file(), target, done: AtomicU64::new(0), total: members.total(), progress };
     let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();

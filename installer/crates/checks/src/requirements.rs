@@ -159,12 +159,11 @@ impl Requirements {
 #[must_use]
 pub fn disk_needs(document: &BundleDocument, role: Role) -> Vec<DiskNeed> {
     let files = || document.files.iter().filter(|file| file.roles.contains(&role));
-    let all_blobs: u64 = document.blobs.iter().map(|blob| blob.size).sum();
     let need = |path: &str, bytes, holds| DiskNeed { path: path.to_owned(), bytes, holds };
     let mut needs = vec![
         match role {
             Role::ControlPlane => {
-                need(STORE, all_blobs + PROGRAM, "the whole bundle, served to the other hosts")
+                need(STORE, document.host_bytes() + PROGRAM, "the whole bundle, served to the other hosts")
             }
             Role::Worker => {
                 let blobs: u64 = files().map(|file| file.size).sum();

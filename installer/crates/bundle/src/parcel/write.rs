@@ -63,7 +63,7 @@ pub(crate) fn write(
     let (members, contents) = assemble(target, bundle, document, content)?;
     let cannot = |source| WriteError::Write { path: target.to_owned(), source };
     let total = members.total();
-    let output = Output::create(target, total).map_err(cannot)?;
+    let output = Output::sized(target, total).map_err(cannot)?;
     let done = AtomicU64::new(0);
     let put = |bytes: &[u8], offset: u64| -> Result<(), ParcelWriteError> {
         output.file().write_all_at(bytes, offset).map_err(cannot)?;

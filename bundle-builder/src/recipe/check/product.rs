@@ -1,0 +1,94 @@
+//! What is installed, and what it asks the site.
+
+use std::collections::BTreeSet;
+
+use sealift_bundle::document::SiteValue;
+
+use super::{Findings, among, indexed, is_label};
+use crate::recipe::Recipe;
+
+impl Findings {
+    pub(super) fn components(&mut self, recipe: &Recipe) {
+        for (index, component) in recipe.components.iter().enumerate() {
+            let place = format!("components[{index}] ({})", component.name);
+            self.unless(is_label(&component.name), &place, "the name must be a DNS label");
+            self.unless(is_label(&component.namespace), &place, "the namespace must be a DNS label");
+            self.unless(component.timeout_seconds > 0, &place, "timeoutSeconds must be more than 0");
+            self.unless(
+                component.values.is_null() || component.values.is_object(),
+                &place,
+                "values must be a map",
+            );
+            for gate in &component.gates {
+                self.unless(
+                    matches!(gate.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet"),
+                    &place,
+                    format!("the gate on {} cannot wait for a {}: only for a Deployment, StatefulSet or DaemonSet", gate.name, gate.kind),
+                );
+            }
+            for (path, value) in &component.values_from {
+                self.unless(
+                    path.split('.').all(|part| !part.is_empty()),
+                    &place,
+                    format!("valuesFrom: `{path}` is no dotted path"),
+                );
+                if let SiteValue::Setting(name) = value {
+                    self.unless(
+                        recipe.settings.contains_key(name),
+                        &place,
+                        format!(
+                            "valuesFrom `{path}`: there is no setting `{name}`{}",
+                            among(name, recipe.settings.keys())
+                        ),
+                    );
+                }
+            }
+        }
+        self.unique(indexed("components", "name", recipe.components.iter().map(|one| &one.name)));
+    }
+
+    pub(super) fn secrets(&mut self, recipe: &Recipe) {
+        let components: Vec<&String> = recipe.components.iter().map(|component| &component.name).collect();
+        for (index, secret) in recipe.secrets.iter().enumerate() {
+            let place = format!("secrets[{index}] ({})", secret.name);
+            self.unless(
+                components.contains(&&secret.component),
+                &place,
+                format!(
+                    "there is no component `{}`{}",
+                    secret.component,
+                    among(&secret.component, components.iter().copied())
+                ),
+            );
+            self.unless(
+                !secret.from_site.is_empty() || !secret.generated.is_empty(),
+                &place,
+                "it would be empty: give fromSite or generated",
+            );
+            for key in secret.generated.iter().filter(|key| secret.from_site.contains_key(*key)) {
+                self.add(&place, format!("the key `{key}` is both taken from the site and generated"));
+            }
+        }
+        let pairs: Vec<String> =
+            recipe.secrets.iter().map(|secret| format!("{} of {}", secret.name, secret.component)).collect();
+        self.unique(indexed("secrets", "name", pairs.iter()));
+    }
+
+    pub(super) fn settings(&mut self, recipe: &Recipe) {
+        let used: BTreeSet<&str> = recipe
+            .components
+            .iter()
+            .flat_map(|component| component.values_from.values())
+            .filter_map(|value| match value {
+                SiteValue::Setting(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        for name in recipe.settings.keys().filter(|name| !used.contains(name.as_str())) {
+            self.add(
+                format!("settings.{name}"),
+                format!("no component uses it: take it in a valuesFrom (`some.path: {{setting: {name}}}`), or drop it"),
+            );
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use crate::recipe::testing::{FULL, RECIPE};
+use crate::recipe::{FileContent, RecipeError, parse};
+use std::path::Path;
+
+/// The findings about `RECIPE` with `from` replaced by `to`.
+fn findings(from: &str, to: &str) -> Vec<String> {
+    let text = RECIPE.replacen(from, to, 1);
+    assert_ne!(text, RECIPE, "`{from}` is not in the recipe");
+    match parse(&text, Path::new("recipe.yaml")) {
+        Err(RecipeError::Findings { findings, .. }) => findings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_contradiction_has_its_own_sentence() {
+    for (from, to, expected) in [
+        ("sealift/v1", "sealift/v9", "apiVersion: `sealift/v9` is not known"),
+        ("kind: Recipe", "kind: Site", "kind: `Site` is no `Recipe`"),
+        ("name: orders\n  title", "name: Orders\n  title", "product.name: `Orders` must be lower-case"),
+        ("linux/amd64", "linux", "platforms[0]: `linux` must look like"),
+        ("- name: registry.k8s.io/pause:3.10.2", "- name: pause:3.10.2", "images[0].name: "),
+        (
+            "pauseImage: registry.k8s.io/pause:3.10.2",
+            "pauseImage: registry.k8s.io/pause:4",
+            "kubernetes.pauseImage: needs",
+        ),
+        ("kube-proxy:v1.36.3", "kube-proxy:v1.36.4", "needs the image registry.k8s.io/kube-proxy:v1.36.3"),
+        (
+            "path: /usr/local/bin/kubelet",
+            "path: usr/local/bin/kubelet",
+            "files[0].path: `usr/local/bin/kubelet` must",
+        ),
+        ("path: /usr/local/bin/kubelet", "path: /usr/../kubelet", "files[0].path: `/usr/../kubelet` must"),
+        ("{setting: title}", "{setting: titel}", "there is no setting `titel`; did you mean `title`?"),
+        ("component: orders", "component: order", "there is no component `order`; did you mean `orders`?"),
+        ("  title:\n    description", "  colour:\n    description", "settings.colour: no component uses it"),
+        ("kind: DaemonSet", "kind: Pod", "cannot wait for a Pod"),
+        ("level: 3", "level: 22", "compression.level: must be between"),
+    ] {
+        let found = findings(from, to);
+        assert!(found.iter().any(|finding| finding.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn two_files_at_one_path_are_refused() {
+    let second =
+        "  - name: other\n    version: v1\n    path: /usr/local/bin/kubelet\n    source: {path: other}\n";
+    let found = findings("components:\n", &format!("{second}components:\n"));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].ends_with(": files[1].path: /usr/local/bin/kubelet stands already at files[0].path"),
+        "{found:?}"
+    );
+}
+
+/// The findings about `FULL` with `from` replaced by `to`.
+fn findings_of_full(from: &str, to: &str) -> Vec<String> {
+    let text = FULL.replacen(from, to, 1);
+    assert_ne!(text, FULL, "`{from}` is not in the recipe");
+    match parse(&text, Path::new("recipe.yaml")) {
+        Err(RecipeError::Findings { findings, .. }) => findings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_source_is_looked_at() {
+    parse(FULL, Path::new("recipe.yaml")).unwrap();
+    for (from, to, expected) in [
+        ("    platforms: [linux/amd64]\n", "    platforms: [linux/amd46]\n", "did you mean `linux/amd64`?"),
+        (
+            "platforms: [linux/amd64, linux/arm64]",
+            "platforms: [linux/amd64, linux/amd64]",
+            "stands already at platforms[0]",
+        ),
+        (
+            "https://charts.example/stable",
+            "charts.example",
+            "charts[1].repository: `charts.example` must look",
+        ),
+        ("https://charts.example", "https://me:word@charts.example", "must hold no user"),
+        ("version: 1.2.3", "version: ^1.2.3", "is no exact version"),
+        ("oci: registry.example/charts/flannel", "oci: flannel", "charts[2].oci: `flannel` is no registry"),
+        ("linux/arm64:\n", "linux/arm46:\n", "files[0].sources: there is none for linux/arm64"),
+        ("linux/arm64:\n", "linux/arm46:\n", "is no platform of this file; did you mean `linux/arm64`?"),
+        ("sha256: e3", "sha256: XX", "files[0].sources.linux/arm64.sha256: `XX"),
+        ("url: https://dl", "url: ftp://dl", "files[0].sources.linux/arm64.url: `ftp://dl"),
+        ("member: bin/helm", "member: ../helm", "files[1].source.archive.member: `../helm` must"),
+        (
+            "    source:\n      archive:\n        path: helm.tar.gz\n        member: bin/helm\n",
+            "",
+            "say where it is",
+        ),
+        (
+            "    platforms: [linux/amd64]\n    source:",
+            "    sources: {linux/amd64: {path: a}}\n    source:",
+            "exclude each other",
+        ),
+        ("component: orders, images", "component: order, images", "did you mean `orders`?"),
+        (
+            "images: [registry.sealift.example/orders/web:4.2.0]",
+            "images: ['ghcr.io/a/b:1']",
+            "add `- name: ghcr.io/a/b:1` under",
+        ),
+        (
+            "path: /var/lib/orders",
+            "path: /usr/local/bin/helm",
+            "hostDirectories[0].path: /usr/local/bin/helm stands already at files[1].path",
+        ),
+        (
+            "path: /var/lib/orders",
+            "path: /usr/local/bin/helm/x",
+            "below /usr/local/bin/helm, which is a file",
+        ),
+        (
+            "{oci: registry.example/charts/flannel, version: 0.28.4}",
+            "{path: charts/orders}",
+            "charts/orders stands already at charts[0]",
+        ),
+        ("name: helm\n", "name: kubelet\n", "files[1].name: kubelet stands already at files[0].name"),
+    ] {
+        let found = findings_of_full(from, to);
+        assert!(found.iter().any(|finding| finding.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn contents_of_files_follow_the_platforms() {
+    let recipe = parse(FULL, Path::new("recipe.yaml")).unwrap();
+    let titles: Vec<String> = recipe.file_contents().iter().map(FileContent::title).collect();
+    assert_eq!(
+        titles,
+        ["kubelet for linux/amd64", "kubelet for linux/arm64", "helm for linux/amd64", "notes"]
+    );
+    let recipe = parse(RECIPE, Path::new("recipe.yaml")).unwrap();
+    assert_eq!(recipe.file_contents()[0].title(), "kubelet");
+}
+
+#[test]
+fn all_findings_come_together() {
+    let text = RECIPE.replace("kind: Recipe", "kind: Site").replace("linux/amd64", "linux");
+    let Err(RecipeError::Findings { findings, .. }) = parse(&text, Path::new("recipe.yaml")) else {
+        panic!("accepted")
+    };
+    assert_eq!(findings.len(), 2);
+}
