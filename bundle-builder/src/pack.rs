@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sealift_bundle::document::{
-    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image, Referrer,
+    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
+    Referrer,
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
 use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
@@ -67,12 +68,10 @@ pub fn pack(
     let files = entries.files(contents);
     let recipe = contents.recipe;
     let mut components = recipe.components.clone();
-    let mut sizing = recipe.sizing.clone();
     // The order of keys must come from their names, whatever this program was linked with.
     for component in &mut components {
         component.values.sort_all_objects();
     }
-    sizing.sort_all_objects();
     let document = BundleDocument {
         api_version: API_VERSION.to_owned(),
         kind: "Bundle".to_owned(),
@@ -86,7 +85,7 @@ pub fn pack(
         host_directories: directories(recipe),
         secrets: recipe.secrets.clone(),
         settings: recipe.settings.clone(),
-        sizing,
+        sizing: recipe.sizing.clone(),
         blobs: Vec::new(),
     };
     let mut writer = BundleWriter::new(document);
@@ -163,8 +162,7 @@ impl Entries {
                 annotations: tag.into_iter().collect(),
             });
             for part in parts {
-                let group =
-                    if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
+                let group = if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
                 let entry = self.cached.entry(part.digest.clone()).or_insert((part.size, group));
                 entry.1 = entry.1.min(group);
             }

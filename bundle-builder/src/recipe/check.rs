@@ -34,6 +34,7 @@ pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
     findings.components(recipe);
     findings.secrets(recipe);
     findings.settings(recipe);
+    findings.sizing(recipe);
     findings.0
 }
 
@@ -403,6 +404,14 @@ impl Findings {
         }
     }
 
+    fn sizing(&mut self, recipe: &Recipe) {
+        let Some(model) = &recipe.sizing else { return };
+        let components: Vec<&str> = recipe.components.iter().map(|one| one.name.as_str()).collect();
+        for (place, what) in model.findings(&components) {
+            self.add(format!("sizing.{place}"), what);
+        }
+    }
+
     /// Names that stand at more than one place.
     fn unique<'a>(&mut self, names: impl Iterator<Item = (String, &'a String)>) {
         let mut first: BTreeMap<&str, String> = BTreeMap::new();
@@ -500,6 +509,12 @@ mod tests {
             ),
             ("kind: DaemonSet", "kind: Pod", "cannot wait for a Pod"),
             ("level: 3", "level: 22", "compression.level: must be between"),
+            (
+                "      component: orders\n      class",
+                "      component: order\n      class",
+                "sizing.parts[0].component: there is no component `order`",
+            ),
+            ("      copies: 2", "      copies: 0", "sizing.parts[0].copies: 0 must be between 1 and 100"),
         ] {
             let found = findings(from, to);
             assert!(found.iter().any(|finding| finding.contains(expected)), "{to}: {found:?}");
