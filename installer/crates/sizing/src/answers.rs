@@ -218,7 +218,7 @@ pub struct CrossCheck {
 }
 
 /// GitLab's reference architectures count 20 requests per second for each 1000 people
-/// (docs.gitlab.com/administration/reference_architectures).
+/// (`docs.gitlab.com/administration/reference_architectures`).
 pub(crate) fn cross_check(answers: &Answers, load: &Load) -> CrossCheck {
     let by_rule = answers.users * 20;
     let ours = load.millirequests_per_second;

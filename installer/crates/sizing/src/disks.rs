@@ -154,8 +154,8 @@ pub(crate) fn of_system(role: HostRole, bytes: &BundleBytes) -> Vec<PathNeed> {
 /// What a store takes on each worker that holds some of it, when one of them may be lost (`spare`) or not.
 pub(crate) fn on_each(store: &Store, spare: bool) -> u64 {
     let carriers = spread(store, spare).map_or(1, |all| if spare { all - 1 } else { all });
-    let share = (u128::from(store.bytes) * 100).div_ceil(u128::from(FILL) * u128::from(carriers));
-    words::narrow(share)
+    let each = (u128::from(store.bytes) * 100).div_ceil(u128::from(FILL) * u128::from(carriers));
+    words::narrow(each)
 }
 
 /// Paths of what parts keep.

@@ -31,10 +31,10 @@ impl Room {
         let reserve = if steers { RESERVE } else { Shape { millicores: 0, memory_bytes: 0 } };
         let cpu = [own.cpu_millicores, demand.host_cpu, reserve.millicores];
         let memory = [own.memory_bytes, own.eviction_bytes, demand.host_memory, reserve.memory_bytes];
-        let share = |left: u64| words::narrow(u128::from(left) * u128::from(fill) / 100);
+        let planned = |left: u64| words::narrow(u128::from(left) * u128::from(fill) / 100);
         Self {
-            cpu_millicores: share(cpu.into_iter().fold(shape.millicores, u64::saturating_sub)),
-            memory_bytes: share(memory.into_iter().fold(shape.memory_bytes, u64::saturating_sub)),
+            cpu_millicores: planned(cpu.into_iter().fold(shape.millicores, u64::saturating_sub)),
+            memory_bytes: planned(memory.into_iter().fold(shape.memory_bytes, u64::saturating_sub)),
             pods: PODS_PER_NODE.saturating_sub(demand.host_pods),
         }
     }

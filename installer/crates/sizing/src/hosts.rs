@@ -123,7 +123,9 @@ fn assign(input: &Input<'_>, answers: &Answers, hosts: &[GivenHost]) -> Vec<Assi
     }
     // A site without workers lets its masters work.
     if !all.iter().any(|host| host.works) {
-        all.iter_mut().for_each(|host| host.works = true);
+        for host in &mut all {
+            host.works = true;
+        }
     }
     all
 }
@@ -134,8 +136,10 @@ fn by_size(input: &Input<'_>, answers: &Answers, all: &mut [AssignedHost]) {
     let spare = if answers.spare { 2 } else { 1 };
     if all.len() < masters + spare {
         let masters = if all.len() >= masters { masters } else { 1 };
-        all.iter_mut().for_each(|host| host.works = true);
-        all.iter_mut().take(masters).for_each(|host| host.steers = true);
+        for (index, host) in all.iter_mut().enumerate() {
+            host.works = true;
+            host.steers = index < masters;
+        }
         return;
     }
     let least = master_size((all.len() - masters) as u64, masters as u64, false);

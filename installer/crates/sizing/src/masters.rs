@@ -3,13 +3,13 @@
 //! | workers up to | processors busy, all masters together | memory of each | source |
 //! | --- | --- | --- | --- |
 //! | 10 | 1.2 | 8 GiB | kube-up's table: one master of 2 cores for 6 to 10 nodes, at 60 %; memory from etcd's hardware guide (small) |
-//! | 25 | 4.8 | 16 GiB | OpenShift, control plane sizing: three of 4 cores, of which two carry the work at 60 % |
+//! | 25 | 4.8 | 16 GiB | `OpenShift`, control plane sizing: three of 4 cores, of which two carry the work at 60 % |
 //! | 100 | 9.6 | 32 GiB | the same: 8 cores |
 //! | 250 | 19.2 | 96 GiB | the same: 16 cores |
 //! | 500 | 38.4 | 128 GiB | not published: twice the row before |
 //!
 //! Masters may be at most 60 % busy when one of them is lost. None is smaller than 2 cores and 4 GiB (kubeadm wants 2
-//! cores and 1.7 GB, RKE2 2 and 4 GB), and none that one should buy smaller than 4 cores and 16 GiB (RKE2 and OpenShift).
+//! cores and 1.7 GB, RKE2 2 and 4 GB), and none that one should buy smaller than 4 cores and 16 GiB (RKE2 and `OpenShift`).
 
 use crate::shape::Shape;
 use crate::words;

@@ -151,7 +151,8 @@ fn the_worked_example_comes_out_as_printed() {
 fn requests_per_second_agree_with_the_rule_of_gitlab() {
     // docs.gitlab.com, reference architectures: 20 requests per second for each 1,000 users. C.3 step 1: 19.4, at the
     // peak 38.8, against 40.
-    let model = model(vec![part("page", PartClass::General)]);
+    let page = SizingPart { cpu_millicores: 10, memory_mebibytes: 10, ..part("page", PartClass::General) };
+    let model = model(vec![page]);
     let needs = Needs {
         users: Some(2000),
         concurrent_percent: Some(10),
@@ -160,10 +161,7 @@ fn requests_per_second_agree_with_the_rule_of_gitlab() {
         peak_factor: Some(2.0),
         ..Needs::default()
     };
-    let mut always = model.clone();
-    always.parts[0].cpu_millicores = 10;
-    always.parts[0].memory_mebibytes = 10;
-    let result = sizing(&input(&always, &needs)).unwrap();
+    let result = sizing(&input(&model, &needs)).unwrap();
     let load = tier(&result, TierKind::Recommended).load;
     assert_eq!(load.millisessions, 200_000);
     assert_eq!((load.mean_millirequests_per_second / 10, load.millirequests_per_second / 10), (1941, 3883));
@@ -171,8 +169,8 @@ fn requests_per_second_agree_with_the_rule_of_gitlab() {
     assert!(result.cross_check.agrees);
     // Within 3 %.
     assert!(load.millirequests_per_second.abs_diff(40_000) * 100 <= 3 * 40_000);
-    let busy = Needs { think_seconds: Some(1.0), ..needs.clone() };
-    let result = sizing(&input(&always, &busy)).unwrap();
+    let busy = Needs { think_seconds: Some(1.0), ..needs };
+    let result = sizing(&input(&model, &busy)).unwrap();
     assert!(!result.cross_check.agrees);
     assert!(result.remarks.iter().any(|remark| remark.id == "load-unusual"));
 }
@@ -329,4 +327,16 @@ fn data_kept_once_is_named() {
             && need.own_device
             && need.path == "/var/lib/etcd")
     );
+}
+
+#[test]
+fn a_bundle_without_a_model_says_so() {
+    let needs = Needs::default();
+    let mut document = sealift_bundle::testing::sample_document();
+    let found = Input::new(&document, &needs, SizingOverrides::default(), Vec::new()).unwrap();
+    assert_eq!(found.shapes, usual_shapes());
+    assert!(found.bytes.all > found.bytes.worker_images && found.bytes.worker_images > 0);
+    document.sizing = None;
+    let error = Input::new(&document, &needs, SizingOverrides::default(), Vec::new()).unwrap_err();
+    assert_eq!(error.to_string(), "the bundle does not say what Orders 4.2.0 needs");
 }
