@@ -165,7 +165,7 @@ fn machines_that_are_there_are_judged_and_the_exit_code_tells() {
     // The answer is sharp: one more is too many.
     for (users, code) in [(most, 0), (most + 1, 3)] {
         let users = users.to_string();
-        let asked = [&["--users", users.as_str()], &large[2..]].concat();
+        let asked = [&["--users", users.as_str()][..], &large[2..]].concat();
         assert_eq!(seat.json(&asked).0, Some(code), "{users}");
     }
 }

@@ -401,14 +401,10 @@ fn verdict_sentence(document: &BundleDocument, verdict: &Verdict, people: &str) 
 fn judged(verdict: &Verdict, text: &str, result: Option<&Sizing>) -> Sheet {
     let mut sheet = Sheet(Vec::new());
     sheet.row("Verdict", text);
-    let labels = [
-        (TierKind::Recommended, "Missing today", "Nothing."),
-        (TierKind::WithGrowth, "Missing later", "Nothing."),
-    ];
-    for (kind, label, nothing) in labels {
+    for (kind, label) in [(TierKind::Recommended, "Missing today"), (TierKind::WithGrowth, "Missing later")] {
         let Some(tier) = verdict.tiers.iter().find(|tier| tier.kind == kind) else { continue };
         if tier.shortfalls.is_empty() {
-            sheet.row(label, nothing);
+            sheet.row(label, "Nothing.");
         }
         sheet.rows(label, tier.shortfalls.iter().map(|lack| lack.text.as_str()));
     }

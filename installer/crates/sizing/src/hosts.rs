@@ -214,10 +214,15 @@ fn of_disks(input: &Input<'_>, answers: &Answers, demand: &Demand, hosts: &[Assi
             .fold(single, |sum, store| sum.saturating_add(disks::on_each(store, answers.spare)));
         needs.insert(&host.host.name, carried);
     }
+    let system = [(true, false), (false, true), (true, true)]
+        .map(|(steers, works)| ((steers, works), system(input, steers, works)));
+    let of_system = |host: &AssignedHost| {
+        system.iter().find(|(does, _)| *does == (host.steers, host.works)).map_or(0, |(_, bytes)| *bytes)
+    };
     let mut found = Vec::new();
     for host in hosts {
         let stores = needs.get(host.host.name.as_str()).copied().unwrap_or(0);
-        let need = system(input, host).saturating_add(stores);
+        let need = of_system(host).saturating_add(stores);
         if let Some(have) = host.host.disk_bytes.filter(|have| *have < need) {
             let text = format!("{} has {} of disk; it needs {}.", host.host.name, disk(have), disk(need));
             found.push(Shortfall { resource: Resource::Disk, text });
@@ -227,9 +232,9 @@ fn of_disks(input: &Input<'_>, answers: &Answers, demand: &Demand, hosts: &[Assi
 }
 
 /// Bytes of the system's own paths on a machine; one that does both has the larger of each.
-fn system(input: &Input<'_>, host: &AssignedHost) -> u64 {
+fn system(input: &Input<'_>, steers: bool, works: bool) -> u64 {
     let mut paths: BTreeMap<String, u64> = BTreeMap::new();
-    let roles = [(HostRole::ControlPlane, host.steers), (HostRole::Worker, host.works)];
+    let roles = [(HostRole::ControlPlane, steers), (HostRole::Worker, works)];
     for (role, _) in roles.into_iter().filter(|(_, does)| *does) {
         for PathNeed { path, size, .. } in disks::of_system(role, &input.bytes) {
             let entry = paths.entry(path).or_default();

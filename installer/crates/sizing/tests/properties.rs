@@ -218,6 +218,12 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    // Each case judges some machines many times.
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_advised_machines_suffice_and_the_answer_is_sharp(model in model(), needs in needs()) {
         let request = input(&model, &needs);
