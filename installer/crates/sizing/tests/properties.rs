@@ -187,7 +187,7 @@ proptest! {
             prop_assert!(elsewhere(|part| part.memory.amount) <= memory * left);
             prop_assert!(elsewhere(|part| part.copies) <= 110 * left);
             prop_assert!(tier.one_down.is_empty());
-            prop_assert!(tier.masters.count.amount == if spare == 1 { 3 } else { 1 });
+            prop_assert_eq!(tier.masters.count.amount, 1 + 2 * spare);
             // Data in several copies has room for all of them on the machines that are left, 85 % full.
             for (need, part) in tier.disks.iter().filter(|need| need.path == "/var/lib/data")
                 .zip(model.parts.iter().filter_map(|part| part.disk.as_ref()))
