@@ -102,7 +102,7 @@ enum Spare {
 
 impl NeedFlags {
     /// The profile's needs with what the flags say over them.
-    fn over(&self, needs: Needs) -> Needs {
+    fn over(&self, needs: &Needs) -> Needs {
         let growth = needs.growth.unwrap_or_default();
         Needs {
             users: self.users.or(needs.users),
@@ -130,7 +130,7 @@ impl NeedFlags {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let site =
         if arguments.profiles.is_empty() { None } else { Some(sealift_profile::load(&arguments.profiles)?) };
-    let needs = arguments.needs.over(site.as_ref().and_then(|site| site.needs.clone()).unwrap_or_default());
+    let needs = arguments.needs.over(&site.as_ref().and_then(|site| site.needs.clone()).unwrap_or_default());
     refuse_impossible(&needs)?;
     let hosts = hosts(arguments, site.as_ref())?;
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
@@ -200,8 +200,8 @@ fn hosts(arguments: &Arguments, site: Option<&Site>) -> Result<Vec<GivenHost>, F
     let mut twice: Vec<&str> =
         hosts.iter().map(|host| host.name.as_str()).filter(|name| !name.is_empty()).collect();
     twice.sort_unstable();
-    if let Some(pair) = twice.windows(2).find(|pair| pair[0] == pair[1]) {
-        let message = format!("the machine `{}` was given twice", pair[0]);
+    if let Some([name, ..]) = twice.windows(2).find(|pair| pair[0] == pair[1]) {
+        let message = format!("the machine `{name}` was given twice");
         return Err(Failure::new(Kind::Usage, message).hint("give each machine a name of its own, or none"));
     }
     Ok(hosts)
