@@ -69,12 +69,10 @@ pub fn pack(
     let files = entries.files(contents);
     let recipe = contents.recipe;
     let mut components = recipe.components.clone();
-    let mut sizing = recipe.sizing.clone();
     // The order of keys must come from their names, whatever this program was linked with.
     for component in &mut components {
         component.values.sort_all_objects();
     }
-    sizing.sort_all_objects();
     let document = BundleDocument {
         api_version: API_VERSION.to_owned(),
         kind: "Bundle".to_owned(),
@@ -88,7 +86,7 @@ pub fn pack(
         host_directories: directories(recipe),
         secrets: recipe.secrets.clone(),
         settings: recipe.settings.clone(),
-        sizing,
+        sizing: recipe.sizing.clone(),
         blobs: Vec::new(),
     };
     let mut writer = BundleWriter::new(document);

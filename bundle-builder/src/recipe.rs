@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use sealift_bundle::document::{Component, KubernetesRelease, Product, ProductSecret, Role, Setting};
+use sealift_bundle::sizing::SizingModel;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod check;
@@ -68,9 +69,9 @@ pub struct Recipe {
     /// Questions to the site: name to description and default.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
-    /// Sizing model, carried as it is.
-    #[serde(default)]
-    pub sizing: serde_json::Value,
+    /// What the product needs for how much work; without it no site can be told how many machines it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<SizingModel>,
 }
 
 impl Recipe {
@@ -325,7 +326,19 @@ settings:
   title:
     description: Name on the first page
     default: Orders
-sizing: {}
+sizing:
+  kilobytesPerUserPerDay: 100
+  dataBasis: {kind: assumed, source: a guess}
+  parts:
+    - name: web
+      title: the order page
+      component: orders
+      class: general
+      copies: 2
+      cpuMillicores: 10
+      memoryMebibytes: 32
+      cpuMicrosecondsPerRequest: 5000
+      basis: {kind: assumed, source: requests of the chart}
 "#;
 
     /// [`RECIPE`] with every other form of a source, for two platforms.

@@ -11,6 +11,7 @@ use sealift_host::protocol::{Failure as HostFailure, FailureKind};
 use sealift_plan::PlanError;
 use sealift_profile::{ProfileError, SecretError};
 use sealift_remote::{CallError, RemoteError};
+use sealift_sizing::SizingError;
 use serde::Serialize;
 
 /// Sorts of failure, each with its exit code.
@@ -199,6 +200,22 @@ impl From<PlanError> for Failure {
             _ => Kind::Usage,
         };
         Self::of(kind, &error)
+    }
+}
+
+impl From<SizingError> for Failure {
+    fn from(error: SizingError) -> Self {
+        let hint = match &error {
+            SizingError::NoModel { .. } => {
+                "ask the vendor for a bundle with a sizing model, or for the numbers"
+            }
+            SizingError::NothingFits { .. } => {
+                "name larger machines with `--shape`, such as `--shape 64c/512GiB`"
+            }
+            SizingError::TooMany { .. } => "check the number of people and of data; else talk to the vendor",
+            SizingError::NoHosts => "name machines with `--host`, such as `--host 8c/32GiB/500GiB`",
+        };
+        Self::of(Kind::Usage, &error).hint(hint)
     }
 }
 

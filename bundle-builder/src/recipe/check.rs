@@ -23,6 +23,7 @@ pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
     findings.components(recipe);
     findings.secrets(recipe);
     findings.settings(recipe);
+    findings.sizing(recipe);
     findings.0
 }
 

@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn findings_of_the_sizing_model_have_their_line() {
+        let text = RECIPE.replace("      copies: 2", "      copies: 101");
+        let line = text.lines().position(|line| line.contains("copies: 101")).unwrap() + 1;
+        let error = refused(&text).to_string();
+        assert!(error.starts_with(&format!("recipe.yaml:{line}:7: sizing.parts[0].copies: 101")), "{error}");
+    }
+
+    #[test]
     fn a_missing_file_names_it() {
         let error = load(Path::new("/nonexistent/recipe.yaml")).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nonexistent/recipe.yaml");

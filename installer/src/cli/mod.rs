@@ -6,6 +6,7 @@ mod install;
 mod plan;
 mod prepare;
 mod registry;
+mod size;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Check every byte of a bundle against its signature.
     Verify(verify::Arguments),
+    /// Say how many machines of what size a site needs, or whether those that are there suffice; touches no host.
+    Size(size::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing.
     Check(prepare::Arguments),
     /// Show every step that an install would do; changes nothing.
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = arguments.output;
     match arguments.verb {
         Verb::Verify(arguments) => verify::run(&arguments, output),
+        Verb::Size(arguments) => size::run(&arguments, output),
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),

@@ -91,4 +91,12 @@ impl Findings {
             );
         }
     }
+
+    pub(super) fn sizing(&mut self, recipe: &Recipe) {
+        let Some(model) = &recipe.sizing else { return };
+        let components: Vec<&str> = recipe.components.iter().map(|one| one.name.as_str()).collect();
+        for (place, what) in model.findings(&components) {
+            self.add(format!("sizing.{place}"), what);
+        }
+    }
 }

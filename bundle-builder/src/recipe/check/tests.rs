@@ -37,6 +37,12 @@ fn each_contradiction_has_its_own_sentence() {
         ("  title:\n    description", "  colour:\n    description", "settings.colour: no component uses it"),
         ("kind: DaemonSet", "kind: Pod", "cannot wait for a Pod"),
         ("level: 3", "level: 22", "compression.level: must be between"),
+        (
+            "      component: orders\n      class",
+            "      component: order\n      class",
+            "sizing.parts[0].component: there is no component `order`",
+        ),
+        ("      copies: 2", "      copies: 0", "sizing.parts[0].copies: 0 must be between 1 and 100"),
     ] {
         let found = findings(from, to);
         assert!(found.iter().any(|finding| finding.contains(expected)), "{to}: {found:?}");

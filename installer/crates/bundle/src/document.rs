@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sizing::SizingModel;
+
 /// Artifact type of the bundle document's manifest.
 pub const DOCUMENT_ARTIFACT_TYPE: &str = "application/vnd.sealift.bundle.v1+json";
 /// Artifact type of a cluster binary's or file's manifest.
@@ -42,9 +44,9 @@ pub struct BundleDocument {
     /// Settings that a site may answer: name to description and default.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
-    /// Sizing model, read by the sizing room; opaque here.
-    #[serde(default)]
-    pub sizing: serde_json::Value,
+    /// What the product needs for how much work; none where the vendor gave none.
+    #[serde(default, with = "crate::sizing::optional")]
+    pub sizing: Option<SizingModel>,
     /// Every other blob of the bundle in member order (the document's own three stand before them).
     pub blobs: Vec<BlobEntry>,
 }

@@ -16,6 +16,7 @@ use crate::layout::SIGNATURE_FILE;
 use crate::member::{BLOCK, FoundHeader, header, padding_length};
 use crate::oci::{Descriptor, Index, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
 use crate::signature::SignatureText;
+use crate::sizing::{BasisKind, PartClass, PartDisk, Placement, SizingBasis, SizingModel, SizingPart};
 use crate::write::{BlobContent, BlobGroup, BundleWriter, trusted_comment};
 
 /// File name of [`sample_bundle`].
@@ -347,8 +348,65 @@ fn document(images: Vec<Image>, files: Vec<File>, charts: Vec<Chart>) -> BundleD
             ("domain".to_owned(), setting("Host name of the page", None)),
         ]
         .into(),
-        sizing: json!({}),
+        sizing: Some(sizing()),
         blobs: Vec::new(),
+    }
+}
+
+/// A page that grows with the work, a database of one copy, and a network on every host.
+fn sizing() -> SizingModel {
+    let basis = || SizingBasis {
+        kind: BasisKind::Assumed,
+        source: "made up for tests".into(),
+        hardware: None,
+        date: None,
+    };
+    let part = |name: &str, title: &str, component: &str, class| SizingPart {
+        name: name.into(),
+        title: title.into(),
+        component: component.into(),
+        class,
+        placement: Placement::Workers,
+        copies: 1,
+        cpu_millicores: 50,
+        memory_mebibytes: 64,
+        cpu_microseconds_per_request: 0,
+        memory_kibibytes_per_session: 0,
+        most_millicores_per_copy: None,
+        disk: None,
+        basis: basis(),
+    };
+    SizingModel {
+        busy_percent: 65,
+        kilobytes_per_user_per_day: 100,
+        data_basis: basis(),
+        parts: vec![
+            SizingPart {
+                copies: 2,
+                cpu_microseconds_per_request: 20_000,
+                memory_kibibytes_per_session: 1024,
+                most_millicores_per_copy: Some(1000),
+                ..part("web", "the order page", "orders", PartClass::General)
+            },
+            SizingPart {
+                cpu_microseconds_per_request: 10_000,
+                memory_kibibytes_per_session: 2048,
+                disk: Some(PartDisk {
+                    path: "/var/lib/orders/database".into(),
+                    fixed_megabytes: 1000,
+                    data_share_percent: 100,
+                    samples: None,
+                    retention_days: None,
+                    overhead_percent: 50,
+                    copies: 1,
+                }),
+                ..part("database", "the order database", "orders", PartClass::Database)
+            },
+            SizingPart {
+                placement: Placement::EveryHost,
+                ..part("network", "the network between machines", "flannel", PartClass::General)
+            },
+        ],
     }
 }
 

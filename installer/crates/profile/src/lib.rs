@@ -9,6 +9,7 @@
 //! **Main types in order of use.**
 //! 1. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
 //! 2. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
+//!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]).
 //! 3. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets.
 //! 4. [`schema()`]: the JSON Schema of the file, generated from the types.
 //!
@@ -25,6 +26,7 @@ pub mod error;
 mod load;
 mod merge;
 mod names;
+pub mod needs;
 mod node;
 mod rules;
 pub mod schema;
@@ -36,6 +38,7 @@ pub use access::HostAccess;
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
 pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_with_places, to_yaml};
 pub use names::{is_dns_label, nearest};
+pub use needs::{Availability, CountOverride, Growth, MachineOverride, Needs, SizingOverrides};
 pub use schema::{schema, schema_text};
 pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};
 pub use site::{

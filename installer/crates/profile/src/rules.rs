@@ -2,6 +2,7 @@
 
 mod hosts;
 mod logins;
+mod needs;
 mod networks;
 mod risks;
 
@@ -25,6 +26,7 @@ pub(crate) fn check(site: &Site, places: &Places, today: Date) -> Vec<ProfileFin
     hosts::check(site, &mut report);
     networks::check(site, &mut report);
     logins::check(site, &mut report);
+    needs::check(site, &mut report);
     risks::check(site, today, &mut report);
     report.findings
 }

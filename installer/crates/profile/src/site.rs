@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::needs::{Needs, SizingOverrides};
 use crate::secret::SecretRef;
 
 /// `apiVersion` of the profiles that this installer reads.
@@ -34,6 +35,12 @@ pub struct Site {
     /// The hosts.
     #[schemars(extend("x-merge-by" = "name"))]
     pub hosts: Vec<Host>,
+    /// How much work the product will have to do; what is missing is assumed, and shown as assumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+    /// Numbers of machines that the site decides itself, each with its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<SizingOverrides>,
     /// Answers to the product's questions.
     #[serde(default)]
     pub product: ProductAnswers,

@@ -237,6 +237,46 @@ fn no_host_at_all() {
 }
 
 #[test]
+fn needs_are_numbers_within_reason_and_overrides_say_why() {
+    let good = good();
+    let needs = "apiVersion: sealift/v1
+kind: Site
+needs:
+  users: 2000
+  thinkSeconds: 10
+  responseSeconds: 0.3
+  growth: {usersPercentPerYear: 20}
+  availability: no-spare
+sizing:
+  workers: {count: 6, reason: the rack holds six}
+";
+    let site = load(&[&good, needs]).unwrap();
+    let read = site.needs.unwrap();
+    assert_eq!((read.users, read.think_seconds, read.response_seconds), (Some(2000), Some(10.0), Some(0.3)));
+    assert_eq!(site.sizing.unwrap().workers.unwrap().reason, "the rack holds six");
+    for (from, to, place, message) in [
+        ("users: 2000", "users: 0", "b.yaml:4:10", "`needs.users` is `0`"),
+        ("thinkSeconds: 10", "thinkSeconds: 0", "b.yaml:5:17", "`thinkSeconds` is 0"),
+        ("thinkSeconds: 10", "thinkSeconds: .nan", "b.yaml:5:17", "`needs.thinkSeconds` is `.nan`"),
+        ("responseSeconds: 0.3", "responseSeconds: 601", "b.yaml:6:20", "`responseSeconds` is 601"),
+        ("Year: 20}", "Year: 501}", "b.yaml:7:33", "`needs.growth.usersPercentPerYear` is `501`"),
+        ("no-spare", "some", "b.yaml:8:17", "`needs.availability` is `some`"),
+        ("reason: the rack holds six", "reason: ''", "b.yaml:10:31", "`sizing.workers.reason` is empty"),
+        (", reason: the rack holds six", "", "b.yaml:10:12", "`sizing.workers` has no `reason`"),
+        ("workers: {count: 6", "masters: {count: 4", "b.yaml:10:20", "4 masters cannot agree safely"),
+    ] {
+        let wrong = needs.replacen(from, to, 1);
+        assert_ne!(wrong, needs, "{from}");
+        let error = load(&[&good, &wrong]).unwrap_err();
+        let found: Vec<String> = error.findings().iter().map(ToString::to_string).collect();
+        assert!(
+            found.len() == 1 && found[0].contains(place) && found[0].contains(message),
+            "{to}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_yaml_says_where() {
     let cases = [
         complaint_about("  name: harbin-plant", "\tname: harbin-plant"),

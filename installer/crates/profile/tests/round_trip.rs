@@ -8,8 +8,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers,
-    SecretRef, Site, load_at, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Cluster, CountOverride, Growth, Host, HostRole,
+    KIND, MachineOverride, Metadata, Needs, ProductAnswers, SecretRef, Site, SizingOverrides, load_at,
+    to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -84,6 +85,39 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn needs()(
+        people in (option::of(1u32..10_000_000), option::of(1u32..=100)),
+        seconds in (option::of(1f64..3600.0), option::of(0f64..600.0), option::of(1f64..50.0)),
+        data in (option::of(0f64..100_000.0), option::of(1u32..3650)),
+        growth in option::of((option::of(0u32..=500), option::of(0u32..=500), option::of(0u32..=10))),
+        availability in option::of(prop_oneof![Just(Availability::OneMachineMayFail), Just(Availability::NoSpare)]),
+    ) -> Needs {
+        Needs {
+            users: people.0, concurrent_percent: people.1, think_seconds: seconds.0, response_seconds: seconds.1,
+            peak_factor: seconds.2, data_gigabytes_per_day: data.0, retention_days: data.1,
+            growth: growth.map(|(users, data, years)| Growth {
+                users_percent_per_year: users, data_percent_per_year: data, years,
+            }),
+            availability,
+        }
+    }
+}
+
+prop_compose! {
+    fn overrides()(
+        workers in option::of((1u32..1000, "[a-z]{1,9}")),
+        masters in option::of((prop_oneof![Just(1u32), Just(3), Just(5)], "[a-z]{1,9}")),
+        machine in option::of((1u32..256, 2u32..4096, "[a-z]{1,9}")),
+    ) -> SizingOverrides {
+        let count = |(count, reason)| CountOverride { count, reason };
+        SizingOverrides {
+            workers: workers.map(count), masters: masters.map(count),
+            machine: machine.map(|(cpus, memory_gigabytes, reason)| MachineOverride { cpus, memory_gigabytes, reason }),
+        }
+    }
+}
+
+prop_compose! {
     fn site()(
         name in label(),
         access in access(),
@@ -93,6 +127,7 @@ prop_compose! {
         secrets in btree_map("[a-z]{1,6}", secret(), 0..4),
         risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
         nameservers in vec(1u8..200, 0..3),
+        (needs, sizing) in (option::of(needs()), option::of(overrides())),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
@@ -107,7 +142,7 @@ prop_compose! {
         Site {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name },
             cluster: Cluster { nameservers, ..Cluster::default() },
-            access, hosts, product: ProductAnswers { settings, secrets }, accepted_risks,
+            access, hosts, needs, sizing, product: ProductAnswers { settings, secrets }, accepted_risks,
         }
     }
 }

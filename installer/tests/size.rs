@@ -1,0 +1,213 @@
+//! `installer size` as people and machines get it: the real program on a small real bundle.
+#![allow(clippy::unwrap_used)] // a test may fall over
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use sealift_bundle::testing::sample_bundle;
+use serde_json::Value;
+use tempfile::TempDir;
+
+struct Seat {
+    folder: TempDir,
+    bundle: PathBuf,
+}
+
+struct Ended {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+impl Seat {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (bundle, key) = sample_bundle(folder.path());
+        std::fs::write(folder.path().join("vendor.pub"), key).unwrap();
+        Self { folder, bundle }
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn size(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_installer"));
+        command.arg("size").arg("--bundle").arg(&self.bundle);
+        command.arg("--trust-key").arg(self.folder.path().join("vendor.pub"));
+        let ended = command.args(arguments).output().unwrap();
+        Ended {
+            code: ended.status.code(),
+            output: String::from_utf8(ended.stdout).unwrap(),
+            errors: String::from_utf8(ended.stderr).unwrap(),
+        }
+    }
+
+    /// The last line of JSON with topic `size`.
+    fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let ended = self.size(&[arguments, &["--output", "json"]].concat());
+        let mut lines = ended.output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let found = lines.rfind(|line| line["topic"] == "size");
+        (ended.code, found.unwrap_or_else(|| panic!("{}{}", ended.output, ended.errors)))
+    }
+}
+
+/// What stands below the lines about the bundle.
+fn page(output: &str) -> &str {
+    output.split_once("\n\n").unwrap().1
+}
+
+const PROFILE: &str = "apiVersion: sealift/v1
+kind: Site
+metadata: {name: harbin-plant}
+access: {user: ops, password: {prompt: ops}, knownHosts: /dev/null}
+hosts:
+  - {name: m1, address: 10.20.0.11, role: control-plane}
+  - {name: w1, address: 10.20.0.21, role: worker}
+needs: {users: 500, concurrentPercent: 20, availability: no-spare}
+sizing:
+  workers: {count: 2, reason: two fit into the rack}
+";
+
+#[test]
+fn people_get_machines_first_and_no_jargon() {
+    let seat = Seat::new();
+    let ended = seat.size(&["--users", "2000"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let page = page(&ended.output);
+    assert!(page.starts_with("In one sentence   "), "{page}");
+    let flat = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "machines will run Orders for 2,000 people, without internet.",
+        "Machines 3 x (4 cores, 16 GB memory,",
+        "that steer,",
+        "that work. Any one of them can fail and Orders goes on.",
+        "Why so many ",
+        "With growth 3 x (",
+        "At the very least ",
+        "The order database keeps its data once",
+        "We assumed ASSUMED: 10 % of people work at the same time.",
+        "Tell us if not: it changes the numbers.",
+    ] {
+        assert!(flat.contains(part), "`{part}` is not in\n{page}");
+    }
+    for word in ["kube", "pod", "node", "etcd", "master", "cluster", "replica", "container"] {
+        assert!(!page.to_lowercase().contains(word), "`{word}` stands in\n{page}");
+    }
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    let why = seat.size(&["--users", "2000", "--why"]);
+    let flat = why.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("The order page needs 1.2 cores: 38.84 requests per second at 20 ms"),
+        "{}",
+        why.output
+    );
+    assert!(flat.contains("/var/lib/orders/database on machines that work:"), "{}", why.output);
+}
+
+#[test]
+fn machines_get_every_number_with_reason_and_inputs() {
+    let seat = Seat::new();
+    let (code, answer) = seat.json(&["--users", "2000", "--shape", "8c/32GiB"]);
+    assert_eq!((code, &answer["version"]), (Some(0), &Value::from(1)));
+    let sizing = &answer["data"]["sizing"];
+    assert_eq!(answer["data"]["product"]["name"], "orders");
+    let kinds: Vec<&Value> = sizing["tiers"].as_array().unwrap().iter().map(|tier| &tier["kind"]).collect();
+    assert_eq!(kinds, ["minimum", "recommended", "withGrowth"]);
+    let tier = &sizing["tiers"][1];
+    let keys: Vec<&String> = tier.as_object().unwrap().keys().collect();
+    // The documented shape: what is added here stays.
+    for key in [
+        "binding", "classes", "cpu", "disks", "kind", "load", "masters", "memory", "oneDown", "parts",
+        "pods", "slack", "workers",
+    ] {
+        assert!(keys.iter().any(|found| *found == key), "{key} is not in {keys:?}");
+    }
+    assert_eq!(tier["workers"]["shape"], serde_json::json!({"millicores": 8000, "memoryBytes": 32u64 << 30}));
+    let cpu = &tier["parts"][0]["cpu"];
+    assert_eq!((&cpu["amount"], &cpu["unit"]), (&Value::from(1195), &Value::from("millicores")));
+    assert_eq!(cpu["inputs"][0], "needs.users");
+    assert_eq!(sizing["answers"][0]["assumed"], true);
+    assert!(answer["data"]["verdict"].is_null());
+}
+
+#[test]
+fn machines_that_are_there_are_judged_and_the_exit_code_tells() {
+    let seat = Seat::new();
+    let small =
+        ["--users", "2000", "--host", "2c/4GiB/60GiB", "--host", "2c/4GiB/60GiB", "--host", "2c/4GiB"];
+    let ended = seat.size(&small);
+    assert_eq!(ended.code, Some(3), "{}", ended.output);
+    let page = page(&ended.output);
+    assert!(page.starts_with("Verdict           NO. These 3 machines do not suffice for Orders"), "{page}");
+    assert!(page.contains("Missing today     Processors: "), "{page}");
+    assert!(page.contains("machine 1 steers and works: 2 cores, 4 GB memory"), "{page}");
+    assert!(page.contains("Not judged        The disks of machine 3"), "{page}");
+    assert!(
+        ended.errors.starts_with("error: These 3 machines do not suffice for 2,000 people"),
+        "{}",
+        ended.errors
+    );
+
+    let master = ["--host", "master:4c/16GiB/200GiB"].repeat(3);
+    let worker = ["--host", "worker:8c/32GiB/2TiB"].repeat(3);
+    let large = [vec!["--users", "2000"], master, worker].concat();
+    let ended = seat.size(&large);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
+    assert!(self::page(&ended.output).starts_with("Verdict           YES. These 6 machines suffice"));
+    let (code, answer) = seat.json(&large);
+    let verdict = &answer["data"]["verdict"];
+    assert_eq!((code, &verdict["suffices"]), (Some(0), &Value::Bool(true)));
+    let most = verdict["mostUsers"].as_u64().unwrap();
+    assert!(most >= 2000);
+    // The answer is sharp: one more is too many.
+    for (users, code) in [(most, 0), (most + 1, 3)] {
+        let users = users.to_string();
+        let asked = [&["--users", users.as_str()][..], &large[2..]].concat();
+        assert_eq!(seat.json(&asked).0, Some(code), "{users}");
+    }
+}
+
+#[test]
+fn the_profile_gives_needs_overrides_and_roles() {
+    let seat = Seat::new();
+    let profile = seat.file("site.yaml", PROFILE);
+    let ended = seat.size(&["--profile", &profile]);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let flat = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("for 500 people"), "{flat}");
+    assert!(flat.contains("You decided 2 machines instead of 1 machine: two fit into the rack."), "{flat}");
+    assert!(!flat.contains("ASSUMED: 20 % of people") && flat.contains("ASSUMED: data are kept"), "{flat}");
+    let table = seat.file("hosts.csv", "name;cpus;memoryGiB;diskGiB\nm1;4;16;200\nw1;8;32;2000\n");
+    let (code, answer) = seat.json(&["--profile", &profile, "--hosts-file", &table, "--users", "600"]);
+    assert_eq!(code, Some(0), "{answer}");
+    let hosts = &answer["data"]["verdict"]["hosts"];
+    assert_eq!((&hosts[0]["name"], &hosts[0]["steers"]), (&Value::from("m1"), &Value::Bool(true)));
+    assert_eq!((&hosts[1]["works"], &hosts[1]["steers"]), (&Value::Bool(true), &Value::Bool(false)));
+}
+
+#[test]
+fn nonsense_is_refused_with_everything_that_is_wrong() {
+    let seat = Seat::new();
+    let ended = seat.size(&["--users", "0", "--think-seconds", "NaN", "--years", "99"]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""));
+    for part in ["`users` is 0: write a number from 1", "`thinkSeconds` is NaN", "`growth.years` is 99"] {
+        assert!(ended.errors.contains(part), "{}", ended.errors);
+    }
+    let table = seat.file("hosts.csv", "cpus,memoryGiB\n4,x\n0,16\n");
+    let ended = seat.size(&["--hosts-file", &table]);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.errors.contains("line 2: `x` in memoryGiB") && ended.errors.contains("line 3: `0` in cpus")
+    );
+    let ended = seat.size(&["--host", "8 cores"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.errors.contains("such as 8c/32GiB/500GiB"), "{}", ended.errors);
+    let ended = seat.size(&["--host", "a=8c/32GiB", "--host", "a=8c/32GiB"]);
+    assert!(ended.errors.contains("the machine `a` was given twice"), "{}", ended.errors);
+    let ended = seat.size(&["--shape", "1c/1GiB", "--users", "100000"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.errors.contains("no machine to choose from has that free"), "{}", ended.errors);
+}
