@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::names::is_fingerprint;
+use crate::seal;
 use crate::secret::SecretRef;
 use crate::site::Site;
 
@@ -102,7 +103,20 @@ fn bastion(site: &Site, report: &mut Report<'_>) {
 
 /// References that can never lead anywhere, and secrets among the product's open settings.
 fn references(site: &Site, report: &mut Report<'_>) {
-    for (path, reference) in site.secret_references_with_paths() {
+    if let Some(SecretRef::Sealed(_)) = &site.unseal {
+        let message = "what opens the sealed secrets is sealed itself".to_owned();
+        report.find("sealed", "unseal", message, "name it by `{file: …}`, `{env: …}` or `{prompt: …}`");
+    }
+    let unseal = site.unseal.iter().map(|reference| ("unseal".to_owned(), reference));
+    for (path, reference) in site.secret_references_with_paths().chain(unseal) {
+        if let SecretRef::Sealed(text) = reference
+            && seal::is_sealed_text(text)
+            && let Err(error) = seal::inspect(text)
+        {
+            let message = format!("the sealed text of `{path}` cannot be used: {error}");
+            let remedy = "paste it once more, whole and with its line breaks, behind `sealed: |`; or seal the secret again with `installer secrets seal`";
+            report.find("sealed", format!("{path}.sealed"), message, remedy);
+        }
         if let SecretRef::Env(name) = reference {
             let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             if name.is_empty() || !name.bytes().all(letters) || name.as_bytes()[0].is_ascii_digit() {
