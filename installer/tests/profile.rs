@@ -148,7 +148,7 @@ fn a_secret_is_sealed_and_opened_and_shown_nowhere() {
     assert_eq!(out, "canary-secret");
 
     // In the profile, both ways: validated, shown, and never in plain.
-    let block = inline.replace("\n", "\n        ");
+    let block = inline.replace('\n', "\n        ");
     let secrets = format!(
         "unseal: {{file: id.txt}}\nproduct:\n  secrets:\n    a: {{sealed: s.age}}\n    b:\n      sealed: |\n        {block}\n"
     );

@@ -125,7 +125,7 @@ fn judge(tree: &Tree, circumstances: &Circumstances<'_>) -> Judged {
                 !is_open(&finding.path)
                     && !suspects
                         .iter()
-                        .any(|suspect| !suspect.is_empty() && finding.path.starts_with(suspect))
+                        .any(|suspect| !suspect.is_empty() && open::is_in(&finding.path, suspect))
             }));
         }
         // The schema lets nothing through that the types refuse, but for what it cannot say; then the types' word holds.

@@ -31,6 +31,16 @@ pub(super) fn check(site: &Site, report: &mut Report<'_>) {
 }
 
 fn hosts(site: &Site, report: &mut Report<'_>) {
+    let barred = |host| {
+        let way = site.access_for(host);
+        way.private_key.is_none() && way.password.is_none()
+    };
+    // One cause, one finding.
+    let nobody = !site.hosts.is_empty() && site.hosts.iter().all(barred);
+    if nobody {
+        let message = "there is no way to log in on any host".to_owned();
+        report.find("login", "access", message, "add `privateKey:` or `password:` under `access:`");
+    }
     for (i, host) in site.hosts.iter().enumerate() {
         let way = site.access_for(host);
         let path = format!("hosts[{i}]");
@@ -43,7 +53,7 @@ fn hosts(site: &Site, report: &mut Report<'_>) {
                 "write the name of an account, or take the line out",
             );
         }
-        if way.private_key.is_none() && way.password.is_none() {
+        if !nobody && barred(host) {
             let message = format!("there is no way to log in on `{}`", host.name);
             report.find("login", &path, message, "add `privateKey:` or `password:` under `access:`");
         }
