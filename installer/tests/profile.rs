@@ -47,7 +47,7 @@ fn a_profile_is_started_filled_in_validated_and_shown() {
 
     let blanks = said(at, &["profile", "validate", "--profile", "site.yaml"], 2);
     assert!(
-        blanks.contains("7 findings") && blanks.contains("site.yaml:12:8: `metadata.name` is empty"),
+        blanks.contains("7 findings") && blanks.contains("site.yaml:12:7: `metadata.name` is empty"),
         "{blanks}"
     );
 
@@ -80,7 +80,7 @@ fn findings_are_told_to_people_and_to_machines() {
     let risks = "acceptedRisks:\n  - {check: disk.spice, person: Li, reason: lab, until: 2999-01-01}\n";
     fs::write(at.join("p.yaml"), good().replace("10.20.0.11", "10.20.0.300") + risks).unwrap();
     let text = said(at, &["profile", "validate", "--profile", "p.yaml"], 2);
-    assert!(text.contains("p.yaml:6:26: `hosts[0].address` is `10.20.0.300`"), "{text}");
+    assert!(text.contains("p.yaml:6:25: `hosts[0].address` is `10.20.0.300`"), "{text}");
     fs::write(at.join("p.yaml"), good() + risks).unwrap();
     let text = said(at, &["profile", "validate", "--output", "json", "--profile", "p.yaml"], 2);
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();

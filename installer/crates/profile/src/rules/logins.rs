@@ -42,7 +42,6 @@ fn hosts(site: &Site, report: &mut Report<'_>) {
         report.find("login", "access", message, "add `privateKey:` or `password:` under `access:`");
     }
     for (i, host) in site.hosts.iter().enumerate() {
-        let way = site.access_for(host);
         let path = format!("hosts[{i}]");
         if host.user.as_deref().is_some_and(|user| user.trim().is_empty()) {
             let message = format!("the login name for `{}` is empty", host.name);
@@ -123,7 +122,9 @@ fn references(site: &Site, report: &mut Report<'_>) {
             && seal::is_sealed_text(text)
             && let Err(error) = seal::inspect(text)
         {
-            let message = format!("the sealed text of `{path}` cannot be used: {error}");
+            let why = error.to_string();
+            let why = why.lines().next().unwrap_or_default();
+            let message = format!("the sealed text of `{path}` cannot be used: {why}");
             let remedy = "paste it once more, whole and with its line breaks, behind `sealed: |`; or seal the secret again with `installer secrets seal`";
             report.find("sealed", format!("{path}.sealed"), message, remedy);
         }
