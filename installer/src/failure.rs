@@ -9,7 +9,7 @@ use sealift_events::FailureReport;
 use sealift_events::journal::JournalError;
 use sealift_host::protocol::{Failure as HostFailure, FailureKind};
 use sealift_plan::PlanError;
-use sealift_profile::{ProfileError, SecretError};
+use sealift_profile::{ProfileError, SealError, SecretError};
 use sealift_remote::{CallError, RemoteError};
 use sealift_sizing::SizingError;
 use serde::Serialize;
@@ -131,6 +131,12 @@ impl From<ProfileError> for Failure {
 
 impl From<SecretError> for Failure {
     fn from(error: SecretError) -> Self {
+        Self::of(Kind::Usage, &error)
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
         Self::of(Kind::Usage, &error)
     }
 }

@@ -60,6 +60,13 @@ pub(crate) fn say(line: &str) {
     let _ = out.flush();
 }
 
+/// Writes text as it is: a document and not a line.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
 fn plain(failure: &Failure) -> String {
     let mut text = format!("error: {}\n", failure.message);
     for cause in &failure.causes {

@@ -45,7 +45,7 @@ pub(crate) struct OpenSite {
 impl OpenSite {
     /// Loads the profile (overlays in order) and fetches every secret that it refers to.
     pub(crate) fn load(profiles: &[PathBuf], output: Output) -> Result<Self, Failure> {
-        let site = sealift_profile::load(profiles)?;
+        let site = crate::profiles::load(profiles)?;
         let secrets = ResolvedSecrets::resolve(&site, &ask).map_err(|errors| {
             let message = format!("{} of the profile's secrets cannot be had", errors.len());
             Failure::together(message, errors.into_iter().map(Failure::from).collect())
@@ -122,7 +122,7 @@ fn read_known_hosts(path: &str) -> Result<String, Failure> {
 }
 
 /// Asks a person, without echo; refused where there is no terminal.
-fn ask(label: &str) -> io::Result<SecretString> {
+pub(crate) fn ask(label: &str) -> io::Result<SecretString> {
     if !io::stdin().is_terminal() {
         return Err(io::Error::other("there is no terminal to ask at"));
     }

@@ -5,7 +5,9 @@ mod check;
 mod install;
 mod plan;
 mod prepare;
+mod profile;
 mod registry;
+mod secrets;
 mod size;
 mod verify;
 
@@ -37,6 +39,12 @@ enum Verb {
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
     Install(install::Arguments),
+    /// Start, check and show a site profile; asks no host.
+    #[command(subcommand)]
+    Profile(profile::Verb),
+    /// Seal secrets, so that they can lie beside the profile or in it.
+    #[command(subcommand)]
+    Secrets(secrets::Verb),
     /// Do the work on a host, asked over standard input. Started by the installer itself.
     #[command(hide = true)]
     Agent,
@@ -59,6 +67,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Check(arguments) => check::run(&arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
+        Verb::Profile(verb) => profile::run(&verb, output),
+        Verb::Secrets(verb) => secrets::run(&verb, output),
         Verb::Agent => agent::run(),
         Verb::Registry(arguments) => registry::run(arguments),
     }

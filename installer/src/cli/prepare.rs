@@ -21,7 +21,9 @@ const PATHS: [&str; 5] =
     ["/var/lib/sealift", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/usr/local/bin"];
 
 /// Bundle and profile.
+// No group: verbs that take these among their own would have two groups of this name.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// The bundle.
     #[arg(long, value_name = "FILE")]

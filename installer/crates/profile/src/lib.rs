@@ -7,11 +7,15 @@
 //! asked, the files that secrets are in; it reads nothing else and writes nothing.
 //!
 //! **Main types in order of use.**
-//! 1. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
-//! 2. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
+//! 1. [`template`]: a profile with remarks to start from.
+//! 2. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
+//!    [`load_partly`] for those who can do with sections that are left open ([`Partly`]).
+//! 3. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
 //!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]).
-//! 3. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets.
-//! 4. [`schema()`]: the JSON Schema of the file, generated from the types.
+//! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
+//!    [`Opener`]: sealed ones.
+//! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
+//! 6. [`schema()`]: the JSON Schema of the file, generated from the types.
 //!
 //! **How a profile is read.** Three passes, each of which reports all that it finds:
 //! *syntax* ([`ProfileFinding::rule`] `yaml`, `duplicate-key` …): the text becomes a tree whose every node knows its
@@ -22,25 +26,35 @@
 //! generated schema, so that a field added to [`Site`] needs no second description anywhere.
 
 pub mod access;
+mod circumstances;
 pub mod error;
 mod load;
 mod merge;
 mod names;
 pub mod needs;
 mod node;
+mod open;
 mod rules;
 pub mod schema;
+pub mod seal;
 pub mod secret;
 mod shape;
 pub mod site;
+mod template;
+mod yaml;
 
 pub use access::HostAccess;
+pub use circumstances::Circumstances;
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
-pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_with_places, to_yaml};
+pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_partly, load_with_places, version};
 pub use names::{is_dns_label, nearest};
 pub use needs::{Availability, CountOverride, Growth, MachineOverride, Needs, SizingOverrides};
+pub use open::{OpenSection, Partly};
 pub use schema::{schema, schema_text};
+pub use seal::{Opener, SealError, Sealer};
 pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};
 pub use site::{
     API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers, Site,
 };
+pub use template::{Extent, template};
+pub use yaml::to_yaml;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::circumstances::Circumstances;
 use crate::error::{Invalid, Places, ProfileError, ProfileFinding, parent};
 use crate::node::{Node, Value, parse};
+use crate::open::{self, OpenSection, Partly};
+use crate::shape::{self, Shaped};
 use crate::site::{API_VERSION, KIND, Site};
-use crate::{merge, rules, schema, shape};
+use crate::{merge, rules, schema};
 
 /// Largest profile file, bytes (1 MiB).
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -26,18 +29,51 @@ pub struct Loaded {
 
 /// Reads the profile files, later ones laid over earlier ones, as of today (UTC).
 ///
-/// Maps merge, lists replace, hosts merge by name. Every finding of all files is reported together.
+/// Maps merge, lists replace, hosts merge by name. Every finding of all files is reported together; a section that is
+/// left open is one of them.
 pub fn load(paths: &[PathBuf]) -> Result<Site, ProfileError> {
-    load_at(paths, jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
+    load_with_places(paths, &Circumstances::now()).map(|loaded| loaded.site)
 }
 
 /// [`load`] as of a given day, which decides whether an accepted risk has run out.
 pub fn load_at(paths: &[PathBuf], today: Date) -> Result<Site, ProfileError> {
-    load_with_places(paths, today).map(|loaded| loaded.site)
+    load_with_places(paths, &Circumstances::on(today)).map(|loaded| loaded.site)
 }
 
-/// [`load_at`] that also says where each value came from.
-pub fn load_with_places(paths: &[PathBuf], today: Date) -> Result<Loaded, ProfileError> {
+/// [`load`] under given circumstances; also says where each value came from.
+pub fn load_with_places(
+    paths: &[PathBuf],
+    circumstances: &Circumstances<'_>,
+) -> Result<Loaded, ProfileError> {
+    let Judged { mut findings, open, loaded, .. } = judge(&read_all(paths)?, circumstances);
+    findings.extend(open.iter().map(OpenSection::refusal));
+    match loaded {
+        Some(loaded) if findings.is_empty() => Ok(loaded),
+        _ => Err(invalid(findings)),
+    }
+}
+
+/// [`load_with_places`] for those who can do with sections that are left open.
+pub fn load_partly(paths: &[PathBuf], circumstances: &Circumstances<'_>) -> Result<Partly, ProfileError> {
+    let Judged { findings, name, open, loaded } = judge(&read_all(paths)?, circumstances);
+    if findings.is_empty() { Ok(Partly { name, open, loaded }) } else { Err(invalid(findings)) }
+}
+
+/// The version of profile files that this installer can read, all other files being refused. Reads no further than
+/// what a file says that it is: the rest may have faults.
+pub fn version(paths: &[PathBuf]) -> Result<&'static str, ProfileError> {
+    read_headers(paths).map(|_| API_VERSION)
+}
+
+/// All files as one tree.
+fn read_all(paths: &[PathBuf]) -> Result<Tree, ProfileError> {
+    let (trees, findings) = read_headers(paths)?;
+    let merged = trees.into_iter().reduce(|base, over| merge::overlay(base, over, Some(schema::root())));
+    merged.map(|node| Tree { node, findings }).ok_or(ProfileError::NoFile)
+}
+
+/// The files' trees, all of them profiles of this version, and what else was found on the way.
+fn read_headers(paths: &[PathBuf]) -> Result<(Vec<Node>, Vec<ProfileFinding>), ProfileError> {
     if paths.is_empty() {
         return Err(ProfileError::NoFile);
     }
@@ -57,43 +93,59 @@ pub fn load_with_places(paths: &[PathBuf], today: Date) -> Result<Loaded, Profil
     if broken || findings.iter().any(|finding| finding.rule == "header") {
         return Err(invalid(findings));
     }
-    let merged = trees.into_iter().reduce(|base, over| merge::overlay(base, over, Some(schema::root())));
-    let Some(merged) = merged else { return Err(ProfileError::NoFile) };
-    judge(&merged, findings, today)
+    Ok((trees, findings))
+}
+
+struct Tree {
+    node: Node,
+    findings: Vec<ProfileFinding>,
+}
+
+struct Judged {
+    findings: Vec<ProfileFinding>,
+    name: Option<String>,
+    open: Vec<OpenSection>,
+    loaded: Option<Loaded>,
 }
 
 /// Shape, then meaning, of the merged tree.
-fn judge(tree: &Node, mut findings: Vec<ProfileFinding>, today: Date) -> Result<Loaded, ProfileError> {
-    let shaped = shape::shape(tree);
-    let clean = shaped.findings.is_empty();
-    let site: Result<Site, _> = serde_path_to_error::deserialize(shaped.json);
-    match site {
+fn judge(tree: &Tree, circumstances: &Circumstances<'_>) -> Judged {
+    let Shaped { json, places, findings: mut shaped } = shape::shape(&tree.node);
+    let open = open::sections(&json, &places, &mut shaped);
+    let is_open = |path: &str| open.iter().any(|section| open::is_in(path, &section.name));
+    let mut closed = json.clone();
+    open::stand_in(&mut closed, &open);
+    let mut findings = tree.findings.clone();
+    match serde_path_to_error::deserialize::<_, Site>(closed) {
         Ok(site) => {
             // What a rule says about a map that has a misspelt key is mostly that key's fault.
-            let suspects: Vec<&str> = shaped.findings.iter().map(|finding| parent(&finding.path)).collect();
-            let meant = rules::check(&site, &shaped.places, today);
+            let suspects: Vec<&str> = shaped.iter().map(|finding| parent(&finding.path)).collect();
+            let meant = rules::check(&site, &places, circumstances);
             findings.extend(meant.into_iter().filter(|finding| {
-                !suspects.iter().any(|suspect| !suspect.is_empty() && finding.path.starts_with(suspect))
+                !is_open(&finding.path)
+                    && !suspects
+                        .iter()
+                        .any(|suspect| !suspect.is_empty() && open::is_in(&finding.path, suspect))
             }));
-            findings.extend(shaped.findings);
-            if findings.is_empty() {
-                return Ok(Loaded { site, places: shaped.places });
-            }
         }
         // The schema lets nothing through that the types refuse, but for what it cannot say; then the types' word holds.
-        Err(error) if clean => {
+        Err(error) if shaped.is_empty() => {
             let path = error.path().to_string();
             findings.push(ProfileFinding {
                 rule: "type",
-                place: shaped.places.nearest(&path).cloned(),
+                place: places.nearest(&path).cloned(),
                 message: format!("`{path}`: {}", error.inner()),
                 remedy: String::new(),
                 path,
             });
         }
-        Err(_) => findings.extend(shaped.findings),
+        Err(_) => {}
     }
-    Err(invalid(findings))
+    findings.extend(shaped);
+    let name = json["metadata"]["name"].as_str().map(str::to_owned);
+    let complete = findings.is_empty() && open.iter().all(|section| section.missing.is_empty());
+    let site = if complete { serde_json::from_value(json).ok() } else { None };
+    Judged { findings, name, open, loaded: site.map(|site| Loaded { site, places }) }
 }
 
 fn invalid(mut findings: Vec<ProfileFinding>) -> ProfileError {
@@ -149,7 +201,7 @@ fn header(tree: &Node) -> Vec<ProfileFinding> {
         if text == want {
             continue;
         }
-        let remedy = match version(text).filter(|_| key == "apiVersion") {
+        let remedy = match number(text).filter(|_| key == "apiVersion") {
             Some(number) if number > 1 => {
                 "the profile was written for a newer installer: use that one, or write the profile for this one".to_owned()
             }
@@ -161,21 +213,14 @@ fn header(tree: &Node) -> Vec<ProfileFinding> {
     findings
 }
 
-fn version(text: &str) -> Option<u32> {
+fn number(text: &str) -> Option<u32> {
     text.strip_prefix("sealift/v")?.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
-}
-
-/// A site as a profile file, defaults written out. [`load`] of it gives the same site.
-pub fn to_yaml(site: &Site) -> Result<String, serde_yaml::Error> {
-    // By way of JSON: YAML's own enums would be tags (`!file`), which a profile does not have.
-    let plain = serde_json::to_value(site).map_err(<serde_yaml::Error as serde::ser::Error>::custom)?;
-    serde_yaml::to_string(&plain)
 }
 
 impl Site {
     /// What the rules of meaning say about a site that did not come from a file.
     #[must_use]
     pub fn findings(&self, today: Date) -> Vec<ProfileFinding> {
-        rules::check(self, &Places::default(), today)
+        rules::check(self, &Places::default(), &Circumstances::on(today))
     }
 }

@@ -11,6 +11,21 @@ pub fn is_dns_label(name: &str) -> bool {
         && letters(bytes[bytes.len() - 1])
 }
 
+/// Whether some reader of YAML (1.1 above all, which tools of Kubernetes still use) takes an unquoted text for a truth
+/// value, a number or nothing: `no`, `on`, `y`, `null`, `12`, `1e3`, `0x1f`.
+///
+/// Source: the YAML 1.1 type repository (bool, int, float, null), in lower case, which is all that names have.
+pub(crate) fn is_yaml_word(name: &str) -> bool {
+    let number =
+        |digits: &str| digits.parse::<f64>().is_ok() || digits.replace('_', "").parse::<f64>().is_ok();
+    let based = [("0x", 16), ("0o", 8), ("0b", 2)];
+    matches!(name, "y" | "yes" | "n" | "no" | "on" | "off" | "true" | "false" | "null")
+        || number(name)
+        || based.iter().any(|(prefix, radix)| {
+            name.strip_prefix(prefix).is_some_and(|digits| u128::from_str_radix(digits, *radix).is_ok())
+        })
+}
+
 /// Whether a name is a DNS name: labels with dots between them, at most 253 characters.
 pub(crate) fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
@@ -66,6 +81,16 @@ mod tests {
         }
         for bad in ["", "M1", "-a", "a-", "a_b", "a.b", &"a".repeat(64)] {
             assert!(!is_dns_label(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_of_yaml() {
+        for word in ["no", "on", "y", "n", "off", "yes", "true", "false", "null", "7", "1e3", "0x1f", "0b1"] {
+            assert!(is_yaml_word(word), "{word}");
+        }
+        for name in ["m1", "norway", "no-1", "one", "0xg", "e3", "1-2"] {
+            assert!(!is_yaml_word(name), "{name}");
         }
     }
 

@@ -6,14 +6,13 @@ mod needs;
 mod networks;
 mod risks;
 
-use jiff::civil::Date;
-
+use crate::circumstances::Circumstances;
 use crate::error::{Places, ProfileFinding};
-use crate::names::is_dns_label;
+use crate::names::{is_dns_label, is_yaml_word};
 use crate::site::Site;
 
 /// All findings, in the order of the rules.
-pub(crate) fn check(site: &Site, places: &Places, today: Date) -> Vec<ProfileFinding> {
+pub(crate) fn check(site: &Site, places: &Places, circumstances: &Circumstances<'_>) -> Vec<ProfileFinding> {
     let mut report = Report { places, findings: Vec::new() };
     if !is_dns_label(&site.metadata.name) {
         report.find(
@@ -23,11 +22,14 @@ pub(crate) fn check(site: &Site, places: &Places, today: Date) -> Vec<ProfileFin
             LABEL,
         );
     }
+    if is_yaml_word(&site.metadata.name) {
+        report.yaml_word("metadata.name", &site.metadata.name);
+    }
     hosts::check(site, &mut report);
     networks::check(site, &mut report);
     logins::check(site, &mut report);
     needs::check(site, &mut report);
-    risks::check(site, today, &mut report);
+    risks::check(site, circumstances, &mut report);
     report.findings
 }
 
@@ -50,6 +52,12 @@ impl Report<'_> {
         let path = path.into();
         let place = self.places.nearest(&path).cloned();
         self.findings.push(ProfileFinding { rule, path, place, message, remedy: remedy.into() });
+    }
+
+    fn yaml_word(&mut self, path: &str, name: &str) {
+        let message =
+            format!("`{name}` is a name that readers of YAML take for a truth value, a number or nothing");
+        self.find("yaml-word", path, message, format!("choose another, such as `{name}-1`"));
     }
 
     /// ` (harbin.yaml:12:14)`, for a message about two places; empty where nothing is known.

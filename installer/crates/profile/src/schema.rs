@@ -17,8 +17,19 @@ pub(crate) const MERGE_BY: &str = "x-merge-by";
 static SCHEMA: LazyLock<Json> = LazyLock::new(|| {
     let mut schema = schemars::schema_for!(Site);
     schema.insert("title".to_owned(), Json::from("Sealift site profile"));
-    schema.to_value()
+    let mut schema = schema.to_value();
+    let sections: Vec<String> = sections_of(&schema).map(str::to_owned).collect();
+    schema["properties"]["interactive"]["items"]["enum"] = Json::from(sections);
+    schema
 });
+
+/// Keys at the top of a profile that are no sections: what the file is, and how the rest is read.
+const NO_SECTIONS: [&str; 4] = ["apiVersion", "kind", "interactive", "unseal"];
+
+fn sections_of(schema: &Json) -> impl Iterator<Item = &str> {
+    let keys = schema["properties"].as_object().into_iter().flat_map(serde_json::Map::keys);
+    keys.map(String::as_str).filter(|key| !NO_SECTIONS.contains(key))
+}
 
 /// The JSON Schema (draft 2020-12) of a site profile.
 #[must_use]
@@ -87,31 +98,62 @@ pub(crate) fn choices(schema: &'static Json) -> Vec<&'static str> {
     of.iter().filter_map(|one| one["const"].as_str()).collect()
 }
 
+/// The schema at a path such as `hosts[].name`, if there is one.
+pub(crate) fn at(path: &str) -> Option<&'static Json> {
+    path.split('.').try_fold(root(), |schema, key| {
+        let (key, item) = key.strip_suffix("[]").map_or((key, false), |key| (key, true));
+        let below = property(resolve(schema), key)?;
+        Some(if item { &resolve(below)["items"] } else { below })
+    })
+}
+
+/// The first sentence about a value: its own, or that of its type.
+pub(crate) fn description(schema: &'static Json) -> &'static str {
+    schema["description"].as_str().or_else(|| resolve(schema)["description"].as_str()).unwrap_or_default()
+}
+
 /// Every path of maps under which a key is known, e.g. `hosts[]` for `hostKey`; for "it belongs there" hints.
 pub(crate) fn homes(key: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut visit = vec![(String::new(), root())];
-    while let Some((path, schema)) = visit.pop() {
+    visit(&mut |path, schema| {
+        if schema["properties"].as_object().is_some_and(|properties| properties.contains_key(key)) {
+            found.push(path.to_owned());
+        }
+    });
+    found.sort();
+    found
+}
+
+/// The path of every value that is no map of known keys, e.g. `hosts[].name`; a secret and an open map are one value.
+pub(crate) fn leaves() -> Vec<String> {
+    let mut found = Vec::new();
+    visit(&mut |path, schema| {
+        if schema["properties"].is_null() && !schema["items"]["$ref"].is_string() && !path.ends_with("[]") {
+            found.push(path.to_owned());
+        }
+    });
+    found.sort();
+    found
+}
+
+/// Calls `see` with every value's path and schema.
+fn visit(see: &mut dyn FnMut(&str, &'static Json)) {
+    let mut open = vec![(String::new(), root())];
+    while let Some((path, schema)) = open.pop() {
         let schema = resolve(schema);
+        see(&path, schema);
         // The one kind of map that is nested without end is none of ours; the depth of paths bounds the walk anyhow.
         if path.matches(['.', '[']).count() > 8 || schema[SECRET] == true {
             continue;
         }
-        if let Some(properties) = schema["properties"].as_object() {
-            if properties.contains_key(key) {
-                found.push(path.clone());
-            }
-            for (name, below) in properties {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                visit.push((path, below));
-            }
+        for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            open.push((path, below));
         }
         if schema["items"].is_object() {
-            visit.push((format!("{path}[]"), &schema["items"]));
+            open.push((format!("{path}[]"), &schema["items"]));
         }
     }
-    found.sort();
-    found
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::seal::{self, Opener, SealError};
 use crate::site::Site;
 
 /// Largest file that a secret is read from, bytes.
@@ -28,6 +29,8 @@ pub enum SecretRef {
     Env(String),
     /// Asked for at the terminal, with this label.
     Prompt(String),
+    /// Sealed with age: a file in ASCII armour, or that text itself. `unseal` says what opens it.
+    Sealed(String),
 }
 
 impl fmt::Display for SecretRef {
@@ -37,6 +40,8 @@ impl fmt::Display for SecretRef {
             Self::File(path) => write!(f, "the file {path}"),
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::Prompt(label) => write!(f, "the answer to \"{label}\""),
+            Self::Sealed(text) if seal::is_sealed_text(text) => f.write_str("the sealed text in the profile"),
+            Self::Sealed(path) => write!(f, "the sealed file {path}"),
         }
     }
 }
@@ -84,6 +89,22 @@ pub enum SecretError {
         /// Where it was looked for.
         reference: SecretRef,
     },
+    /// It is sealed and does not open.
+    #[error("{reference} cannot be opened")]
+    Sealed {
+        /// What was to be opened.
+        reference: SecretRef,
+        /// Why.
+        source: SealError,
+    },
+    /// What should open sealed secrets does not.
+    #[error("{reference} opens no sealed secret")]
+    Opener {
+        /// Where it was looked for.
+        reference: SecretRef,
+        /// Why.
+        source: SealError,
+    },
     /// Nobody answered.
     #[error(
         "nobody answered \"{label}\"\n  next: start again at a terminal, or name a file or a variable instead"
@@ -117,14 +138,15 @@ impl fmt::Display for Exposure {
 }
 
 impl SecretRef {
-    /// Fetches the secret. `prompt` asks a person and is called for [`SecretRef::Prompt`] alone.
+    /// Fetches the secret. `prompt` asks a person and is called for [`SecretRef::Prompt`], and for the passphrase of a
+    /// [`SecretRef::Sealed`].
     ///
-    /// Of a file or variable one trailing newline (`\n` or `\r\n`) is dropped; an empty secret is an error.
+    /// One trailing newline (`\n` or `\r\n`) is dropped, unless a person typed it; an empty secret is an error.
     pub fn resolve(
         &self,
         prompt: &dyn Fn(&str) -> io::Result<SecretString>,
     ) -> Result<SecretString, SecretError> {
-        let mut text = match self {
+        let text = match self {
             Self::File(path) => self.read(&expand(path)?)?,
             Self::Env(name) => Zeroizing::new(match std::env::var(name) {
                 Ok(value) => value,
@@ -138,7 +160,38 @@ impl SecretRef {
             Self::Prompt(label) => {
                 return prompt(label).map_err(|source| SecretError::Prompt { label: label.clone(), source });
             }
+            Self::Sealed(_) => return self.resolve_with(None, prompt),
         };
+        self.tidy(text)
+    }
+
+    /// [`SecretRef::resolve`] with a place for what opens a sealed secret; `None` asks for its passphrase.
+    pub fn resolve_with(
+        &self,
+        unseal: Option<&Self>,
+        prompt: &dyn Fn(&str) -> io::Result<SecretString>,
+    ) -> Result<SecretString, SecretError> {
+        match self {
+            Self::Sealed(text) => self.open(text, &opener(unseal, prompt)?),
+            _ => self.resolve(prompt),
+        }
+    }
+
+    /// Opens what is sealed in `text`, or in the file of that name.
+    fn open(&self, text: &str, opener: &Opener) -> Result<SecretString, SecretError> {
+        let file;
+        let sealed = if seal::is_sealed_text(text) {
+            text
+        } else {
+            file = self.read(&expand(text)?)?;
+            &file
+        };
+        let inside =
+            opener.open(sealed).map_err(|source| SecretError::Sealed { reference: self.clone(), source });
+        self.tidy(inside?)
+    }
+
+    fn tidy(&self, mut text: Zeroizing<String>) -> Result<SecretString, SecretError> {
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {
@@ -173,11 +226,23 @@ impl SecretRef {
     /// Whether the secret's file can be read by others than its owner; `None` where it cannot, or is no file.
     #[must_use]
     pub fn exposure(&self) -> Option<Exposure> {
+        // A sealed file may be read by anybody.
         let Self::File(path) = self else { return None };
         let path = expand(path).ok()?;
         let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o7777;
         (mode & 0o077 != 0).then_some(Exposure { path, mode })
     }
+}
+
+/// Fetches what opens sealed secrets; a passphrase is asked for where the profile says nothing.
+fn opener(
+    unseal: Option<&SecretRef>,
+    prompt: &dyn Fn(&str) -> io::Result<SecretString>,
+) -> Result<Opener, SecretError> {
+    let asked = SecretRef::Prompt("passphrase of the sealed secrets".to_owned());
+    let reference = unseal.unwrap_or(&asked);
+    Opener::new(reference.resolve(prompt)?)
+        .map_err(|source| SecretError::Opener { reference: reference.clone(), source })
 }
 
 fn expand(path: &str) -> Result<PathBuf, SecretError> {
@@ -206,11 +271,25 @@ impl ResolvedSecrets {
     ) -> Result<Self, Vec<SecretError>> {
         let mut resolved = Self::default();
         let mut errors = Vec::new();
+        let mut key = None;
+        if site.secret_references().any(|reference| matches!(reference, SecretRef::Sealed(_))) {
+            match opener(site.unseal.as_ref(), prompt) {
+                Ok(opener) => key = Some(opener),
+                Err(error) => errors.push(error),
+            }
+            resolved.exposures.extend(site.unseal.as_ref().and_then(SecretRef::exposure));
+        }
         for reference in site.secret_references() {
             if resolved.secrets.contains_key(reference) {
                 continue;
             }
-            match reference.resolve(prompt) {
+            let secret = match (reference, &key) {
+                // What opens them all is not there: said once.
+                (SecretRef::Sealed(_), None) => continue,
+                (SecretRef::Sealed(text), Some(key)) => reference.open(text, key),
+                _ => reference.resolve(prompt),
+            };
+            match secret {
                 Ok(secret) => {
                     resolved.exposures.extend(reference.exposure());
                     resolved.secrets.insert(reference.clone(), secret);

@@ -11,7 +11,10 @@ use serde_json::{Map, Number, Value as Json};
 use crate::error::{Place, Places, ProfileFinding};
 use crate::names::nearest;
 use crate::node::{Entry, Node, Value};
-use crate::schema::{SECRET, choices, homes, is_open, kind, property, resolve, root};
+use crate::schema::{SECRET, choices, description, homes, is_open, kind, property, resolve, root};
+
+/// The rule of findings about what is not there, or only as a key with nothing behind it.
+pub(crate) const MISSING: &str = "missing-key";
 
 /// What the shape pass gives.
 pub(crate) struct Shaped {
@@ -32,7 +35,7 @@ struct Walk {
     findings: Vec<ProfileFinding>,
 }
 
-fn below(path: &str, key: &str) -> String {
+pub(crate) fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
@@ -91,10 +94,10 @@ impl Walk {
         for key in required {
             if entries.iter().all(|entry| entry.key != key) {
                 let of = property(schema, key).unwrap_or(&Json::Null);
-                let meaning = of["description"].as_str().or_else(|| resolve(of)["description"].as_str());
-                let meaning = meaning.unwrap_or_default().lines().next().unwrap_or_default();
+                let meaning = description(of).lines().next().unwrap_or_default();
                 let remedy = format!("add `{key}:` ({})", meaning.trim_end_matches('.'));
-                self.find("missing-key", path, &node.place, format!("{} has no `{key}`", name(path)), remedy);
+                let message = format!("{} has no `{key}`", name(path));
+                self.find(MISSING, &below(path, key), &node.place, message, remedy);
             }
         }
         Json::Object(map)
@@ -143,7 +146,8 @@ impl Walk {
                     None => format!("write one of {}", words.join(", ")),
                 };
                 let found = describe(node);
-                self.find("choice", path, &node.place, format!("{} is {found}", name(path)), remedy);
+                let rule = if node.is_null() { MISSING } else { "choice" };
+                self.find(rule, path, &node.place, format!("{} is {found}", name(path)), remedy);
                 None
             }
         }
@@ -176,10 +180,11 @@ impl Walk {
 
     fn wrong_type(&mut self, node: &Node, schema: &'static Json, path: &str) {
         let remedy = format!("write {}", expected(schema));
-        self.find("type", path, &node.place, format!("{} is {}", name(path), describe(node)), remedy);
+        let rule = if node.is_null() { MISSING } else { "type" };
+        self.find(rule, path, &node.place, format!("{} is {}", name(path), describe(node)), remedy);
     }
 
-    /// Exactly one of `file`, `env`, `prompt`. The secret itself never gets into a message.
+    /// Exactly one of `file`, `env`, `prompt`, `sealed`. The secret itself never gets into a message.
     fn secret(&mut self, node: &Node, schema: &'static Json, path: &str) -> Option<Json> {
         let ways: Vec<&str> = schema["oneOf"]
             .as_array()
@@ -201,7 +206,8 @@ impl Walk {
             } else {
                 (format!("{} names no place for the secret", name(path)), format!("say where it is: {forms}"))
             };
-            self.find("literal-secret", path, &node.place, message, remedy);
+            let rule = if node.is_null() { MISSING } else { "literal-secret" };
+            self.find(rule, path, &node.place, message, remedy);
             return None;
         };
         for entry in entries.iter().filter(|entry| !ways.contains(&entry.key.as_str())) {

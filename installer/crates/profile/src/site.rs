@@ -27,11 +27,18 @@ pub struct Site {
     pub kind: String,
     /// The site's name.
     pub metadata: Metadata,
+    /// Sections that are left open, for the wizard to ask; nothing runs unattended as long as one is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interactive: Vec<String>,
     /// Networks and endpoint of the cluster.
     #[serde(default)]
     pub cluster: Cluster,
     /// How the hosts are reached.
     pub access: Access,
+    /// What opens the sealed secrets: where an age identity (`AGE-SECRET-KEY-1…`) or a passphrase is. Asked for at the
+    /// terminal where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseal: Option<SecretRef>,
     /// The hosts.
     #[schemars(extend("x-merge-by" = "name"))]
     pub hosts: Vec<Host>,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::civil::{Date, date};
-use sealift_profile::{ProfileError, Site, load_at, load_with_places, schema_text, to_yaml};
+use sealift_profile::{Circumstances, ProfileError, Site, load_at, load_with_places, schema_text, to_yaml};
 use tempfile::TempDir;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -101,7 +101,7 @@ fn a_host_has_its_own_access_over_the_sites() {
 fn every_value_knows_where_it_was_written() {
     let folder = TempDir::new().unwrap();
     let over = "apiVersion: sealift/v1\nkind: Site\nhosts:\n  - name: w1\n    address: 10.20.0.99\n";
-    let loaded = load_with_places(&write(&folder, &[&good(), over]), TODAY).unwrap();
+    let loaded = load_with_places(&write(&folder, &[&good(), over]), &Circumstances::on(TODAY)).unwrap();
     let line = |path: &str| {
         let place = loaded.places.exact(path).unwrap();
         (place.file.rsplit('/').next().unwrap().to_owned(), place.line, place.column)
@@ -373,8 +373,20 @@ fn every_shipped_profile_loads() {
     for path in &profiles {
         let site = load_at(std::slice::from_ref(path), TODAY);
         assert!(site.is_ok(), "{}: {}", path.display(), site.unwrap_err());
+        let text = fs::read_to_string(path).unwrap();
+        assert!(
+            text.starts_with("# ") && text.contains("\n# Suits "),
+            "{} says whom it suits",
+            path.display()
+        );
+        // Written and read again it is the same, with its origins and without.
+        let loaded = load_with_places(std::slice::from_ref(path), &Circumstances::on(TODAY)).unwrap();
+        assert_eq!(load(&[&loaded.to_yaml().unwrap()]).unwrap(), loaded.site);
+        assert_eq!(load(&[&to_yaml(&loaded.site).unwrap()]).unwrap(), loaded.site);
     }
-    assert!(profiles.iter().any(|path| path.ends_with("demo.yaml")), "the demo's profile is shipped");
+    let mut names: Vec<_> = profiles.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["demo", "large", "pre-release", "small", "standard", "test"]);
 }
 
 #[test]

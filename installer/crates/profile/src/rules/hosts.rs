@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{LABEL, Report};
-use crate::names::{is_dns_label, is_label_key, is_label_value};
+use crate::names::{is_dns_label, is_label_key, is_label_value, is_yaml_word};
 use crate::site::Site;
 
 pub(super) fn check(site: &Site, report: &mut Report<'_>) {
@@ -41,6 +41,9 @@ fn names(site: &Site, report: &mut Report<'_>) {
         let path = format!("hosts[{i}].name");
         if !is_dns_label(&host.name) {
             report.find("host-name", &path, format!("`{}` is no name for a host", host.name), LABEL);
+        }
+        if is_yaml_word(&host.name) {
+            report.yaml_word(&path, &host.name);
         }
         if let Some(first) = site.hosts[..i].iter().position(|other| other.name == host.name) {
             let other = report.also_at(&format!("hosts[{first}].name"));

@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::names::is_fingerprint;
+use crate::seal;
 use crate::secret::SecretRef;
 use crate::site::Site;
 
@@ -30,8 +31,17 @@ pub(super) fn check(site: &Site, report: &mut Report<'_>) {
 }
 
 fn hosts(site: &Site, report: &mut Report<'_>) {
-    for (i, host) in site.hosts.iter().enumerate() {
+    let barred = |host| {
         let way = site.access_for(host);
+        way.private_key.is_none() && way.password.is_none()
+    };
+    // One cause, one finding.
+    let nobody = !site.hosts.is_empty() && site.hosts.iter().all(barred);
+    if nobody {
+        let message = "there is no way to log in on any host".to_owned();
+        report.find("login", "access", message, "add `privateKey:` or `password:` under `access:`");
+    }
+    for (i, host) in site.hosts.iter().enumerate() {
         let path = format!("hosts[{i}]");
         if host.user.as_deref().is_some_and(|user| user.trim().is_empty()) {
             let message = format!("the login name for `{}` is empty", host.name);
@@ -42,7 +52,7 @@ fn hosts(site: &Site, report: &mut Report<'_>) {
                 "write the name of an account, or take the line out",
             );
         }
-        if way.private_key.is_none() && way.password.is_none() {
+        if !nobody && barred(host) {
             let message = format!("there is no way to log in on `{}`", host.name);
             report.find("login", &path, message, "add `privateKey:` or `password:` under `access:`");
         }
@@ -102,7 +112,22 @@ fn bastion(site: &Site, report: &mut Report<'_>) {
 
 /// References that can never lead anywhere, and secrets among the product's open settings.
 fn references(site: &Site, report: &mut Report<'_>) {
-    for (path, reference) in site.secret_references_with_paths() {
+    if let Some(SecretRef::Sealed(_)) = &site.unseal {
+        let message = "what opens the sealed secrets is sealed itself".to_owned();
+        report.find("sealed", "unseal", message, "name it by `{file: …}`, `{env: …}` or `{prompt: …}`");
+    }
+    let unseal = site.unseal.iter().map(|reference| ("unseal".to_owned(), reference));
+    for (path, reference) in site.secret_references_with_paths().chain(unseal) {
+        if let SecretRef::Sealed(text) = reference
+            && seal::is_sealed_text(text)
+            && let Err(error) = seal::inspect(text)
+        {
+            let why = error.to_string();
+            let why = why.lines().next().unwrap_or_default();
+            let message = format!("the sealed text of `{path}` cannot be used: {why}");
+            let remedy = "paste it once more, whole and with its line breaks, behind `sealed: |`; or seal the secret again with `installer secrets seal`";
+            report.find("sealed", format!("{path}.sealed"), message, remedy);
+        }
         if let SecretRef::Env(name) = reference {
             let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             if name.is_empty() || !name.bytes().all(letters) || name.as_bytes()[0].is_ascii_digit() {

@@ -3,10 +3,14 @@
 use jiff::civil::Date;
 
 use super::Report;
+use crate::circumstances::Circumstances;
 use crate::names::nearest;
 use crate::site::Site;
 
-pub(super) fn check(site: &Site, today: Date, report: &mut Report<'_>) {
+pub(super) fn check(site: &Site, circumstances: &Circumstances<'_>, report: &mut Report<'_>) {
+    let today = circumstances.today;
+    // Nobody can name hosts that are not written yet.
+    let hosts_are_open = site.interactive.iter().any(|section| section == "hosts");
     for (i, risk) in site.accepted_risks.iter().enumerate() {
         let path = |key: &str| format!("acceptedRisks[{i}].{key}");
         let named = [
@@ -19,7 +23,17 @@ pub(super) fn check(site: &Site, today: Date, report: &mut Report<'_>) {
                 report.find("risk", path(key), format!("`{}` is empty", path(key)), format!("write {what}"));
             }
         }
-        if let Some(host) = risk.host.as_deref().filter(|host| site.host(host).is_none()) {
+        if let Some(known) = circumstances.checks
+            && !risk.check.trim().is_empty()
+            && !known.contains(&risk.check.as_str())
+        {
+            let remedy = nearest(&risk.check, known.iter().copied()).map_or_else(
+                || "write the id as a finding of `installer check` has it".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            report.find("risk-check", path("check"), format!("there is no check `{}`", risk.check), remedy);
+        }
+        if let Some(host) = risk.host.as_deref().filter(|host| !hosts_are_open && site.host(host).is_none()) {
             let near = nearest(host, site.hosts.iter().map(|host| host.name.as_str()));
             let remedy = near.map_or_else(
                 || "name a host of this site, or take the line out for all hosts".to_owned(),

@@ -1,0 +1,248 @@
+//! What people get wrong, each with its finding, its place and its remedy; and sections that are left open.
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
+
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::civil::date;
+use sealift_profile::{
+    Circumstances, Extent, ProfileError, load_partly, load_with_places, template, to_yaml, version,
+};
+use tempfile::TempDir;
+
+const CHECKS: [&str; 2] = ["disk.space", "memory.size"];
+
+fn circumstances() -> Circumstances<'static> {
+    Circumstances { today: date(2026, 11, 21), checks: Some(&CHECKS) }
+}
+
+fn good() -> String {
+    "apiVersion: sealift/v1
+kind: Site
+metadata: {name: plant}
+cluster:
+  podCidr: 10.244.0.0/16
+access:
+  user: ops
+  privateKey: {file: ~/.ssh/id}
+  knownHosts: ~/.ssh/known_hosts
+hosts:
+  - name: m1
+    address: 10.20.0.11
+    role: control-plane
+  - name: w1
+    address: 10.20.0.21
+    role: worker
+acceptedRisks:
+  - check: disk.space
+    host: w1
+    person: Li
+    reason: new disk next week
+    until: 2026-12-01
+"
+    .to_owned()
+}
+
+fn written(folder: &TempDir, text: &str) -> Vec<PathBuf> {
+    let path = folder.path().join("p.yaml");
+    fs::write(&path, text).unwrap();
+    vec![path]
+}
+
+/// Every finding as `rule line:column message`, then its remedy.
+fn findings(text: &str) -> Vec<String> {
+    let folder = TempDir::new().unwrap();
+    let error = load_with_places(&written(&folder, text), &circumstances()).expect_err("it is wrong");
+    assert!(!error.findings().is_empty(), "{error}");
+    let line = |finding: &sealift_profile::ProfileFinding| {
+        let place = finding.place.as_ref().unwrap();
+        assert!(!finding.remedy.is_empty(), "{}", finding.message);
+        let said = format!("{}\n  {}", finding.message, finding.remedy);
+        let said = said.replace(&format!("{}/", folder.path().display()), "");
+        format!("{} {}:{} {said}", finding.rule, place.line, place.column)
+    };
+    error.findings().iter().map(line).collect()
+}
+
+/// Each fault alone gives this one finding, at this place.
+#[test]
+fn each_fault_has_a_finding_of_its_own_with_place_and_remedy() {
+    let cases = [
+        ("wrong YAML", "metadata: {name: plant}", "metadata: {name: plant"),
+        ("tab", "  user: ops", "\tuser: ops"),
+        ("unit behind a number", "  podCidr: 10.244.0.0/16", "  endpointPort: 6443/tcp"),
+        ("number in words", "  podCidr: 10.244.0.0/16", "  registryPort: 5.4k"),
+        ("impossible network", "10.244.0.0/16", "10.244.0.0/33"),
+        ("address as network", "10.244.0.0/16", "10.244.0.0"),
+        ("network with host bits", "10.244.0.0/16", "10.244.1.0/16"),
+        ("host in the pod network", "10.20.0.21", "10.244.0.21"),
+        ("networks overlap", "10.244.0.0/16", "10.100.0.0/16"),
+        ("network for one host only", "10.244.0.0/16", "10.244.0.0/24"),
+        ("no room for services", "  podCidr: 10.244.0.0/16", "  serviceCidr: 10.96.0.0/28"),
+        ("one address twice", "10.20.0.21", "10.20.0.11"),
+        ("two masters", "role: worker", "role: control-plane"),
+        ("no such setting", "  podCidr: 10.244.0.0/16", "  vip: 10.20.0.100"),
+        ("unknown check", "check: disk.space", "check: disk.spaces"),
+        ("expired acceptance", "2026-12-01", "2026-11-20"),
+        ("unknown host", "host: w1", "host: w2"),
+        ("literal secret", "{file: ~/.ssh/id}", "canary-secret"),
+        ("newer version", "sealift/v1", "sealift/v2"),
+        ("older or unknown version", "sealift/v1", "sealift/v0"),
+        ("name that means false", "name: m1", "name: no"),
+        ("name that is a number", "name: m1", "name: 1e3"),
+        ("sealed text that is cut", "{file: ~/.ssh/id}", "{sealed: '-----BEGIN AGE ENCRYPTED FILE-----'}"),
+    ];
+    let mut all = String::new();
+    for (what, from, to) in cases {
+        assert!(good().contains(from), "{from}");
+        let found = findings(&good().replacen(from, to, 1));
+        assert_eq!(found.len(), 1, "{what}: {found:#?}");
+        assert!(!found[0].contains("canary"), "{what}");
+        all = format!("{all}{what}: {}\n", found[0]);
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn faults_of_all_sorts_come_together() {
+    let text = good()
+        .replacen("10.244.0.0/16", "10.244.0.0/33", 1)
+        .replacen("user: ops", "usr: ops", 1)
+        .replacen("disk.space", "disk.spaces", 1);
+    let found = findings(&text);
+    assert_eq!(found.len(), 3, "{found:#?}");
+}
+
+#[test]
+fn ten_megabytes_of_aliases_are_refused_unread() {
+    let folder = TempDir::new().unwrap();
+    let mut text = good();
+    text.push_str("product: {settings: {a: &a [x, x, x, x, x, x, x, x], b: [");
+    while text.len() < 10 << 20 {
+        text.push_str("*a, ");
+    }
+    text.push_str("x]}}\n");
+    let error = load_with_places(&written(&folder, &text), &circumstances()).unwrap_err();
+    assert!(matches!(error, ProfileError::TooLarge { .. }), "{error}");
+
+    // Small enough to be read: the aliases are counted before they are copied.
+    let end = text[..1_000_000].rfind("*a").unwrap();
+    let found = findings(&format!("{}x]}}}}\n", &text[..end]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("too-many-values"), "{found:?}");
+}
+
+#[test]
+fn an_open_section_stops_what_runs_unattended() {
+    let text = good().replace("cluster:", "interactive: [hosts, product]\ncluster:");
+    let found = findings(&text);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("open-section 4:15 the section `hosts` is left open"), "{}", found[0]);
+    assert!(found[0].contains("take it out of `interactive:`"), "{}", found[0]);
+
+    let misspelt = findings(&text.replace("product]", "prodct]"));
+    assert!(misspelt.iter().any(|finding| finding.contains("did you mean `product`?")), "{misspelt:#?}");
+}
+
+#[test]
+fn what_is_missing_in_an_open_section_is_told_and_no_fault() {
+    let folder = TempDir::new().unwrap();
+    let text = good()
+        .replace("cluster:", "interactive: [hosts, access]\ncluster:")
+        .replace("    address: 10.20.0.11\n", "    address:\n")
+        .replace(
+            "  user: ops\n  privateKey: {file: ~/.ssh/id}\n  knownHosts: ~/.ssh/known_hosts\n",
+            "  port: 22\n",
+        );
+    let partly = load_partly(&written(&folder, &text), &circumstances()).unwrap();
+    assert_eq!(partly.name.as_deref(), Some("plant"));
+    let open: Vec<(&str, usize)> =
+        partly.open.iter().map(|section| (section.name.as_str(), section.missing.len())).collect();
+    assert_eq!(open, [("access", 1), ("hosts", 1)]);
+    assert!(partly.loaded.is_none());
+
+    // Without hosts altogether; what stands in closed sections is judged all the same.
+    let start = text.find("hosts:\n").unwrap();
+    let end = text.find("acceptedRisks:").unwrap();
+    let none = format!("{}{}", &text[..start], &text[end..]);
+    assert!(load_partly(&written(&folder, &none), &circumstances()).is_ok());
+    let wrong = none.replace("10.244.0.0/16", "10.244.1.0/16").replace("port: 22", "prt: 22");
+    let error = load_partly(&written(&folder, &wrong), &circumstances()).unwrap_err();
+    assert_eq!(
+        error.findings().iter().map(|finding| finding.rule).collect::<Vec<_>>(),
+        ["cidr-bits", "unknown-key"]
+    );
+}
+
+#[test]
+fn an_open_section_is_closed_by_a_profile_laid_over() {
+    let folder = TempDir::new().unwrap();
+    let mut files = written(&folder, &good().replace("cluster:", "interactive: [hosts]\ncluster:"));
+    let over = folder.path().join("over.yaml");
+    fs::write(&over, "apiVersion: sealift/v1\nkind: Site\ninteractive: []\n").unwrap();
+    files.push(over);
+    assert!(load_with_places(&files, &circumstances()).is_ok());
+}
+
+#[test]
+fn only_the_head_decides_the_version() {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(version(&written(&folder, &good().replace("ops", ""))).unwrap(), "sealift/v1");
+    let newer = version(&written(&folder, &good().replace("sealift/v1", "sealift/v7"))).unwrap_err();
+    assert!(newer.to_string().contains("newer installer"), "{newer}");
+}
+
+#[test]
+fn the_full_template_loads_as_it_is_and_with_all_that_is_switched_off() {
+    let folder = TempDir::new().unwrap();
+    let text = template(Extent::Full);
+    let loaded = load_with_places(&written(&folder, &text), &circumstances()).unwrap();
+    assert_eq!(loaded.site.hosts.len(), 5);
+    let on = |line: &str| match line.split_once('#') {
+        Some((indent, rest)) if indent.trim().is_empty() && !rest.starts_with(' ') && !rest.is_empty() => {
+            format!("{indent}{rest}")
+        }
+        _ => line.to_owned(),
+    };
+    let all: Vec<String> = text.lines().map(on).collect();
+    let partly = load_partly(&written(&folder, &all.join("\n")), &circumstances()).unwrap();
+    let site = partly.loaded.expect("nothing is missing").site;
+    assert!(site.access.bastion.is_some() && site.unseal.is_some());
+    assert_eq!((site.interactive.len(), site.accepted_risks.len()), (1, 1));
+    assert!(text.lines().all(|line| line.chars().count() <= 120));
+    assert!(text.contains("\n  # Port of the API endpoint. Default: 6443\n"), "{text}");
+    assert!(text.contains("\n    # What it does. One of: control-plane, worker.\n"), "{text}");
+}
+
+#[test]
+fn the_minimal_template_names_its_blanks_and_loads_when_they_are_filled() {
+    let folder = TempDir::new().unwrap();
+    let text = template(Extent::Minimal);
+    let error = load_with_places(&written(&folder, &text), &circumstances()).unwrap_err();
+    assert_eq!(error.findings().len(), 7, "{error}");
+    assert!(error.findings().iter().all(|finding| finding.rule == "missing-key"), "{error}");
+    let mut host = 10;
+    let fill = |line: &str| match line.trim() {
+        "name:" => "  name: plant".to_owned(),
+        "user:" => "  user: ops".to_owned(),
+        "address:" => {
+            host += 1;
+            format!("    address: 10.20.0.{host}")
+        }
+        _ => line.to_owned(),
+    };
+    let filled: Vec<String> = text.lines().map(fill).collect();
+    let loaded = load_with_places(&written(&folder, &filled.join("\n")), &circumstances()).unwrap();
+    assert_eq!((loaded.site.masters().count(), loaded.site.workers().count()), (3, 2));
+}
+
+#[test]
+fn a_rendered_profile_says_where_each_value_comes_from() {
+    let folder = TempDir::new().unwrap();
+    let files = written(&folder, &good());
+    let loaded = load_with_places(&files, &circumstances()).unwrap();
+    let text = loaded.to_yaml().unwrap().replace(&format!("{}/", folder.path().display()), "");
+    assert_eq!(loaded.origin("cluster.endpoint"), "default");
+    insta::assert_snapshot!(text);
+    assert!(!to_yaml(&loaded.site).unwrap().contains('#'));
+}
