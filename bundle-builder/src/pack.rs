@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sealift_bundle::document::{
-    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image, Referrer,
+    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
+    Referrer,
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
 use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
@@ -163,8 +164,7 @@ impl Entries {
                 annotations: tag.into_iter().collect(),
             });
             for part in parts {
-                let group =
-                    if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
+                let group = if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
                 let entry = self.cached.entry(part.digest.clone()).or_insert((part.size, group));
                 entry.1 = entry.1.min(group);
             }

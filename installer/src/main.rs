@@ -17,6 +17,7 @@ mod output;
 mod sessions;
 mod site;
 mod trust;
+mod written;
 
 use std::process::ExitCode;
 

@@ -4,8 +4,10 @@ mod agent;
 mod check;
 mod install;
 mod plan;
+mod plan_view;
 mod prepare;
 mod registry;
+mod signed;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -30,7 +32,7 @@ enum Verb {
     Verify(verify::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing.
     Check(prepare::Arguments),
-    /// Show every step that an install would do; changes nothing.
+    /// Show everything that an install would change, per host; changes nothing.
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
     Install(install::Arguments),

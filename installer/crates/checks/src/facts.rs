@@ -1,5 +1,6 @@
 //! What the agent measured on one host. Plain data: no judgement, no I/O.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -52,6 +53,10 @@ pub struct Facts {
     pub nameservers: Vec<String>,
     /// The kernel modules asked about.
     pub modules: Vec<Module>,
+    /// The kernel settings asked about: dotted name to value, words parted by one space. One that the kernel does not
+    /// have (yet: some come with a module) is missing.
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
     /// Traces of other clusters.
     pub leftovers: Vec<Leftover>,
     /// The claim of an earlier run of ours on this host (`/var/lib/sealift/host.json`).
