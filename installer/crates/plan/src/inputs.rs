@@ -115,8 +115,8 @@ impl fmt::Display for Difference {
 }
 
 impl Difference {
-    fn changed(what: impl Into<String>, was: impl ToString, is: impl ToString) -> Self {
-        Self { what: what.into(), was: Some(was.to_string()), is: Some(is.to_string()) }
+    fn changed(what: impl Into<String>, was: impl Into<String>, is: impl Into<String>) -> Self {
+        Self { what: what.into(), was: Some(was.into()), is: Some(is.into()) }
     }
 }
 
@@ -201,9 +201,8 @@ fn compare_values(path: &str, was: &Value, is: &Value, found: &mut Vec<Differenc
     if was == is {
         return;
     }
-    let (was_parts, is_parts) = match (parts(was), parts(is)) {
-        (Some(was), Some(is)) => (was, is),
-        _ => return found.push(Difference::changed(path, shown(was), shown(is))),
+    let (Some(was_parts), Some(is_parts)) = (parts(was), parts(is)) else {
+        return found.push(Difference::changed(path, shown(was), shown(is)));
     };
     let before = found.len();
     let keys: BTreeSet<&str> = was_parts.keys().chain(is_parts.keys()).copied().collect();

@@ -95,14 +95,18 @@ fn compare_lines(lines: &LinesChange, now: &Found) -> Now {
         Found::NotShown { why } => return Now::NotShown { why: why.clone() },
         Found::Text { text, mode: _ } => block(text),
     };
-    let new: String = lines.lines.iter().map(|line| format!("{line}\n")).collect();
+    let new = joined(lines.lines.iter().map(String::as_str));
     if old == new { Now::Same } else { Now::Differs { diff: unified(&old, &new) } }
 }
 
 /// The lines between our marks.
 fn block(text: &str) -> String {
     let inside = text.lines().skip_while(|line| line.trim() != BLOCK_BEGIN).skip(1);
-    inside.take_while(|line| line.trim() != BLOCK_END).map(|line| format!("{line}\n")).collect()
+    joined(inside.take_while(|line| line.trim() != BLOCK_END))
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn unified(old: &str, new: &str) -> String {
