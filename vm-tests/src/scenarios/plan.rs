@@ -79,7 +79,7 @@ struct Changes {
     files: Vec<File>,
     lines: Vec<Lines>,
     folders: Vec<Folder>,
-    units: Vec<Unit>,
+    units: Vec<Service>,
     sysctls: Vec<Sysctl>,
     modules: Vec<Named>,
     ports: Vec<Port>,
@@ -109,7 +109,7 @@ struct Folder {
 }
 
 #[derive(Debug, Deserialize)]
-struct Unit {
+struct Service {
     unit: String,
     enabled: bool,
     started: bool,

@@ -222,7 +222,7 @@ fn a_plan_file_that_somebody_touched_is_refused() {
     for (what, with) in [
         ("10.77.0.11", "10.77.0.99"),
         ("\"mode\": \"0644\"", "\"mode\": \"0666\""),
-        ("\"removedAfterwards\": true,", ""),
+        ("\"removedAfterwards\": true", "\"removedAfterwards\": false"),
         ("\"kind\": \"Plan\"", "\"kind\": \"Plam\""),
         ("\"kubernetes\":", "\"stowaway\": 1,\n    \"kubernetes\":"),
     ] {
