@@ -112,7 +112,7 @@ impl Facts {
 }
 
 /// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
-const SOURCES: [(&str, &[&str]); 24] = [
+const SOURCES: [(&str, &[&str]); 25] = [
     ("hostname", &["/proc/sys/kernel/hostname"]),
     ("machineId", &["/etc/machine-id"]),
     ("productUuid", &["product_uuid"]),
@@ -135,6 +135,8 @@ const SOURCES: [(&str, &[&str]); 24] = [
     ("routes6", &["`ip -6 "]),
     ("nameservers", &["/etc/resolv.conf"]),
     ("modules", &["/proc/modules"]),
+    // One that cannot be read counts as not there: none is needed to decide whether an install can go on.
+    ("sysctls", &[]),
     ("leftovers", &["systemctl list-unit-files"]),
     ("claim", &["host.json"]),
     ("systemd", &["systemctl --version", "program systemctl "]),
