@@ -9,6 +9,7 @@ use sealift_events::FailureReport;
 use sealift_events::journal::JournalError;
 use sealift_host::protocol::{Failure as HostFailure, FailureKind};
 use sealift_plan::PlanError;
+use sealift_plan::saved::SavedError;
 use sealift_profile::{ProfileError, SealError, SecretError};
 use sealift_remote::{CallError, RemoteError};
 use sealift_sizing::SizingError;
@@ -195,6 +196,22 @@ impl From<BundleError> for Failure {
             ),
         };
         Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<SavedError> for Failure {
+    fn from(error: SavedError) -> Self {
+        let hint = match &error {
+            SavedError::NotAPlan(_) => "name a file that `installer plan --write FILE` has made",
+            SavedError::Older => "make it again with `installer plan --write FILE`, and have it agreed to",
+            SavedError::Newer(_) => {
+                "use the installer that made it, or make a plan with this one: `installer plan --write FILE`"
+            }
+            SavedError::Damaged => {
+                "take the file as it was written; to change the plan, change the profile and make it again"
+            }
+        };
+        Self::of(Kind::Usage, &error).hint(hint)
     }
 }
 

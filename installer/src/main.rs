@@ -19,6 +19,7 @@ mod profiles;
 mod sessions;
 mod site;
 mod trust;
+mod written;
 
 use std::process::ExitCode;
 

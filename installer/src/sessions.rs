@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sealift_bundle::Bundle;
 use sealift_checks::facts::Facts;
 use sealift_host::protocol::{ProbeOptions, Progress, Request, Response};
+use sealift_plan::changes::found::FoundFile;
 use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, Target, Timeouts};
 
 use crate::failure::{Failure, Kind};
@@ -73,6 +74,23 @@ impl Sessions {
                 Err(Failure::together(message, failures))
             }
         }
+    }
+
+    /// Asks hosts what stands in these places. A host that does not answer any more is told with its reason.
+    pub(crate) fn read_files(
+        &self,
+        paths: &BTreeMap<String, Vec<String>>,
+    ) -> Result<BTreeMap<String, Vec<FoundFile>>, Failure> {
+        let results = self.everywhere(|name| {
+            let request = Request::ReadFiles { paths: paths.get(name).cloned().unwrap_or_default() };
+            match ask(self, name, &request, &mut |_| {}, &mut NoBlobs) {
+                Ok(Response::Files { files }) => Ok(files),
+                Ok(_) => Err(Failure::new(Kind::Internal, format!("the agent on {name} gave no files"))),
+                Err(CallOrConnect::Connect(failure)) => Err(failure),
+                Err(CallOrConnect::Call(error)) => Err(before_any_change(error.into())),
+            }
+        });
+        results.into_iter().map(|(name, files)| Ok((name, files?))).collect()
     }
 
     fn probe_one(&self, name: &str, options: &ProbeOptions) -> Result<Facts, Failure> {

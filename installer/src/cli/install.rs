@@ -15,12 +15,14 @@ use sealift_profile::HostRole;
 use serde_json::json;
 
 use super::prepare::{self, Prepared};
+use super::signed::SignedPlan;
 use crate::executor::AgentExecutor;
 use crate::failure::{Failure, Kind};
 use crate::jsonl::JsonLines;
 use crate::lines::Lines;
 use crate::output::Output;
 use crate::sessions::{CallOrConnect, NoBlobs, ask};
+use crate::written::write;
 
 /// Most steps at once on one host: the store's filling beside the preparation, and one to spare.
 const LANES: usize = 3;
@@ -33,6 +35,10 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Arguments {
     #[command(flatten)]
     prepare: prepare::Arguments,
+    /// Do what this plan says, made by `installer plan --write FILE`, and nothing else: refused where bundle, profile or
+    /// hosts differ from those that it was made with.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Accept the plan without being asked.
     #[arg(long)]
     yes: bool,
@@ -44,8 +50,17 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let started = Instant::now();
     let cancel = stop_on_signals()?;
-    let prepared = Prepared::new(&arguments.prepare, output)?;
+    let signed = arguments.plan.as_deref().map(SignedPlan::read).transpose()?;
+    let mut prepared = Prepared::open(&arguments.prepare, output)?;
+    if let Some(signed) = &signed {
+        signed.agrees_before_hosts(&prepared.inputs())?;
+    }
+    prepared.probe()?;
     let result = (|| {
+        // Before the checks: they judge what is there, and not what was signed.
+        if let Some(signed) = &signed {
+            signed.agrees(&prepared.plan()?)?;
+        }
         prepared.check(output)?;
         let plan = prepared.plan()?;
         accept(&plan, arguments.yes, output)?;
@@ -65,7 +80,7 @@ fn execute(
 ) -> Result<(), Failure> {
     let folder = run_folder(&arguments.runs)?;
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    write(&folder.join("plan.json"), &plan.to_json())?;
+    write(&folder.join("plan.json"), &sealift_plan::saved::to_json(plan))?;
     prepared.sessions.lock(&owner(), &run)?;
     let sink: Box<dyn Sink> = match output {
         Output::Plain => Box::new(Lines::default()),
@@ -216,13 +231,6 @@ fn run_folder(runs: &Path) -> Result<PathBuf, Failure> {
         }
     }
     Err(Failure::new(Kind::Internal, format!("a thousand runs in {} within one second", runs.display())))
-}
-
-fn write(path: &Path, content: &str) -> Result<(), Failure> {
-    std::fs::write(path, content).map_err(|error| {
-        let failure = Failure::new(Kind::Usage, format!("{} cannot be written", path.display()));
-        Failure { causes: vec![error.to_string()], ..failure }
-    })
 }
 
 /// Who runs this, for whoever finds the hosts taken.

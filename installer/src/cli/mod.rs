@@ -4,10 +4,12 @@ mod agent;
 mod check;
 mod install;
 mod plan;
+mod plan_view;
 mod prepare;
 mod profile;
 mod registry;
 mod secrets;
+mod signed;
 mod size;
 mod verify;
 
@@ -35,7 +37,7 @@ enum Verb {
     Size(size::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing.
     Check(prepare::Arguments),
-    /// Show every step that an install would do; changes nothing.
+    /// Show everything that an install would change, per host; changes nothing.
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
     Install(install::Arguments),

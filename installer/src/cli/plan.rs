@@ -1,46 +1,71 @@
-//! `installer plan`: the steps of an install, without doing them.
+//! `installer plan`: everything that an install would change, without doing it; for people, for machines, and as tables
+//! for other teams' tickets.
 
 use std::path::PathBuf;
 
-use sealift_plan::Plan;
+use sealift_plan::changes::{HostChanges, changes, found};
+use sealift_plan::{Plan, saved, tickets};
 
+use super::plan_view;
 use super::prepare::{self, Prepared};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::output::{Output, say};
+use crate::written::write;
 
 /// What `plan` needs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     prepare: prepare::Arguments,
-    /// Write the plan as JSON to this file.
+    /// Show what is in the files, and how that differs from what the hosts have now.
+    #[arg(long)]
+    diff: bool,
+    /// Write the plan as JSON to this file, for people who have to agree, and for `install --plan`.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Write every flow that firewalls must let through to this CSV file.
+    #[arg(long, value_name = "FILE")]
+    firewall: Option<PathBuf>,
+    /// Write what each machine must have to this CSV file.
+    #[arg(long, value_name = "FILE")]
+    machines: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let prepared = Prepared::new(&arguments.prepare, output)?;
-    let plan = prepared.plan();
-    let checked = prepared.check(output);
+    let result = look(arguments, &prepared, output);
     prepared.sessions.close();
-    let plan = plan?;
-    show(&plan, output);
-    if let Some(path) = &arguments.write {
-        std::fs::write(path, plan.to_json()).map_err(|error| {
-            let failure =
-                Failure::new(Kind::Usage, format!("the plan cannot be written to {}", path.display()));
-            Failure { causes: vec![error.to_string()], ..failure }
-        })?;
-    }
-    checked?;
+    result?;
     prepare::nothing_changed(output);
     Ok(())
 }
 
-/// Every step, per host.
-fn show(plan: &Plan, output: Output) {
+fn look(arguments: &Arguments, prepared: &Prepared, output: Output) -> Result<(), Failure> {
+    let plan = prepared.plan();
+    let checked = prepared.check(output);
+    let plan = plan?;
+    let mut changes = changes(&plan);
+    let places = changes.iter().map(|host| (host.host.clone(), found::comparable(host))).collect();
+    found::compare(&mut changes, &prepared.sessions.read_files(&places)?);
+    show(&plan, &changes, arguments.diff, output);
+    // Also where checks failed: tickets are how some of that is mended.
+    if let Some(path) = &arguments.write {
+        write(path, &saved::to_json(&plan))?;
+    }
+    if let Some(path) = &arguments.firewall {
+        write(path, &tickets::firewall(&prepared.site.site, &plan))?;
+    }
+    if let Some(path) = &arguments.machines {
+        let document = prepared.bundle.document();
+        write(path, &tickets::machines(&prepared.site.site, document, &prepared.facts))?;
+    }
+    checked
+}
+
+fn show(plan: &Plan, changes: &[HostChanges], diff: bool, output: Output) {
     if output == Output::Json {
         output.line("plan", "the plan", plan);
+        output.line("changes", "what changes on each host", &changes);
         return;
     }
     say(&format!(
@@ -50,41 +75,14 @@ fn show(plan: &Plan, output: Output) {
         plan.product,
         plan.kubernetes
     ));
-    for host in &plan.hosts {
-        say(&format!("\n{host}"));
-        for step in plan.steps.iter().filter(|step| &step.host == host) {
-            let name = step.id.split_once('.').map_or(step.id.as_str(), |(_, name)| name);
-            say(&format!("  {name:<28} {}", step.title));
-            for line in touched(step) {
-                say(&format!("  {:<28}   {line}", ""));
-            }
-        }
+    for line in plan_view::summary(changes) {
+        say(&line);
     }
-}
-
-/// Files, units and commands that a step touches.
-fn touched(step: &sealift_plan::Step) -> Vec<String> {
-    use sealift_plan::operation::Operation;
-    match &step.operation {
-        Operation::WriteFiles { files, load_modules, .. } => {
-            let modules = (!load_modules.is_empty()).then(|| format!("modules {}", load_modules.join(", ")));
-            files.iter().map(|file| format!("file {}", file.path)).chain(modules).collect()
+    if diff {
+        for line in plan_view::contents(changes) {
+            say(&line);
         }
-        Operation::ManagedBlock { path, .. } => vec![format!("lines of our own in {path}")],
-        Operation::Directories { directories } => {
-            directories.iter().map(|one| format!("folder {} (owner {})", one.path, one.uid)).collect()
-        }
-        Operation::InstallBinaries { binaries } => {
-            binaries.iter().map(|binary| format!("program {}", binary.path)).collect()
-        }
-        Operation::Service { service } => {
-            let files = service.files.iter().map(|file| format!("file {}", file.path));
-            files.chain([format!("unit {}", service.unit)]).collect()
-        }
-        Operation::PullImages { images } => {
-            images.iter().map(|image| format!("image {}", image.name)).collect()
-        }
-        Operation::SwapOff => vec!["swap areas in /etc/fstab".to_owned()],
-        _ => Vec::new(),
+    } else {
+        say("\ncontents of files: the same command with --diff");
     }
 }

@@ -7,6 +7,7 @@ use sealift_bundle::Bundle;
 use sealift_checks::facts::Facts;
 use sealift_checks::{CheckInput, Finding, State};
 use sealift_host::protocol::ProbeOptions;
+use sealift_plan::inputs::Inputs;
 use sealift_plan::{Plan, PlanInput};
 use serde_json::json;
 
@@ -15,10 +16,6 @@ use crate::output::Output;
 use crate::sessions::{Sessions, own_program};
 use crate::site::{OpenSite, verify_bundle};
 use crate::trust::Trust;
-
-/// Paths whose file systems matter.
-const PATHS: [&str; 5] =
-    ["/var/lib/sealift", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/usr/local/bin"];
 
 /// Bundle and profile.
 // No group: verbs that take these among their own would have two groups of this name.
@@ -46,16 +43,29 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Verifies, loads, connects, probes. Changes nothing on any host but a temporary copy of this program.
     pub(crate) fn new(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
+        let mut prepared = Self::open(arguments, output)?;
+        prepared.probe()?;
+        Ok(prepared)
+    }
+
+    /// The part of [`Prepared::new`] that speaks to no host.
+    pub(crate) fn open(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
         let site = OpenSite::load(&arguments.profile, output)?;
         let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;
         let sessions = Sessions::new(site.targets(), own_program()?);
+        Ok(Self { bundle, site, sessions, facts: BTreeMap::new() })
+    }
+
+    /// Connects and probes.
+    pub(crate) fn probe(&mut self) -> Result<(), Failure> {
         let options = ProbeOptions {
-            paths: PATHS.map(str::to_owned).to_vec(),
-            modules: sealift_render::system::MODULES.map(str::to_owned).to_vec(),
+            paths: sealift_checks::PATHS.map(str::to_owned).to_vec(),
+            modules: sealift_checks::MODULES.map(str::to_owned).to_vec(),
+            sysctls: sealift_render::system::SYSCTLS.map(str::to_owned).to_vec(),
         };
-        let facts = sessions.probe(&options).inspect_err(|_| sessions.close())?;
-        Ok(Self { bundle, site, sessions, facts })
+        self.facts = self.sessions.probe(&options).inspect_err(|_| self.sessions.close())?;
+        Ok(())
     }
 
     /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
@@ -93,7 +103,16 @@ impl Prepared {
 
     /// Makes the plan.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
-        let input = PlanInput {
+        Ok(sealift_plan::plan(&self.input())?)
+    }
+
+    /// What a plan would be made from; hosts as far as they were probed.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs::of(&self.input())
+    }
+
+    fn input(&self) -> PlanInput<'_> {
+        PlanInput {
             site: &self.site.site,
             document: self.bundle.document(),
             index: self.bundle.index_json(),
@@ -101,8 +120,7 @@ impl Prepared {
             public_key: self.bundle.public_key(),
             agent_digest: self.sessions.agent_digest(),
             facts: &self.facts,
-        };
-        Ok(sealift_plan::plan(&input)?)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod install;
 mod kills;
 mod machine;
 mod masters;
+mod plan;
 mod reference;
 mod refusals;
 mod secrets;
@@ -90,6 +91,7 @@ pub fn groups() -> Vec<Group> {
                 hosts::TESTS,
                 refusals::TESTS,
                 format::TESTS,
+                plan::TESTS,
                 install::TESTS,
                 secrets::TESTS,
                 masters::TESTS,

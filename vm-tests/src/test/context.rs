@@ -20,6 +20,9 @@ use crate::programs::Programs;
 /// How long an install may take before something must be wrong.
 pub const INSTALL_WITHIN: Duration = Duration::from_mins(25);
 
+/// The plan that a lab is installed by, at the seat.
+pub const SIGNED_PLAN: &str = "signed-plan.json";
+
 /// What every test of a group gets.
 pub struct Context<'a> {
     /// Root of the cache.
@@ -78,9 +81,13 @@ impl<'a> Context<'a> {
     }
 
     fn install_once(&self) -> Result<Installed> {
+        // As a customer does it: somebody signs the plan, and what was signed is installed.
+        let plan =
+            ["plan", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle", "--write", SIGNED_PLAN];
+        self.installer(&plan)?.expect_code(0)?;
         let sampler = Sampler::start();
         let before = self.lab.seat_tx_bytes()?;
-        let ended = self.install(&[])?;
+        let ended = self.install(&["--plan", SIGNED_PLAN])?;
         let sent = self.lab.seat_tx_bytes()? - before;
         let processes = sampler.stop();
         ended.expect_code(0)?;

@@ -1,5 +1,6 @@
 //! What the agent measured on one host. Plain data: no judgement, no I/O.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -52,6 +53,10 @@ pub struct Facts {
     pub nameservers: Vec<String>,
     /// The kernel modules asked about.
     pub modules: Vec<Module>,
+    /// The kernel settings asked about: dotted name to value, words parted by one space. One that the kernel does not
+    /// have (yet: some come with a module) is missing.
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
     /// Traces of other clusters.
     pub leftovers: Vec<Leftover>,
     /// The claim of an earlier run of ours on this host (`/var/lib/sealift/host.json`).
@@ -107,7 +112,7 @@ impl Facts {
 }
 
 /// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
-const SOURCES: [(&str, &[&str]); 24] = [
+const SOURCES: [(&str, &[&str]); 25] = [
     ("hostname", &["/proc/sys/kernel/hostname"]),
     ("machineId", &["/etc/machine-id"]),
     ("productUuid", &["product_uuid"]),
@@ -130,6 +135,8 @@ const SOURCES: [(&str, &[&str]); 24] = [
     ("routes6", &["`ip -6 "]),
     ("nameservers", &["/etc/resolv.conf"]),
     ("modules", &["/proc/modules"]),
+    // One that cannot be read counts as not there: none is needed to decide whether an install can go on.
+    ("sysctls", &[]),
     ("leftovers", &["systemctl list-unit-files"]),
     ("claim", &["host.json"]),
     ("systemd", &["systemctl --version", "program systemctl "]),

@@ -19,7 +19,7 @@ use crate::paths::Paths;
 use crate::protocol::{
     BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, write_json,
 };
-use crate::{apply, cluster, facts, lend};
+use crate::{apply, cluster, facts, lend, public_files};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -118,6 +118,10 @@ impl<W: Write + Send> Session<'_, W> {
                 apply::export(&plain, set, &address).map(|files| Response::Secrets { files })
             }
             Request::ClusterState => cluster::state(&plain).map(Response::ClusterState),
+            Request::ReadFiles { paths } => {
+                let files = paths.into_iter().map(|path| public_files::read(self.paths, path)).collect();
+                Ok(Response::Files { files })
+            }
             Request::Lend => lend::lend().map(|port| Response::Lent { port }),
             Request::Bye => Ok(Response::Ok),
         }

@@ -25,6 +25,7 @@ mod lock;
 mod operation;
 mod paths;
 pub mod protocol;
+mod public_files;
 pub mod store;
 pub mod transient;
 

@@ -9,6 +9,7 @@
 use std::io::{self, Read, Write};
 
 use sealift_checks::facts::Facts;
+use sealift_plan::changes::found::FoundFile;
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -56,6 +57,11 @@ pub enum Request {
     },
     /// Ask the cluster for its state, for the closing proof.
     ClusterState,
+    /// Hand out what stands in these places, as far as everybody on the host may read it.
+    ReadFiles {
+        /// Absolute paths.
+        paths: Vec<String>,
+    },
     /// Hand this program on to other hosts, see [`crate::lend`].
     Lend,
     /// End the session.
@@ -70,6 +76,9 @@ pub struct ProbeOptions {
     pub paths: Vec<String>,
     /// Kernel modules to look for.
     pub modules: Vec<String>,
+    /// Kernel settings to read, by their dotted names.
+    #[serde(default)]
+    pub sysctls: Vec<String>,
 }
 
 /// Secret files by name, wiped when dropped, never printed.
@@ -159,6 +168,11 @@ pub enum Response {
     },
     /// To `ClusterState`.
     ClusterState(ClusterState),
+    /// To `ReadFiles`, in the same order.
+    Files {
+        /// What stands there.
+        files: Vec<FoundFile>,
+    },
     /// To `Lend`.
     Lent {
         /// TCP port that gives the program to whoever connects.

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::{Component, File, Image, Role, Stage};
-use sealift_checks::facts::CgroupVersion;
+use sealift_checks::facts::{CgroupVersion, Facts};
 use sealift_profile::site::{Host, HostRole};
 use sealift_render::{
     HostSettings, RenderError, hosts_of, kubeadm, load_balancer, runtime, system, url_host, values,
 };
 
+use crate::inputs::Inputs;
 use crate::operation::{
     BinarySpec, Blob, DirectorySpec, FileSpec, Gate, ImageSpec, InitPhase, JoinPhase, JoinSpec, Operation,
     Ready, ReleaseSpec, ServiceSpec,
@@ -50,7 +50,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         site: input.site.metadata.name.clone(),
         product: format!("{} {}", input.document.product.title, input.document.product.version),
         kubernetes: input.document.kubernetes.version.clone(),
-        bundle: digest_of(input.index.as_bytes()),
+        inputs: Inputs::of(input),
         hosts: input.site.hosts.iter().map(|host| host.name.clone()).collect(),
         steps: graph.steps,
     })
@@ -89,9 +89,22 @@ impl<'a> Graph<'a> {
         hosts_of(self.input.site, HostRole::Worker).collect()
     }
 
+    fn facts(&self, host: &Host) -> Result<&'a Facts, PlanError> {
+        self.input.facts.get(&host.name).ok_or_else(|| PlanError::NoFacts(host.name.clone()))
+    }
+
+    /// What the host has to carry: masters of a site without workers run the product, too.
+    fn roles_of(&self, host: &Host) -> Vec<Role> {
+        match host.role {
+            HostRole::Worker => vec![Role::Worker],
+            HostRole::ControlPlane if self.workers().is_empty() => vec![Role::ControlPlane, Role::Worker],
+            HostRole::ControlPlane => vec![Role::ControlPlane],
+        }
+    }
+
     /// What was probed and changes the configuration of this host.
     fn settings(&self, host: &Host) -> Result<HostSettings, PlanError> {
-        let facts = self.input.facts.get(&host.name).ok_or_else(|| PlanError::NoFacts(host.name.clone()))?;
+        let facts = self.facts(host)?;
         Ok(HostSettings {
             legacy_cgroup: facts.cgroup == CgroupVersion::V1,
             restricted_oom_score: !facts.cap_sys_resource,
@@ -106,13 +119,6 @@ impl<'a> Graph<'a> {
 
     fn rendered<T>(host: &Host, result: Result<T, RenderError>) -> Result<T, PlanError> {
         result.map_err(|source| PlanError::Render { host: host.name.clone(), source })
-    }
-}
-
-fn role_of(host: &Host) -> Role {
-    match host.role {
-        HostRole::ControlPlane => Role::ControlPlane,
-        HostRole::Worker => Role::Worker,
     }
 }
 

@@ -3,10 +3,17 @@
 //! Pure: equal inputs give byte-equal JSON. This room must not know SSH, threads, clocks, displays or how an
 //! operation is carried out; it decides what is done, where, and what must be done before.
 //!
-//! In order of use: [`PlanInput`], [`plan`], [`Plan`], [`Step`], [`operation::Operation`].
+//! In order of use: [`PlanInput`], [`plan`], [`Plan`], [`Step`], [`operation::Operation`]; then, for those who have to
+//! agree to it, [`changes::changes`] (what changes on each host), [`tickets`] (tables for other teams' tickets) and
+//! [`saved`] (a plan in a file, and in what another one differs from it).
 
 mod build;
+pub mod changes;
+pub mod flows;
+pub mod inputs;
 pub mod operation;
+pub mod saved;
+pub mod tickets;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +23,11 @@ use sealift_profile::site::Site;
 use serde::{Deserialize, Serialize};
 
 pub use build::plan;
+use inputs::Inputs;
 use operation::Operation;
 
-/// Format of a plan's JSON.
-pub const API_VERSION: &str = "sealift/v1";
+/// Format of a plan's JSON. The first one did not say what a plan was made from.
+pub const API_VERSION: &str = "sealift/v2";
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +96,8 @@ pub struct Plan {
     pub product: String,
     /// Kubernetes version.
     pub kubernetes: String,
-    /// Digest of the bundle's index.
-    pub bundle: String,
+    /// What it was made from.
+    pub inputs: Inputs,
     /// Host names in the profile's order.
     pub hosts: Vec<String>,
     /// Steps; a step's needs stand before it.

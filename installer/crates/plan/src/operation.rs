@@ -7,6 +7,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+/// First line of our block in a file that belongs to the host.
+pub const BLOCK_BEGIN: &str = "# BEGIN Sealift: changed by the installer, do not edit";
+/// Last line of that block.
+pub const BLOCK_END: &str = "# END Sealift";
+
 /// A blob of the bundle, by what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

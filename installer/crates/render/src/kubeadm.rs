@@ -33,7 +33,7 @@ pub fn init_config(
         "apiVersion": API_VERSION,
         "kind": "InitConfiguration",
         "localAPIEndpoint": local_endpoint(site, host),
-        "nodeRegistration": node_registration(host),
+        "nodeRegistration": node_registration(site, host),
         "patches": {"directory": PATCHES_FOLDER},
     });
     let documents = [
@@ -51,7 +51,7 @@ pub fn join_config(site: &Site, host: &Host) -> Result<String, RenderError> {
         "apiVersion": API_VERSION,
         "kind": "JoinConfiguration",
         "discovery": {"file": {"kubeConfigPath": DISCOVERY_PLACEHOLDER}},
-        "nodeRegistration": node_registration(host),
+        "nodeRegistration": node_registration(site, host),
         "patches": {"directory": PATCHES_FOLDER},
     });
     if host.role == HostRole::ControlPlane {
@@ -92,12 +92,14 @@ fn local_endpoint(site: &Site, host: &Host) -> Value {
     json!({"advertiseAddress": host.address, "bindPort": site.cluster.endpoint_port})
 }
 
-fn node_registration(host: &Host) -> Value {
-    let taints = match host.role {
-        HostRole::ControlPlane => {
-            json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
-        }
-        HostRole::Worker => json!([]),
+/// Masters keep ordinary pods away, unless there is nobody else to run them. An empty list is no taint; a missing one
+/// would be kubeadm's default taint.
+fn node_registration(site: &Site, host: &Host) -> Value {
+    let reserved = host.role == HostRole::ControlPlane && site.workers().next().is_some();
+    let taints = if reserved {
+        json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
+    } else {
+        json!([])
     };
     json!({
         "name": host.name,

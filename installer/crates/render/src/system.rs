@@ -1,5 +1,6 @@
 //! Drop-in files of our own for the kernel, the resolver and kubelet.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sealift_profile::site::{HostRole, Site};
@@ -20,9 +21,37 @@ pub fn modules() -> Result<String, RenderError> {
     template::render("modules.conf", &Values { modules: MODULES })
 }
 
-/// `/etc/sysctl.d/90-sealift.conf`.
-pub fn sysctls() -> Result<String, RenderError> {
-    template::render("sysctl.conf", &Empty {})
+/// Kernel settings that the drop-in sets: what a probe must read beforehand.
+pub const SYSCTLS: [&str; 5] = [
+    "net.ipv4.ip_forward",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    INSTANCES,
+    WATCHES,
+];
+const INSTANCES: &str = "fs.inotify.max_user_instances";
+const WATCHES: &str = "fs.inotify.max_user_watches";
+/// kubelet, containerd and the product's pods watch files; the kernel's default of 128 instances is used up soon.
+const LEAST_INSTANCES: u64 = 8192;
+/// What Kubernetes' kind asks for ("Known issues", section on too many open files). Since Linux 5.11 the kernel's own
+/// default grows with memory, beyond this on large hosts.
+const LEAST_WATCHES: u64 = 524_288;
+
+/// `/etc/sysctl.d/90-sealift.conf`. Limits are raised to what the cluster needs and never lowered: `present` is what the
+/// host has, by dotted name.
+pub fn sysctls(present: &BTreeMap<String, String>) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Values {
+        instances: u64,
+        watches: u64,
+    }
+    let at_least = |name: &str, least: u64| {
+        let present = present.get(name).and_then(|value| value.parse().ok());
+        present.unwrap_or(least).max(least)
+    };
+    let values =
+        Values { instances: at_least(INSTANCES, LEAST_INSTANCES), watches: at_least(WATCHES, LEAST_WATCHES) };
+    template::render("sysctl.conf", &values)
 }
 
 /// `kubelet.service`.

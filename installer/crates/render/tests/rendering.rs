@@ -199,11 +199,39 @@ fn units() {
 
 #[test]
 fn kernel_settings_and_modules() {
-    insta::assert_snapshot!("sysctls", system::sysctls().unwrap());
+    let settings = system::sysctls(&[].into()).unwrap();
+    insta::assert_snapshot!("sysctls", settings);
+    let names: Vec<&str> = settings.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert_eq!(names, system::SYSCTLS, "every setting is probed beforehand");
     let modules = system::modules().unwrap();
     insta::assert_snapshot!("modules", modules);
     let lines: Vec<&str> = modules.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(lines, system::MODULES);
+}
+
+#[test]
+fn limits_of_the_kernel_are_raised_and_never_lowered() {
+    let limits = |instances: &str, watches: &str| {
+        let present =
+            [("fs.inotify.max_user_instances", instances), ("fs.inotify.max_user_watches", watches)];
+        let present = present.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let text = system::sysctls(&present).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("fs.inotify.")).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(limits("128", "8192"), "max_user_instances = 8192, max_user_watches = 524288");
+    assert_eq!(limits("65536", "1048576"), "max_user_instances = 65536, max_user_watches = 1048576");
+    assert_eq!(limits("what", ""), "max_user_instances = 8192, max_user_watches = 524288");
+}
+
+#[test]
+fn masters_of_a_site_without_workers_take_all_pods() {
+    let mut site = demo();
+    site.hosts.truncate(3);
+    let (first, second) = (&site.hosts[0], &site.hosts[1]);
+    let init = kubeadm::init_config(&site, &sample_document(), first, false).unwrap();
+    for text in [init, kubeadm::join_config(&site, second).unwrap()] {
+        assert_eq!(parsed(&text)[0]["nodeRegistration"]["taints"], json!([]));
+    }
 }
 
 #[test]

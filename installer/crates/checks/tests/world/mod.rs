@@ -165,6 +165,7 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
         routes: vec![route("0.0.0.0/0", "eth0"), route("10.20.0.0/24", "eth0")],
         nameservers: Vec::new(),
         modules: MODULES.iter().map(|name| module(name, ModuleState::Loaded)).collect(),
+        sysctls: std::collections::BTreeMap::new(),
         leftovers: Vec::new(),
         claim: None,
         systemd: 252,

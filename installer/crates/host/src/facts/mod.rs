@@ -53,6 +53,7 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
         routes,
         nameservers: system::parse_nameservers(&probe.text_if_any("/etc/resolv.conf").unwrap_or_default()),
         modules: modules::probe(ctx.paths(), &options.modules),
+        sysctls: system::sysctls(&probe, &options.sysctls),
         leftovers: leftovers::probe(&mut probe),
         claim: claim::read(ctx.paths()).unwrap_or_else(|failure| probe.miss(failure.message)),
         systemd: system::systemd(&mut probe),

@@ -142,8 +142,11 @@ fn a_probe_of_a_bare_root_names_what_is_missing_and_changes_nothing() {
     put(&paths, "/var/lib/sealift/host.json", r#"{"site":"shop","host":"m1"}"#);
     let before = walk(root.path());
     let recorder = Recorder::default();
-    let options =
-        ProbeOptions { paths: vec!["/var/lib/containerd".to_owned()], modules: vec!["nope".to_owned()] };
+    let options = ProbeOptions {
+        paths: vec!["/var/lib/containerd".to_owned()],
+        modules: vec!["nope".to_owned()],
+        ..ProbeOptions::default()
+    };
     let facts = probe(&Context::new(&paths, &recorder, "", ""), &options);
     assert_eq!(walk(root.path()), before);
     let leftovers: Vec<&str> = facts.leftovers.iter().map(|leftover| leftover.path.as_str()).collect();
@@ -163,7 +166,11 @@ fn a_probe_of_this_machine_finds_our_own_socket() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let recorder = Recorder::default();
-    let options = ProbeOptions { paths: vec!["/".to_owned()], modules: vec!["overlay".to_owned()] };
+    let options = ProbeOptions {
+        paths: vec!["/".to_owned()],
+        modules: vec!["overlay".to_owned()],
+        ..ProbeOptions::default()
+    };
     let facts = probe(&Context::new(&Paths::system(), &recorder, "", ""), &options);
     let ours = facts.listeners.iter().find(|found| found.port == port && found.protocol == "tcp").unwrap();
     let comm = fs::read_to_string("/proc/self/comm").unwrap();

@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use sealift_plan::operation::{BLOCK_BEGIN as BEGIN, BLOCK_END as END};
+
 use crate::context::Context;
 use crate::file;
 use crate::protocol::{Failure, Outcome};
-
-const BEGIN: &str = "# BEGIN Sealift: changed by the installer, do not edit";
-const END: &str = "# END Sealift";
 
 pub(crate) fn apply(ctx: &Context<'_>, path: &str, lines: &[String]) -> Result<Outcome, Failure> {
     let place = ctx.paths().host(path);

@@ -2,7 +2,7 @@
 
 use super::{
     BinarySpec, Blob, DirectorySpec, File, FileSpec, Graph, Host, HostRole, Image, ImageSpec, Operation,
-    PlanError, Ready, ServiceSpec, blobs, directory, file, kubeadm, load_balancer, role_of, runtime, system,
+    PlanError, Ready, ServiceSpec, blobs, directory, file, kubeadm, load_balancer, runtime, system,
 };
 
 impl Graph<'_> {
@@ -15,7 +15,10 @@ impl Graph<'_> {
         self.add(host, "agent", "put the agent at its lasting place".into(), &["claim"], agent);
         let files = vec![
             file("/etc/modules-load.d/sealift.conf", Self::rendered(host, system::modules())?),
-            file("/etc/sysctl.d/90-sealift.conf", Self::rendered(host, system::sysctls())?),
+            file(
+                "/etc/sysctl.d/90-sealift.conf",
+                Self::rendered(host, system::sysctls(&self.facts(host)?.sysctls))?,
+            ),
             file(kubeadm::RESOLV_CONF, system::resolv_conf(site)),
             file(kubeadm::KUBELET_PATCH, Self::rendered(host, kubeadm::kubelet_patch(self.settings(host)?))?),
         ];
@@ -150,9 +153,10 @@ impl Graph<'_> {
         if host.role == HostRole::Worker {
             self.balancer(host)?;
         }
-        let role = role_of(host);
-        let wanted = self.input.document.host_directories.iter().filter(|one| one.roles.contains(&role));
+        let roles = self.roles_of(host);
+        let wanted = self.input.document.host_directories.iter();
         let directories: Vec<DirectorySpec> = wanted
+            .filter(|one| one.roles.iter().any(|role| roles.contains(role)))
             .map(|one| DirectorySpec { path: one.path.clone(), mode: one.mode, uid: one.uid, gid: one.gid })
             .collect();
         if !directories.is_empty() {
@@ -165,8 +169,9 @@ impl Graph<'_> {
     /// Images of the host's role, in two steps where some come with a later group of blobs.
     fn images(&mut self, host: &Host) {
         let needed: Vec<&Image> = {
-            let role = role_of(host);
-            self.input.document.images.iter().filter(|image| image.roles.contains(&role)).collect()
+            let roles = self.roles_of(host);
+            let wanted = |image: &&Image| image.roles.iter().any(|role| roles.contains(role));
+            self.input.document.images.iter().filter(wanted).collect()
         };
         let early = |image: &&Image| {
             image.blobs.iter().all(|digest| {
@@ -231,13 +236,14 @@ impl Graph<'_> {
     }
 
     fn files(&self, host: &Host) -> Vec<&File> {
-        let role = role_of(host);
+        let roles = self.roles_of(host);
         // One file may be packed once for each platform, all for one path.
         let runs = |file: &&File| match (&file.platform, self.input.facts.get(&host.name)) {
             (Some(platform), Some(facts)) => facts.runs(platform),
             _ => true,
         };
-        self.input.document.files.iter().filter(|file| file.roles.contains(&role)).filter(runs).collect()
+        let wanted = |file: &&File| file.roles.iter().any(|role| roles.contains(role));
+        self.input.document.files.iter().filter(wanted).filter(runs).collect()
     }
 }
 
