@@ -13,6 +13,7 @@ mod executor;
 mod failure;
 mod jsonl;
 mod lines;
+mod matrix;
 mod output;
 mod sessions;
 mod site;

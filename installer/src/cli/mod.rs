@@ -29,7 +29,7 @@ enum Verb {
     /// Check every byte of a bundle against its signature.
     Verify(verify::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing.
-    Check(prepare::Arguments),
+    Check(check::Arguments),
     /// Show every step that an install would do; changes nothing.
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = arguments.output;
     match arguments.verb {
         Verb::Verify(arguments) => verify::run(&arguments, output),
-        Verb::Check(arguments) => check::run(&arguments, output),
+        Verb::Check(arguments) => check::run(arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Agent => agent::run(),

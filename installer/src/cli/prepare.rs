@@ -11,14 +11,11 @@ use sealift_plan::{Plan, PlanInput};
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
+use crate::matrix;
 use crate::output::Output;
 use crate::sessions::{Sessions, own_program};
 use crate::site::{OpenSite, verify_bundle};
 use crate::trust::Trust;
-
-/// Paths whose file systems matter.
-const PATHS: [&str; 5] =
-    ["/var/lib/sealift", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/usr/local/bin"];
 
 /// Bundle and profile.
 #[derive(Debug, clap::Args)]
@@ -48,19 +45,25 @@ impl Prepared {
         let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;
         let sessions = Sessions::new(site.targets(), own_program()?);
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let options = ProbeOptions {
-            paths: PATHS.map(str::to_owned).to_vec(),
-            modules: sealift_render::system::MODULES.map(str::to_owned).to_vec(),
+            paths: words(&sealift_checks::PATHS),
+            modules: words(&sealift_checks::MODULES),
+            commands: words(&sealift_checks::COMMANDS),
+            settings: words(&sealift_checks::SETTINGS),
         };
         let facts = sessions.probe(&options).inspect_err(|_| sessions.close())?;
         Ok(Self { bundle, site, sessions, facts })
     }
 
+    /// What all checks find.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        sealift_checks::run(&CheckInput::new(&self.site.site, self.bundle.document(), &self.facts))
+    }
+
     /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
     pub(crate) fn check(&self, output: Output) -> Result<(), Failure> {
-        let document = self.bundle.document();
-        let input = CheckInput::new(&self.site.site, document, &self.facts);
-        let findings = sealift_checks::run(&input);
+        let findings = self.findings();
         let blocking = sealift_checks::blocking(&findings, &self.site.site);
         let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
         let text = format!(
@@ -71,19 +74,17 @@ impl Prepared {
             count(State::Warn)
         );
         output.line("check", &text, &findings);
-        for finding in findings.iter().filter(|finding| finding.state != State::Pass) {
-            if !blocking.iter().any(|one| std::ptr::eq(*one, finding)) {
-                output.remark(&format!("          {}", short(finding)));
-            }
-        }
+        let others: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| !blocking.iter().any(|one| std::ptr::eq(*one, *finding)))
+            .collect();
+        matrix::exceptions(&others).iter().for_each(|line| output.remark(line));
         if blocking.is_empty() {
             return Ok(());
         }
         let message = format!("{} findings stand in the way; nothing was changed", blocking.len());
         let mut failure = Failure::new(Kind::Checks, message);
-        for finding in blocking {
-            failure.causes.push(long(finding));
-        }
+        failure.causes = matrix::reasons(&blocking);
         Err(failure.hint(
             "mend these and run the same command again, or accept a risk by name under `acceptedRisks`",
         ))
@@ -101,40 +102,6 @@ impl Prepared {
             facts: &self.facts,
         };
         Ok(sealift_plan::plan(&input)?)
-    }
-}
-
-fn place(finding: &Finding) -> String {
-    finding.host.as_ref().map_or_else(String::new, |host| format!(" on {host}"))
-}
-
-fn short(finding: &Finding) -> String {
-    format!("{:<8} {}{}: {}", state(finding.state), finding.check, place(finding), finding.measured)
-}
-
-fn long(finding: &Finding) -> String {
-    let mut text = format!("{}{}: {}", finding.check, place(finding), finding.title);
-    for (name, value) in [
-        ("measured", &finding.measured),
-        ("limit", &finding.threshold),
-        ("why", &finding.why),
-        ("what to do", &finding.remedy),
-    ] {
-        if !value.is_empty() {
-            text = format!("{text}\n{name:<11} {value}");
-        }
-    }
-    text
-}
-
-fn state(state: State) -> &'static str {
-    match state {
-        State::Pass => "ok",
-        State::Warn => "warning",
-        State::Fail => "fail",
-        State::Blocked => "blocked",
-        State::NotRun => "not run",
-        State::Error => "broke",
     }
 }
 

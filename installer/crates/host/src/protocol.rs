@@ -8,7 +8,7 @@
 
 use std::io::{self, Read, Write};
 
-use sealift_checks::facts::Facts;
+use sealift_checks::facts::{Facts, WriteTimes};
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -29,6 +29,13 @@ pub const ALIVE: &[u8] = b"A\0\0\0\0";
 pub enum Request {
     /// Measure the host.
     Probe(ProbeOptions),
+    /// Say the time at once, so that the seat can tell the host's clock and the way to it apart.
+    Clock,
+    /// Measure how fast small writes reach the disk below a path; makes load for up to a minute.
+    TimeWrites {
+        /// The path, which need not exist yet.
+        path: String,
+    },
     /// Take this host for a run; refused while another run holds it. Held until the session ends.
     Lock {
         /// Who: user and seat.
@@ -70,6 +77,10 @@ pub struct ProbeOptions {
     pub paths: Vec<String>,
     /// Kernel modules to look for.
     pub modules: Vec<String>,
+    /// Programs to look for.
+    pub commands: Vec<String>,
+    /// Kernel settings to read, by their names with dots.
+    pub settings: Vec<String>,
 }
 
 /// Secret files by name, wiped when dropped, never printed.
@@ -148,6 +159,13 @@ pub struct BlobNeed {
 pub enum Response {
     /// To `Probe`.
     Facts(Box<Facts>),
+    /// To `Clock`.
+    Clock {
+        /// Milliseconds since the epoch, as the host sees it.
+        unix_millis: i64,
+    },
+    /// To `TimeWrites`.
+    WriteTimes(WriteTimes),
     /// To `Lock` and `Bye`.
     Ok,
     /// To `Apply`.
