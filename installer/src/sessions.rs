@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealift_bundle::Bundle;
-use sealift_checks::facts::{Clock, Facts, WriteTimes};
+use sealift_checks::facts::{Clock, Facts};
 use sealift_host::protocol::{ProbeOptions, Progress, Request, Response};
 use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, Target, Timeouts};
 
@@ -89,23 +89,30 @@ impl Sessions {
         Ok(*facts)
     }
 
-    /// Measures how fast small writes reach the disk below `path` on these hosts, all at once.
-    pub(crate) fn time_writes(
+    /// Asks each of these hosts something of its own, all at once, and takes from the answer what was asked for.
+    pub(crate) fn ask_each<T: Send>(
         &self,
-        hosts: &[&str],
-        path: &str,
+        requests: BTreeMap<String, Request>,
         progress: &(dyn Fn(&str, Progress) + Sync),
-    ) -> BTreeMap<String, Result<WriteTimes, Failure>> {
-        let request = Request::TimeWrites { path: path.to_owned() };
-        let one = |name: &str| match ask(self, name, &request, &mut |p| progress(name, p), &mut NoBlobs) {
-            Ok(Response::WriteTimes(times)) => Ok(times),
-            Ok(_) => Err(Failure::new(Kind::Internal, format!("the agent on {name} gave no write times"))),
-            Err(CallOrConnect::Connect(failure)) => Err(failure),
-            Err(CallOrConnect::Call(error)) => Err(before_any_change(error.into())),
+        wanted: impl Fn(Response) -> Option<T> + Sync,
+    ) -> BTreeMap<String, Result<T, Failure>> {
+        let one = |name: &str, request: &Request| {
+            let mut told = |told: Progress| progress(name, told);
+            match ask(self, name, request, &mut told, &mut NoBlobs) {
+                Ok(response) => wanted(response).ok_or_else(|| {
+                    Failure::new(Kind::Internal, format!("the agent on {name} answered something else"))
+                }),
+                Err(CallOrConnect::Connect(failure)) => Err(failure),
+                Err(CallOrConnect::Call(error)) => Err(before_any_change(error.into())),
+            }
         };
+        let one = &one;
         std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                hosts.iter().map(|name| ((*name).to_owned(), scope.spawn(|| one(name)))).collect();
+            let start = |(name, request): (String, Request)| {
+                let host = name.clone();
+                (name, scope.spawn(move || one(&host, &request)))
+            };
+            let workers: Vec<_> = requests.into_iter().map(start).collect();
             let joined = workers.into_iter().map(|(name, worker)| {
                 let crashed = || Failure::new(Kind::Internal, format!("the measurement on {name} crashed"));
                 let result = worker.join().unwrap_or_else(|_| Err(crashed()));

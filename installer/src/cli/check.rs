@@ -1,24 +1,16 @@
 //! `installer check`: connects, probes, checks; changes nothing. `--list` says what it would check.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use sealift_checks::{Check, catalogue};
-use sealift_host::protocol::Progress;
-use sealift_profile::HostRole;
 use serde_json::{Value, json};
 
+use super::deep;
 use super::prepare::{self, Prepared, nothing_changed};
 use crate::failure::Failure;
 use crate::matrix;
 use crate::output::{Output, say};
 use crate::trust::Trust;
-
-/// Where the cluster's database will be.
-const ETCD: &str = "/var/lib/etcd";
-/// Longest silence while something is measured.
-const SILENCE: Duration = Duration::from_secs(4);
 
 /// What `check` needs.
 #[derive(Debug, clap::Args)]
@@ -26,7 +18,8 @@ pub(crate) struct Arguments {
     /// Say which checks there are and what each can mean, one a line; looks at no host.
     #[arg(long)]
     list: bool,
-    /// Also measure what makes load: the speed of the disk under the database, on all masters, about a minute.
+    /// Also measure what makes load or opens ports: the speed of the database's disk on all masters, and whether every
+    /// host reaches the others' ports. About a minute.
     #[arg(long, conflicts_with = "list")]
     deep: bool,
     /// The bundle.
@@ -47,7 +40,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     };
     let mut prepared = Prepared::new(&prepare::Arguments { bundle, profile, trust }, output)?;
     if deep {
-        measure_writes(&mut prepared, output);
+        deep::measure(&mut prepared, output);
     }
     show_matrix(&prepared, output);
     let result = prepared.check(output);
@@ -88,42 +81,5 @@ fn show_matrix(prepared: &Prepared, output: Output) {
         let site = &prepared.site.site;
         let findings = prepared.findings();
         matrix::lines(&findings, site).iter().for_each(|line| say(line));
-    }
-}
-
-/// Measures on all masters at once. A host that cannot be measured says so in its finding.
-fn measure_writes(prepared: &mut Prepared, output: Output) {
-    let masters: Vec<String> = prepared
-        .site
-        .site
-        .hosts
-        .iter()
-        .filter(|host| host.role == HostRole::ControlPlane)
-        .map(|host| host.name.clone())
-        .collect();
-    let names: Vec<&str> = masters.iter().map(String::as_str).collect();
-    let text = format!(
-        "writing 3 times 22 MiB below {ETCD} on {}, each small write waited for: up to a minute; what runs there may feel it",
-        names.join(", ")
-    );
-    output.line("deep", &text, &json!({"hosts": names, "path": ETCD}));
-    let last = Mutex::new(Instant::now());
-    let progress = |host: &str, progress: Progress| {
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.elapsed() >= SILENCE && progress.total > 0 {
-            *last = Instant::now();
-            output.remark(&format!("deep      {host}: {} of {} writes", progress.done, progress.total));
-        }
-    };
-    for (host, result) in prepared.sessions.time_writes(&names, ETCD, &progress) {
-        let Some(facts) = prepared.facts.get_mut(&host) else { continue };
-        match result {
-            Ok(times) => facts.etcd_writes = Some(times),
-            Err(failure) => {
-                let causes: Vec<&str> =
-                    std::iter::once(&failure.message).chain(&failure.causes).map(String::as_str).collect();
-                facts.unreadable.push(format!("etcdWrites: {}", causes.join(": ")));
-            }
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod deep;
 mod install;
 mod plan;
 mod prepare;

@@ -8,6 +8,7 @@ use sealift_checks::facts::Facts;
 use sealift_checks::{CheckInput, Finding, State};
 use sealift_host::protocol::ProbeOptions;
 use sealift_plan::{Plan, PlanInput};
+use sealift_profile::Site;
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
@@ -42,6 +43,7 @@ impl Prepared {
     /// Verifies, loads, connects, probes. Changes nothing on any host but a temporary copy of this program.
     pub(crate) fn new(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
         let site = OpenSite::load(&arguments.profile, output)?;
+        risks_make_sense(&site.site)?;
         let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;
         let sessions = Sessions::new(site.targets(), own_program()?);
@@ -103,6 +105,17 @@ impl Prepared {
         };
         Ok(sealift_plan::plan(&input)?)
     }
+}
+
+/// An acceptance that accepts nothing is a mistake of the profile, told before any host is asked.
+fn risks_make_sense(site: &Site) -> Result<(), Failure> {
+    let faults = sealift_checks::risk_faults(site);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} of the accepted risks make no sense; no host was looked at", faults.len());
+    let failure = Failure { causes: faults, ..Failure::new(Kind::Usage, message) };
+    Err(failure.hint("correct them under `acceptedRisks`; `installer check --list` names every check"))
 }
 
 /// For the closing line of verbs that change nothing.

@@ -11,6 +11,7 @@ mod identity;
 mod kernel;
 mod links;
 mod machine;
+mod mesh;
 mod names;
 mod network;
 mod ownership;
@@ -22,6 +23,8 @@ mod resources;
 mod system;
 
 use std::sync::LazyLock;
+
+pub use product::risk_faults;
 
 use sealift_profile::{Host, HostRole, Site};
 use serde::Serialize;
@@ -283,6 +286,7 @@ pub fn catalogue() -> &'static [Check] {
             network::CHECKS,
             links::CHECKS,
             ports::CHECKS,
+            mesh::CHECKS,
             disks::CHECKS,
             folders::CHECKS,
             etcd::CHECKS,

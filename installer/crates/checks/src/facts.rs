@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 mod details;
 
 pub use details::{
-    BootSetting, Cpu, Details, Drops, Firewall, HardwareClock, HostsLine, Machine, Memory, Privileges, Proxy,
-    Security, Setting, WriteTimes,
+    Attempt, BootSetting, Cpu, Details, Drops, Firewall, HardwareClock, HostsLine, Machine, Memory,
+    Privileges, Proxy, Security, Setting, WriteTimes,
 };
 
 /// Everything that checks, rendering and planning may know about one host.
@@ -74,6 +74,9 @@ pub struct Facts {
     /// How fast etcd's disk is; measured only when asked for, since it makes load.
     #[serde(default)]
     pub etcd_writes: Option<WriteTimes>,
+    /// Tries to reach the other hosts' ports from here; made only when asked for, since ports are opened for it.
+    #[serde(default)]
+    pub attempts: Option<Vec<Attempt>>,
 }
 
 impl Facts {
@@ -123,7 +126,7 @@ impl Facts {
 }
 
 /// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
-const SOURCES: [(&str, &[&str]); 41] = [
+const SOURCES: [(&str, &[&str]); 42] = [
     ("hostname", &["/proc/sys/kernel/hostname"]),
     ("machineId", &["/etc/machine-id"]),
     ("productUuid", &["product_uuid"]),
@@ -180,6 +183,7 @@ const SOURCES: [(&str, &[&str]); 41] = [
     ("hardwareClock", &["/sys/class/rtc", "/etc/adjtime"]),
     ("dropIns", &[".service.d"]),
     ("etcdWrites", &[]),
+    ("attempts", &[]),
 ];
 
 /// Facts in [`Facts::details`].

@@ -25,9 +25,10 @@ mod requirements;
 mod run;
 mod text;
 
-pub use catalogue::{Check, Severity, catalogue, check};
+pub use catalogue::{Check, Severity, catalogue, check, risk_faults};
 pub use finding::{Finding, Group, State, Summary};
 pub use requirements::{
     COMMANDS, DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
+    mesh_ports,
 };
 pub use run::{CheckInput, accepted, blocking, run};

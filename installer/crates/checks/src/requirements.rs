@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use sealift_bundle::document::{BundleDocument, Role};
 use sealift_profile::{HostRole, Site};
+use serde::{Deserialize, Serialize};
 
 /// Paths that the agent must measure for the checks.
 pub const PATHS: [&str; 9] =
@@ -144,7 +145,8 @@ pub struct PortNeed {
 }
 
 /// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -232,6 +234,27 @@ fn image_bytes(document: &BundleDocument, role: Role) -> u64 {
     let images = document.images.iter().filter(|image| image.roles.contains(&role));
     let wanted: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
     document.blobs.iter().filter(|blob| wanted.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
+}
+
+/// Ports of a host of role `to` that hosts of role `from` must reach over the network. (The others of
+/// [`RoleNeeds::ports`] are for the host itself.)
+#[must_use]
+pub fn mesh_ports(site: &Site, from: HostRole, to: HostRole) -> Vec<PortNeed> {
+    let tcp = |port, listener| PortNeed { protocol: Protocol::Tcp, port, listener };
+    let mut ports = vec![
+        tcp(10250, "the kubelet"),
+        PortNeed { protocol: Protocol::Udp, port: VXLAN, listener: "the pod network (VXLAN)" },
+    ];
+    if to == HostRole::ControlPlane {
+        ports.push(tcp(site.cluster.endpoint_port, "the API server"));
+        ports.push(tcp(site.cluster.registry_port, "the registry"));
+        if from == HostRole::ControlPlane {
+            ports.push(tcp(2379, "etcd"));
+            ports.push(tcp(2380, "etcd's members among themselves"));
+        }
+    }
+    ports.sort_by_key(|need| need.port);
+    ports
 }
 
 fn ports(site: &Site, role: HostRole) -> Vec<PortNeed> {

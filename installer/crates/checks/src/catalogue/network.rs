@@ -136,8 +136,8 @@ fn overlap(input: &HostInput<'_>) -> Verdict {
         });
     // A route for exactly the Service network without a gateway is what network.default-route asks for.
     let asked_for = |route: &&Route| route.destination == cluster.service_cidr && route.gateway.is_none();
-    let routes = input.facts.routes.iter().filter(|route| foreign(&route.interface));
-    let routed = routes.filter(|route| !asked_for(route)).map(|route| {
+    let of_others = input.facts.routes.iter().filter(|route| foreign(&route.interface));
+    let routed = of_others.filter(|route| !asked_for(route)).map(|route| {
         (
             route.destination.trunc(),
             format!("the route to {} by {}", route.destination.trunc(), route.interface),

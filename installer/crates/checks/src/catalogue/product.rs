@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealift_profile::nearest;
+use sealift_profile::{AcceptedRisk, Site, nearest};
 
 use super::{Check, Scope, Severity, Verdict, catalogue, check};
 use crate::finding::Group;
@@ -142,20 +142,28 @@ fn secrets(input: &CheckInput<'_>) -> Verdict {
     }
 }
 
-fn risks(input: &CheckInput<'_>) -> Verdict {
-    let mut wrong = Vec::new();
-    for risk in &input.site.accepted_risks {
-        match check(&risk.check) {
-            None => {
-                let known = misspelt(&risk.check, catalogue().iter().map(|check| check.id));
-                wrong.push(format!("there is no check {known}"));
-            }
-            Some(check) if check.severity == Severity::Stop => {
-                wrong.push(format!("`{}` cannot be accepted: nothing works without it", check.id));
-            }
-            Some(_) => {}
+/// What is wrong with the accepted risks of a profile, one sentence each: checks that do not exist (with the nearest
+/// that does), and checks that nobody may accept. (Hosts and dates are looked at when the profile is loaded.)
+#[must_use]
+pub fn risk_faults(site: &Site) -> Vec<String> {
+    let fault = |risk: &AcceptedRisk| match check(&risk.check) {
+        None => {
+            let known = misspelt(&risk.check, catalogue().iter().map(|check| check.id));
+            Some(format!("there is no check {known}"))
         }
-    }
+        Some(check) if check.severity == Severity::Stop => {
+            Some(format!("`{}` cannot be accepted: nothing works without it", check.id))
+        }
+        Some(check) if check.severity == Severity::Advice => {
+            Some(format!("`{}` need not be accepted: it only warns", check.id))
+        }
+        Some(_) => None,
+    };
+    site.accepted_risks.iter().filter_map(fault).collect()
+}
+
+fn risks(input: &CheckInput<'_>) -> Verdict {
+    let wrong = risk_faults(input.site);
     if wrong.is_empty() {
         Verdict::pass(format!("{} accepted", input.site.accepted_risks.len()))
     } else {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::requirements::Protocol;
+
 /// What the agent measured beyond the outline.
 ///
 /// The agent bounds every list (a few hundred entries) and every text (a few hundred characters): a host that says
@@ -111,6 +113,8 @@ pub struct Memory {
 /// What the machine or container gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+// Answers to questions that have nothing to do with each other.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Machine {
     /// Whether the host is a container, by its own account.
     pub container: bool,
@@ -202,4 +206,20 @@ pub struct WriteTimes {
     pub runs: Vec<u64>,
     /// Writes in all runs together.
     pub writes: u64,
+}
+
+/// One try to reach a port of another host, from this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The other host's name in the profile.
+    pub host: String,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port there.
+    pub port: u16,
+    /// Time to there and back, microseconds; none where it was not reached.
+    pub micros: Option<u64>,
+    /// Why it was not reached, in words; empty where it was.
+    pub problem: String,
 }

@@ -1,7 +1,8 @@
 //! The worlds that make the finer checks speak up.
 
+use sealift_checks::Protocol;
 use sealift_checks::State::{Error, Fail, NotRun, Pass, Warn};
-use sealift_checks::facts::{BootSetting, Claim, Drops, ModuleState, Proxy};
+use sealift_checks::facts::{Attempt, BootSetting, Claim, Drops, ModuleState, Proxy};
 
 use crate::world::{GB, World, hosts_line, interface, module, setting, tcp};
 use crate::{Fault, fault};
@@ -50,7 +51,33 @@ fn etcd_writes(w: &mut World, micros: u64) {
     (times.p99_micros, times.runs) = (micros, vec![micros; 3]);
 }
 
+/// Nothing gets from one host to another over this protocol.
+fn cut(w: &mut World, from: &str, to: &str, protocol: Protocol) {
+    let cut = |attempt: &&mut Attempt| attempt.host == to && attempt.protocol == protocol;
+    for attempt in w.attempts(from).iter_mut().filter(cut) {
+        (attempt.micros, attempt.problem) = (None, "no answer: dropped on the way".into());
+    }
+}
+
+fn slow(w: &mut World, from: &str, to: &str, micros: u64) {
+    let there = |attempt: &&mut Attempt| attempt.host == to;
+    w.attempts(from).iter_mut().filter(there).for_each(|attempt| attempt.micros = Some(micros));
+}
+
 pub const MORE: &[Fault] = &[
+    fault("network.mesh-tcp", "a firewall in one direction", Fail, "m1", |w| {
+        cut(w, "m1", "m2", Protocol::Tcp)
+    }),
+    fault("network.mesh-tcp", "cut off from many", Fail, "w1", |w| {
+        ["m1", "m2", "m3"].iter().for_each(|to| cut(w, "w1", to, Protocol::Tcp));
+    }),
+    fault("network.mesh-tcp", "a running cluster holds all ports", NotRun, "w1", |w| {
+        w.attempts("w1").clear()
+    }),
+    fault("network.mesh-tcp", "nobody asked for it", NotRun, "w1", |w| w.host("w1").attempts = None),
+    fault("network.mesh-udp", "the overlay is dropped", Fail, "w2", |w| cut(w, "w2", "w1", Protocol::Udp)),
+    fault("network.latency", "two buildings", Warn, "m3", |w| slow(w, "m3", "m1", 3_400)),
+    fault("network.latency", "two cities", Fail, "m3", |w| slow(w, "m3", "m1", 18_000)),
     fault("access.root", "sudo to another user", Fail, "m1", |w| w.details("m1").privileges.user = 33),
     fault("access.capabilities", "a small container", Fail, "w1", |w| {
         w.details("w1").privileges.capabilities &= !(1 << 21 | 1 << 12);

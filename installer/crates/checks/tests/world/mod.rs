@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::facts::{
-    CgroupVersion, Claim, Clock, Cpu, Details, Facts, HardwareClock, HostsLine, Interface, Listener, Machine,
-    Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, Setting, WriteTimes,
+    Attempt, CgroupVersion, Claim, Clock, Cpu, Details, Facts, HardwareClock, HostsLine, Interface, Listener,
+    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, Setting, WriteTimes,
 };
-use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, run};
+use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, mesh_ports, run};
 use sealift_profile::{HostRole, Site};
 use serde_json::json;
 
@@ -28,7 +28,26 @@ impl World {
         let facts = site.hosts.iter().enumerate();
         let facts =
             facts.map(|(i, host)| (host.name.clone(), host_facts(i, &host.name, &host.address.to_string())));
-        Self { facts: facts.collect(), document: document(), site }
+        let mut world = Self { facts: facts.collect(), document: document(), site };
+        for host in world.site.hosts.clone() {
+            let others = world.site.hosts.iter().filter(|other| other.name != host.name);
+            let attempts = others.flat_map(|other| {
+                mesh_ports(&world.site, host.role, other.role).into_iter().map(|need| Attempt {
+                    host: other.name.clone(),
+                    protocol: need.protocol,
+                    port: need.port,
+                    micros: Some(300),
+                    problem: String::new(),
+                })
+            });
+            world.facts.get_mut(&host.name).unwrap().attempts = Some(attempts.collect());
+        }
+        world
+    }
+
+    /// The tries of one host.
+    pub fn attempts(&mut self, host: &str) -> &mut Vec<Attempt> {
+        self.host(host).attempts.as_mut().unwrap()
     }
 
     pub fn host(&mut self, name: &str) -> &mut Facts {
@@ -201,6 +220,7 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
             runs: vec![2_300, 2_400, 2_900],
             writes: 30_090,
         }),
+        attempts: None,
     }
 }
 

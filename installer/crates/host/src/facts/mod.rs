@@ -79,6 +79,7 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
         systemd: system::systemd(&mut probe),
         details: Some(details),
         etcd_writes: None,
+        attempts: None,
         unreadable: probe.unreadable,
     }
 }
