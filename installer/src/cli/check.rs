@@ -83,3 +83,46 @@ fn show_matrix(prepared: &Prepared, output: Output) {
         matrix::lines(&findings, site).iter().for_each(|line| say(line));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use sealift_checks::Severity;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(words: &[&str]) -> Result<Arguments, clap::Error> {
+        Line::try_parse_from(std::iter::once(&"check").chain(words)).map(|line| line.arguments)
+    }
+
+    #[test]
+    fn the_list_needs_neither_profile_nor_bundle_but_a_look_at_hosts_does() {
+        assert!(parse(&["--list"]).unwrap().list);
+        assert!(parse(&["--bundle", "b", "--profile", "p", "--deep"]).unwrap().deep);
+        for wrong in [&[][..], &["--bundle", "b"], &["--profile", "p"], &["--list", "--deep"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_check_is_one_line_that_begins_with_its_id() {
+        for check in catalogue() {
+            let line = listed(check);
+            assert_eq!(line.split_whitespace().next(), Some(check.id));
+            assert!(line.contains(check.title) && line.contains(check.severity.word()), "{line}");
+            assert_eq!(line.contains("only with --deep"), check.deep, "{line}");
+            assert!(!line.contains('\n') && described(check)["id"] == check.id);
+        }
+        let skew = catalogue().iter().find(|check| check.id == "clock.skew").unwrap();
+        let expected =
+            "clock.skew                   Clock: blocks unless accepted, blocks always where far off";
+        assert_eq!((skew.severity, listed(skew).as_str()), (Severity::Block, expected));
+        assert_eq!(described(skew)["beyond"], "stop");
+    }
+}

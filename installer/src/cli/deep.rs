@@ -44,7 +44,9 @@ fn time_writes(prepared: &mut Prepared, output: Output) {
         _ => None,
     };
     let told = Told::new(output, "writes");
-    for (host, result) in prepared.sessions.ask_each(requests, &|host, now| told.say(host, &now), wanted) {
+    for (host, result) in
+        prepared.sessions.ask_each(requests, &|host: &str, now: Progress| told.say(host, &now), wanted)
+    {
         let Some(facts) = prepared.facts.get_mut(&host) else { continue };
         match result {
             Ok(times) => facts.etcd_writes = Some(times),
@@ -93,7 +95,9 @@ fn try_ports(prepared: &mut Prepared, output: Output) {
     };
     let told = Told::new(output, "hosts");
     let requests = requests.collect();
-    for (host, result) in prepared.sessions.ask_each(requests, &|host, now| told.say(host, &now), reached) {
+    for (host, result) in
+        prepared.sessions.ask_each(requests, &|host: &str, now: Progress| told.say(host, &now), reached)
+    {
         let Some(facts) = prepared.facts.get_mut(&host) else { continue };
         match result {
             Ok(attempts) => facts.attempts = Some(attempts),

@@ -17,7 +17,7 @@ use sealift_checks::Protocol;
 use sealift_checks::facts::Attempt;
 
 use crate::context::Context;
-use crate::protocol::{Failure, MeshPort, MeshTarget};
+use crate::protocol::{Failure, MeshPort, MeshTarget, Progress};
 
 /// How long ports are open at most, whatever the seat asks.
 const LONGEST: Duration = Duration::from_mins(2);
@@ -135,17 +135,19 @@ fn serve(sockets: &[Socket], token: &str, until: Instant) {
 
 /// Tries every port of every target, several targets at once.
 pub fn reach(ctx: &Context<'_>, targets: &[MeshTarget], token: &str) -> Result<Vec<Attempt>, Failure> {
+    let reporter = ctx.reporter();
     let next = Mutex::new(targets.iter());
     let found = Mutex::new(Vec::new());
     let one_after_the_other = || {
-        while !ctx.reporter().lost() {
+        while !reporter.lost() {
             let target = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
             let Some(target) = target else { return };
             let attempts: Vec<Attempt> =
                 target.ports.iter().map(|port| attempt(target, *port, token)).collect();
             let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             found.push((target.host.clone(), attempts));
-            ctx.progress("trying the other hosts' ports", found.len() as u64, targets.len() as u64);
+            let (done, total) = (found.len() as u64, targets.len() as u64);
+            reporter.progress(Progress { message: "trying the other hosts' ports".to_owned(), done, total });
         }
     };
     thread::scope(|scope| {
@@ -266,8 +268,10 @@ mod tests {
     fn who_does_not_know_the_word_gets_nothing_back() {
         let port = free(Protocol::Udp);
         open(&[port], TOKEN, 60).unwrap();
-        let attempts = tried(target(vec![port]), "another-word-of-16-letters");
-        assert_eq!(attempts[0].problem, "no answer: dropped on the way");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
+        let answer = echo(address, SMALL, "another-word-of-16-letters");
+        assert_eq!(answer, Err("no answer: dropped on the way".to_owned()));
+        assert!(echo(address, SMALL, TOKEN).is_ok());
     }
 
     #[test]

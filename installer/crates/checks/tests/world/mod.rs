@@ -32,7 +32,7 @@ impl World {
         for host in world.site.hosts.clone() {
             let others = world.site.hosts.iter().filter(|other| other.name != host.name);
             let attempts = others.flat_map(|other| {
-                mesh_ports(&world.site, host.role, other.role).into_iter().map(|need| Attempt {
+                mesh_ports(&world.site, host.role, other.role).into_iter().map(move |need| Attempt {
                     host: other.name.clone(),
                     protocol: need.protocol,
                     port: need.port,

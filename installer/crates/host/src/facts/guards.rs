@@ -1,8 +1,8 @@
 //! What guards the host: mandatory access control and packet filters.
 
-use sealift_checks::facts::{Drops, Firewall, Security};
+use sealift_checks::facts::{Drops, Firewall, ModuleState, Security};
 
-use super::{MAX_ENTRIES, Probe, short};
+use super::{MAX_ENTRIES, Probe, modules, short};
 use crate::command::Command;
 
 pub(super) fn security(probe: &Probe<'_>) -> Security {
@@ -17,7 +17,9 @@ pub(super) fn security(probe: &Probe<'_>) -> Security {
 /// program nobody has made any with it.
 pub(super) fn firewall(probe: &mut Probe<'_>) -> (Firewall, bool) {
     let ufw = probe.text_if_any("/etc/ufw/ufw.conf").is_some_and(|text| ufw_enabled(&text));
-    if probe.ctx.find_program("nft").is_none() {
+    // The question itself would load the module; where it is not loaded yet, there are no rules.
+    let loaded = modules::state(probe.ctx.paths(), "nf_tables") != ModuleState::Available;
+    if !loaded || probe.ctx.find_program("nft").is_none() {
         return (Firewall { ufw, drops: Vec::new() }, false);
     }
     let listed = probe.output(Command::new("nft").args(["list", "chains"]));

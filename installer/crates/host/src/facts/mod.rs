@@ -45,8 +45,8 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
     let swaps = probe.text("/proc/swaps");
     let status = probe.text("/proc/self/status");
     let (interfaces, routes) = network::probe(&mut probe);
-    let (firewall, nft_works) = guards::firewall(&mut probe);
     let mut modules = modules::probe(ctx.paths(), &options.modules);
+    let (firewall, nft_works) = guards::firewall(&mut probe);
     if nft_works {
         modules::seen_at_work(&mut modules, "nf_tables");
     }
