@@ -45,7 +45,9 @@ fn alone(input: &HostInput<'_>) -> Verdict {
     };
     let limit = "another disk than that of /var/lib/containerd";
     let words = format!("{} at {}", etcd.device, etcd.mount_point);
-    if etcd.device == images.device && etcd.mount_point == images.mount_point {
+    // What is no device (overlay, tmpfs) is told by its place.
+    let one_device = etcd.device == images.device && etcd.device.starts_with('/');
+    if one_device || etcd.mount_point == images.mount_point {
         let remedy = "nothing for a small load; else mount a disk of its own, best an SSD, at /var/lib/etcd";
         Verdict::warn(format!("{words}, with the images"), remedy).limit(limit)
     } else {

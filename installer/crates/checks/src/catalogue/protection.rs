@@ -59,7 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
         "Packets to this host",
         "a chain that drops what it does not know keeps the cluster's parts from reaching this host.",
         &["firewall"],
-        |input| drops(input, "input", "let the other hosts and the pod network in"),
+        |input| drops(input, "input", "admit the other hosts and the pod network"),
     ),
     Check::on_host(
         (Group::Network, Severity::Advice),
@@ -67,7 +67,7 @@ pub(super) const CHECKS: &[Check] = &[
         "Packets through this host",
         "everything from and to pods goes through the host; a chain that drops it cuts all pods off.",
         &["firewall"],
-        |input| drops(input, "forward", "let packets from and to the pod network through"),
+        |input| drops(input, "forward", "admit packets from and to the pod network"),
     ),
 ];
 
@@ -143,7 +143,7 @@ fn drops(input: &HostInput<'_>, hook: &str, remedy: &str) -> Verdict {
     if found.is_empty() {
         Verdict::pass("none").limit(limit)
     } else {
-        let remedy = format!("{remedy} in {}, for good, or set its policy to accept", list(&found));
+        let remedy = format!("{remedy} by a lasting rule in {}, or set its policy to accept", list(&found));
         Verdict::warn(list(&found), remedy).limit(limit)
     }
 }
