@@ -50,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-fn of(input: &HostInput<'_>, protocol: Protocol) -> Result<Vec<&Attempt>, Verdict> {
+fn of<'a>(input: &HostInput<'a>, protocol: Protocol) -> Result<Vec<&'a Attempt>, Verdict> {
     let Some(attempts) = &input.facts.attempts else {
         return Err(Verdict::not_run("opens ports for a moment: only `installer check --deep` tries it"));
     };
