@@ -1,6 +1,7 @@
 //! Findings for people: groups by hosts in 80 columns, then what is not as it should be, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use sealift_checks::{Finding, Group, State, accepted};
 use sealift_profile::Site;
@@ -60,8 +61,12 @@ pub(crate) fn lines(findings: &[Finding], site: &Site) -> Vec<String> {
 }
 
 fn row(title: &str, cells: &[String], column: usize) -> String {
-    let cells: String = cells.iter().map(|cell| format!("{cell:>column$}")).collect();
-    format!("{title:<TITLE$}{cells}")
+    let mut line = format!("{title:<TITLE$}");
+    for cell in cells {
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{cell:>column$}");
+    }
+    line
 }
 
 /// The gravest finding of each group and host (none for the site as a whole).

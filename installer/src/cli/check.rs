@@ -53,7 +53,11 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
 /// `disk.etcd-fsync  Speed of the database's disk: blocks unless accepted; blocks always (far off)`.
 fn show_list(output: Output) {
     match output {
-        Output::Plain => catalogue().iter().for_each(|check| say(&listed(check))),
+        Output::Plain => {
+            for check in catalogue() {
+                say(&listed(check));
+            }
+        }
         Output::Json => {
             let all: Vec<Value> = catalogue().iter().map(described).collect();
             output.line("checks", &format!("{} checks", all.len()), &all);
@@ -80,7 +84,9 @@ fn show_matrix(prepared: &Prepared, output: Output) {
     if output == Output::Plain {
         let site = &prepared.site.site;
         let findings = prepared.findings();
-        matrix::lines(&findings, site).iter().for_each(|line| say(line));
+        for line in matrix::lines(&findings, site) {
+            say(&line);
+        }
     }
 }
 

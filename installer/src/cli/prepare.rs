@@ -80,7 +80,9 @@ impl Prepared {
             .iter()
             .filter(|finding| !blocking.iter().any(|one| std::ptr::eq(*one, *finding)))
             .collect();
-        matrix::exceptions(&others).iter().for_each(|line| output.remark(line));
+        for line in matrix::exceptions(&others) {
+            output.remark(&line);
+        }
         if blocking.is_empty() {
             return Ok(());
         }

@@ -7,15 +7,15 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use sealift_checks::facts::{CgroupVersion, Claim, ModuleState, Swap};
+use sealift_checks::facts::{CgroupVersion, Claim, Swap};
 use sealift_checks::{Severity, State, catalogue, check};
 use sealift_profile::AcceptedRisk;
-use world::{GB, World, leftover, module, route, tcp};
+use world::{GB, World, leftover, route, tcp};
 
 use more_faults::MORE;
 
 /// What is wrong, the check that must say so, how it must come out, and on which hosts (`-` for the site).
-pub struct Fault {
+struct Fault {
     name: &'static str,
     check: &'static str,
     state: State,
@@ -23,7 +23,7 @@ pub struct Fault {
     make: fn(&mut World),
 }
 
-pub const fn fault(
+const fn fault(
     check: &'static str,
     name: &'static str,
     state: State,

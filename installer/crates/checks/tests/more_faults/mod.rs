@@ -64,15 +64,17 @@ fn slow(w: &mut World, from: &str, to: &str, micros: u64) {
     w.attempts(from).iter_mut().filter(there).for_each(|attempt| attempt.micros = Some(micros));
 }
 
-pub const MORE: &[Fault] = &[
+pub(crate) const MORE: &[Fault] = &[
     fault("network.mesh-tcp", "a firewall in one direction", Fail, "m1", |w| {
-        cut(w, "m1", "m2", Protocol::Tcp)
+        cut(w, "m1", "m2", Protocol::Tcp);
     }),
     fault("network.mesh-tcp", "cut off from many", Fail, "w1", |w| {
-        ["m1", "m2", "m3"].iter().for_each(|to| cut(w, "w1", to, Protocol::Tcp));
+        for to in ["m1", "m2", "m3"] {
+            cut(w, "w1", to, Protocol::Tcp);
+        }
     }),
     fault("network.mesh-tcp", "a running cluster holds all ports", NotRun, "w1", |w| {
-        w.attempts("w1").clear()
+        w.attempts("w1").clear();
     }),
     fault("network.mesh-tcp", "nobody asked for it", NotRun, "w1", |w| w.host("w1").attempts = None),
     fault("network.mesh-udp", "the overlay is dropped", Fail, "w2", |w| cut(w, "w2", "w1", Protocol::Udp)),
@@ -246,7 +248,7 @@ pub const MORE: &[Fault] = &[
         w.host("w1").interfaces[1].speed = Some(100);
     }),
     fault("network.speed", "a virtual one says none", Pass, "w1", |w| {
-        w.host("w1").interfaces[1].speed = None
+        w.host("w1").interfaces[1].speed = None;
     }),
     fault("network.speed", "no interface to look at", NotRun, "w1", |w| {
         w.host("w1").interfaces.pop();
@@ -353,7 +355,7 @@ pub const MORE: &[Fault] = &[
         w.site.product.settings.insert("greeting".into(), 7.into());
     }),
     fault("site.masters", "one", Warn, "-", |w| {
-        w.site.hosts.retain(|host| !["m2", "m3"].contains(&host.name.as_str()))
+        w.site.hosts.retain(|host| !["m2", "m3"].contains(&host.name.as_str()));
     }),
     fault("site.workers", "one", Warn, "-", |w| w.site.hosts.retain(|host| host.name != "w2")),
     fault("site.name-servers", "four", Warn, "-", |w| {

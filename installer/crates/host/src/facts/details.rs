@@ -8,7 +8,7 @@ use sealift_checks::facts::{
 };
 
 use super::disks::parse_mounts;
-use super::{MAX_ENTRIES, Probe, guards, settings, short};
+use super::{MAX_ENTRIES, Probe, guards, is_kind, settings, short};
 use crate::protocol::ProbeOptions;
 
 /// Units that we write; a drop-in of others changes them.
@@ -208,7 +208,7 @@ fn drop_ins(probe: &Probe<'_>) -> Vec<String> {
             found.extend(
                 names
                     .iter()
-                    .filter(|name| name.ends_with(".conf"))
+                    .filter(|name| is_kind(name, "conf"))
                     .map(|name| short(&format!("{folder}/{name}"))),
             );
         }

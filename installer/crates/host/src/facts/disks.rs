@@ -136,7 +136,7 @@ fn errors(probe: &Probe<'_>, mount: &Mount) -> Option<u64> {
 fn mounted_at_boot(probe: &Probe<'_>) -> Vec<String> {
     let mut points = parse_fstab(&probe.text_if_any("/etc/fstab").unwrap_or_default());
     for folder in ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"] {
-        for name in probe.names(folder).iter().filter(|name| name.ends_with(".mount")) {
+        for name in probe.names(folder).iter().filter(|name| super::is_kind(name, "mount")) {
             let text = probe.text_if_any(&format!("{folder}/{name}")).unwrap_or_default();
             points.extend(
                 text.lines().filter_map(|line| line.trim().strip_prefix("Where=")).map(str::to_owned),

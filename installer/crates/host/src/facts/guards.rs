@@ -45,9 +45,9 @@ pub(super) fn parse_chains(text: &str) -> Vec<Drops> {
     let (mut table, mut chain, mut drops) = (String::new(), String::new(), Vec::new());
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix("table ") {
-            table = name.trim_end_matches('{').trim().to_owned();
+            name.trim_end_matches('{').trim().clone_into(&mut table);
         } else if let Some(name) = line.strip_prefix("chain ") {
-            chain = name.trim_end_matches('{').trim().to_owned();
+            name.trim_end_matches('{').trim().clone_into(&mut chain);
         } else if line.contains("policy drop") {
             let mut words = line.split_whitespace().skip_while(|word| *word != "hook").skip(1);
             if let Some(hook) = words.next() {

@@ -147,6 +147,11 @@ impl Probe<'_> {
     }
 }
 
+/// Whether a file's name ends so, e.g. `conf`.
+fn is_kind(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 /// The text of a file, up to [`MAX_FILE`].
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();

@@ -18,7 +18,9 @@ pub(super) fn probe(probe: &mut Probe<'_>) -> (Vec<Interface>, Vec<Route>) {
         routes.extend(found.unwrap_or_default().iter().flat_map(|row| row.routes(family)));
     }
     let mut interfaces: Vec<Interface> = interfaces.into_iter().filter_map(Link::interface).collect();
-    interfaces.iter_mut().for_each(|interface| state_of_link(probe, interface));
+    for interface in &mut interfaces {
+        state_of_link(probe, interface);
+    }
     (interfaces, routes)
 }
 

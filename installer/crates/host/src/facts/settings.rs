@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 
 use sealift_checks::facts::{BootSetting, Setting};
 
-use super::{MAX_ENTRIES, Probe, short};
+use super::{MAX_ENTRIES, Probe, is_kind, short};
 
 /// Folders of `sysctl.d(5)`, those that win first.
 const FOLDERS: [&str; 4] = ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
@@ -35,7 +35,7 @@ pub(super) fn now(probe: &Probe<'_>, names: &[String]) -> BTreeMap<String, Setti
 pub(super) fn at_boot(probe: &Probe<'_>, names: &[String]) -> Vec<BootSetting> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for folder in FOLDERS {
-        for name in probe.names(folder).into_iter().filter(|name| name.ends_with(".conf") && name != OURS) {
+        for name in probe.names(folder).into_iter().filter(|name| is_kind(name, "conf") && name != OURS) {
             let path = format!("{folder}/{name}");
             files.entry(name).or_insert(path);
         }

@@ -329,7 +329,7 @@ fn what_is_odd_on_the_way_to_a_folder_is_named() {
     fs::create_dir_all(paths.host("/var/lib")).unwrap();
     symlink(paths.host("/data/kubelet"), paths.host("/var/lib/kubelet")).unwrap();
     let mode = |path: &str, mode: u32| {
-        fs::set_permissions(paths.host(path), fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(paths.host(path), fs::Permissions::from_mode(mode)).unwrap();
     };
     mode("/var", 0o750);
     mode("/var/lib", 0o777);
