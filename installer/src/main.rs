@@ -13,6 +13,7 @@ mod executor;
 mod failure;
 mod jsonl;
 mod lines;
+mod matrix;
 mod new_file;
 mod output;
 mod profiles;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealift_bundle::Bundle;
-use sealift_checks::facts::Facts;
+use sealift_checks::facts::{Clock, Facts};
 use sealift_host::protocol::{ProbeOptions, Progress, Request, Response};
 use sealift_plan::changes::found::FoundFile;
 use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, Target, Timeouts};
@@ -95,22 +95,49 @@ impl Sessions {
 
     fn probe_one(&self, name: &str, options: &ProbeOptions) -> Result<Facts, Failure> {
         let mut session = self.take(name)?;
-        let before = unix_millis();
         let response = session.call(&Request::Probe(options.clone()), &mut |_| {}, &mut NoBlobs);
-        let after = unix_millis();
-        let response = response.map_err(|error| before_any_change(error.into()))?;
-        self.give_back(name, session);
-        match response {
-            Response::Facts(mut facts) => {
-                // The host answered somewhere between the two: half the round trip is the best guess.
-                facts.clock.skew_millis = facts.clock.unix_millis - i64::midpoint(before, after);
-                Ok(*facts)
-            }
-            _ => Err(Failure::new(
+        let Response::Facts(mut facts) = response.map_err(|error| before_any_change(error.into()))? else {
+            return Err(Failure::new(
                 Kind::Internal,
                 format!("the agent on {name} did not answer the probe with facts"),
-            )),
-        }
+            ));
+        };
+        read_clock(&mut session, &mut facts.clock)?;
+        self.give_back(name, session);
+        Ok(*facts)
+    }
+
+    /// Asks each of these hosts something of its own, all at once, and takes from the answer what was asked for.
+    pub(crate) fn ask_each<T: Send>(
+        &self,
+        requests: BTreeMap<String, Request>,
+        progress: &(dyn Fn(&str, Progress) + Sync),
+        wanted: impl Fn(Response) -> Option<T> + Sync,
+    ) -> BTreeMap<String, Result<T, Failure>> {
+        let one = |name: &str, request: &Request| {
+            let mut told = |told: Progress| progress(name, told);
+            match ask(self, name, request, &mut told, &mut NoBlobs) {
+                Ok(response) => wanted(response).ok_or_else(|| {
+                    Failure::new(Kind::Internal, format!("the agent on {name} answered something else"))
+                }),
+                Err(CallOrConnect::Connect(failure)) => Err(failure),
+                Err(CallOrConnect::Call(error)) => Err(before_any_change(error.into())),
+            }
+        };
+        let one = &one;
+        std::thread::scope(|scope| {
+            let start = |(name, request): (String, Request)| {
+                let host = name.clone();
+                (name, scope.spawn(move || one(&host, &request)))
+            };
+            let workers: Vec<_> = requests.into_iter().map(start).collect();
+            let joined = workers.into_iter().map(|(name, worker)| {
+                let crashed = || Failure::new(Kind::Internal, format!("the measurement on {name} crashed"));
+                let result = worker.join().unwrap_or_else(|_| Err(crashed()));
+                (name, result)
+            });
+            joined.collect()
+        })
     }
 
     /// Takes all hosts for a run; sessions opened later ask for the same.
@@ -179,6 +206,31 @@ impl Sessions {
             joined.collect()
         })
     }
+}
+
+/// Asks the host for its time, more than once: the shortest way there and back tells most.
+fn read_clock(session: &mut AgentSession, clock: &mut Clock) -> Result<(), Failure> {
+    const TIMES: usize = 3;
+    let mut best: Option<(i64, i64)> = None;
+    for _ in 0..TIMES {
+        let before = unix_millis();
+        let response = session.call(&Request::Clock, &mut |_| {}, &mut NoBlobs);
+        let after = unix_millis();
+        let Response::Clock { unix_millis } = response.map_err(|error| before_any_change(error.into()))?
+        else {
+            return Err(Failure::new(Kind::Internal, "an agent did not answer with its time"));
+        };
+        let way = after.saturating_sub(before);
+        // The host answered somewhere between the two: half the round trip is the best guess.
+        let skew = unix_millis.saturating_sub(i64::midpoint(before, after));
+        if best.is_none_or(|(shortest, _)| way < shortest) {
+            best = Some((way, skew));
+        }
+    }
+    let (way, skew) = best.unwrap_or_default();
+    clock.round_trip_millis = u64::try_from(way).unwrap_or(0);
+    clock.skew_millis = skew;
+    Ok(())
 }
 
 /// Before the run nothing was changed: a lost connection is then a failed check, not a run to resume.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod deep;
 mod install;
 mod plan;
 mod plan_view;
@@ -36,7 +37,7 @@ enum Verb {
     /// Say how many machines of what size a site needs, or whether those that are there suffice; touches no host.
     Size(size::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing.
-    Check(prepare::Arguments),
+    Check(check::Arguments),
     /// Show everything that an install would change, per host; changes nothing.
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::Verify(arguments) => verify::run(&arguments, output),
         Verb::Size(arguments) => size::run(&arguments, output),
-        Verb::Check(arguments) => check::run(&arguments, output),
+        Verb::Check(arguments) => check::run(arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Profile(verb) => profile::run(&verb, output),

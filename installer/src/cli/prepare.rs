@@ -9,9 +9,11 @@ use sealift_checks::{CheckInput, Finding, State};
 use sealift_host::protocol::ProbeOptions;
 use sealift_plan::inputs::Inputs;
 use sealift_plan::{Plan, PlanInput};
+use sealift_profile::Site;
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
+use crate::matrix;
 use crate::output::Output;
 use crate::sessions::{Sessions, own_program};
 use crate::site::{OpenSite, verify_bundle};
@@ -51,6 +53,7 @@ impl Prepared {
     /// The part of [`Prepared::new`] that speaks to no host.
     pub(crate) fn open(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
         let site = OpenSite::load(&arguments.profile, output)?;
+        risks_make_sense(&site.site)?;
         let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;
         let sessions = Sessions::new(site.targets(), own_program()?);
@@ -59,20 +62,25 @@ impl Prepared {
 
     /// Connects and probes.
     pub(crate) fn probe(&mut self) -> Result<(), Failure> {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let options = ProbeOptions {
-            paths: sealift_checks::PATHS.map(str::to_owned).to_vec(),
-            modules: sealift_checks::MODULES.map(str::to_owned).to_vec(),
-            sysctls: sealift_render::system::SYSCTLS.map(str::to_owned).to_vec(),
+            paths: words(&sealift_checks::PATHS),
+            modules: words(&sealift_checks::MODULES),
+            commands: words(&sealift_checks::COMMANDS),
+            settings: words(&sealift_checks::SETTINGS),
         };
         self.facts = self.sessions.probe(&options).inspect_err(|_| self.sessions.close())?;
         Ok(())
     }
 
+    /// What all checks find.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        sealift_checks::run(&CheckInput::new(&self.site.site, self.bundle.document(), &self.facts))
+    }
+
     /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
     pub(crate) fn check(&self, output: Output) -> Result<(), Failure> {
-        let document = self.bundle.document();
-        let input = CheckInput::new(&self.site.site, document, &self.facts);
-        let findings = sealift_checks::run(&input);
+        let findings = self.findings();
         let blocking = sealift_checks::blocking(&findings, &self.site.site);
         let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
         let text = format!(
@@ -83,19 +91,19 @@ impl Prepared {
             count(State::Warn)
         );
         output.line("check", &text, &findings);
-        for finding in findings.iter().filter(|finding| finding.state != State::Pass) {
-            if !blocking.iter().any(|one| std::ptr::eq(*one, finding)) {
-                output.remark(&format!("          {}", short(finding)));
-            }
+        let others: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| !blocking.iter().any(|one| std::ptr::eq(*one, *finding)))
+            .collect();
+        for line in matrix::exceptions(&others) {
+            output.remark(&line);
         }
         if blocking.is_empty() {
             return Ok(());
         }
         let message = format!("{} findings stand in the way; nothing was changed", blocking.len());
         let mut failure = Failure::new(Kind::Checks, message);
-        for finding in blocking {
-            failure.causes.push(long(finding));
-        }
+        failure.causes = matrix::reasons(&blocking);
         Err(failure.hint(
             "mend these and run the same command again, or accept a risk by name under `acceptedRisks`",
         ))
@@ -124,38 +132,15 @@ impl Prepared {
     }
 }
 
-fn place(finding: &Finding) -> String {
-    finding.host.as_ref().map_or_else(String::new, |host| format!(" on {host}"))
-}
-
-fn short(finding: &Finding) -> String {
-    format!("{:<8} {}{}: {}", state(finding.state), finding.check, place(finding), finding.measured)
-}
-
-fn long(finding: &Finding) -> String {
-    let mut text = format!("{}{}: {}", finding.check, place(finding), finding.title);
-    for (name, value) in [
-        ("measured", &finding.measured),
-        ("limit", &finding.threshold),
-        ("why", &finding.why),
-        ("what to do", &finding.remedy),
-    ] {
-        if !value.is_empty() {
-            text = format!("{text}\n{name:<11} {value}");
-        }
+/// An acceptance that accepts nothing is a mistake of the profile, told before any host is asked.
+fn risks_make_sense(site: &Site) -> Result<(), Failure> {
+    let faults = sealift_checks::risk_faults(site);
+    if faults.is_empty() {
+        return Ok(());
     }
-    text
-}
-
-fn state(state: State) -> &'static str {
-    match state {
-        State::Pass => "ok",
-        State::Warn => "warning",
-        State::Fail => "fail",
-        State::Blocked => "blocked",
-        State::NotRun => "not run",
-        State::Error => "broke",
-    }
+    let message = format!("{} of the accepted risks make no sense; no host was looked at", faults.len());
+    let failure = Failure { causes: faults, ..Failure::new(Kind::Usage, message) };
+    Err(failure.hint("correct them under `acceptedRisks`; `installer check --list` names every check"))
 }
 
 /// For the closing line of verbs that change nothing.

@@ -1,19 +1,35 @@
 //! The registry of checks: what there is, why, and which function looks.
 
+mod access;
 mod clock;
+mod clones;
+mod commands;
 mod disks;
+mod etcd;
+mod folders;
 mod identity;
+mod kernel;
+mod links;
+mod machine;
+mod mesh;
+mod names;
 mod network;
 mod ownership;
 mod ports;
 mod product;
+mod protection;
+mod remains;
+mod resources;
 mod system;
 
 use std::sync::LazyLock;
 
-use sealift_profile::{Host, HostRole, Site};
+pub use product::risk_faults;
 
-use crate::facts::Facts;
+use sealift_profile::{Host, HostRole, Site};
+use serde::Serialize;
+
+use crate::facts::{Details, Facts};
 use crate::finding::{Group, State};
 use crate::requirements::{Requirements, RoleNeeds};
 use crate::run::CheckInput;
@@ -31,29 +47,123 @@ pub struct Check {
     pub group: Group,
     /// What a failure means.
     pub severity: Severity,
+    /// Where there is a second limit beyond which a failure means more than [`Check::severity`]: what it then means.
+    pub beyond: Option<Severity>,
+    /// Whether it needs a measurement that makes load and is made only on request.
+    pub deep: bool,
     /// Facts without which it says *error*: names as in [`Facts`]' JSON.
     pub(crate) facts: &'static [&'static str],
     pub(crate) scope: Scope,
 }
 
+/// A function that looks at one host.
+type Look = fn(&HostInput<'_>) -> Verdict;
+/// A function that compares hosts.
+type Compare = for<'a> fn(&[Peer<'a>]) -> PeerVerdicts<'a>;
+
+impl Check {
+    /// A check of each host.
+    const fn on_host(
+        (group, severity): (Group, Severity),
+        id: &'static str,
+        title: &'static str,
+        why: &'static str,
+        facts: &'static [&'static str],
+        look: Look,
+    ) -> Self {
+        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope: Scope::Host(look) }
+    }
+
+    /// A check of each master.
+    const fn on_masters(
+        (group, severity): (Group, Severity),
+        id: &'static str,
+        title: &'static str,
+        why: &'static str,
+        facts: &'static [&'static str],
+        look: Look,
+    ) -> Self {
+        Self {
+            id,
+            title,
+            why,
+            group,
+            severity,
+            beyond: None,
+            deep: false,
+            facts,
+            scope: Scope::Masters(look),
+        }
+    }
+
+    /// A check that compares hosts.
+    const fn among_hosts(
+        (group, severity): (Group, Severity),
+        id: &'static str,
+        title: &'static str,
+        why: &'static str,
+        facts: &'static [&'static str],
+        look: Compare,
+    ) -> Self {
+        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope: Scope::Peers(look) }
+    }
+
+    /// A check of the site's answers.
+    const fn of_site(
+        severity: Severity,
+        id: &'static str,
+        title: &'static str,
+        why: &'static str,
+        look: fn(&CheckInput<'_>) -> Verdict,
+    ) -> Self {
+        let group = Group::Product;
+        Self {
+            id,
+            title,
+            why,
+            group,
+            severity,
+            beyond: None,
+            deep: false,
+            facts: &[],
+            scope: Scope::Site(look),
+        }
+    }
+}
+
 /// What a failure of a check means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Nothing can be installed; no acceptance helps.
-    Stop,
-    /// Blocks, unless somebody accepts the risk.
-    Block,
     /// Never blocks: at most a warning.
     Advice,
+    /// Blocks, unless somebody accepts the risk.
+    Block,
+    /// Nothing can be installed; no acceptance helps.
+    Stop,
+}
+
+impl Severity {
+    /// The words that people read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Advice => "warns",
+            Self::Block => "blocks unless accepted",
+            Self::Stop => "blocks always",
+        }
+    }
 }
 
 /// What a check looks at in one go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope {
     /// One host.
-    Host(fn(&HostInput<'_>) -> Verdict),
+    Host(Look),
+    /// One master.
+    Masters(Look),
     /// All hosts, compared with each other.
-    Peers(for<'a> fn(&[Peer<'a>]) -> PeerVerdicts<'a>),
+    Peers(Compare),
     /// Profile and bundle alone.
     Site(fn(&CheckInput<'_>) -> Verdict),
 }
@@ -83,6 +193,11 @@ impl<'a> HostInput<'a> {
         }
     }
 
+    /// The finer facts; empty where the host gave none, which no check that names such a fact gets to see.
+    pub fn details(&self) -> &'a Details {
+        self.facts.details.as_ref().unwrap_or(&NO_DETAILS)
+    }
+
     /// Whether an earlier run of ours holds this host for this site.
     pub fn ours(&self) -> bool {
         self.facts.claim.as_ref().is_some_and(|claim| claim.site == self.site.metadata.name)
@@ -95,10 +210,14 @@ pub(crate) struct Peer<'a> {
     pub facts: &'a Facts,
 }
 
+static NO_DETAILS: LazyLock<Details> = LazyLock::new(Details::default);
+
 /// What a check has to say.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub state: State,
+    /// Graver than the check itself says.
+    pub severity: Option<Severity>,
     pub measured: String,
     pub threshold: String,
     pub remedy: String,
@@ -108,6 +227,7 @@ impl Verdict {
     pub fn pass(measured: impl Into<String>) -> Self {
         Self {
             state: State::Pass,
+            severity: None,
             measured: measured.into(),
             threshold: String::new(),
             remedy: String::new(),
@@ -128,6 +248,17 @@ impl Verdict {
         Self { state: State::Error, remedy: remedy.to_owned(), ..Self::pass(measured) }
     }
 
+    /// Does not apply as things are.
+    pub fn not_run(measured: impl Into<String>) -> Self {
+        Self { state: State::NotRun, ..Self::pass(measured) }
+    }
+
+    /// Far enough off that nobody may accept it.
+    pub fn beyond_acceptance(mut self) -> Self {
+        self.severity = Some(Severity::Stop);
+        self
+    }
+
     pub fn limit(mut self, threshold: impl Into<String>) -> Self {
         self.threshold = threshold.into();
         self
@@ -139,13 +270,26 @@ impl Verdict {
 pub fn catalogue() -> &'static [Check] {
     static ALL: LazyLock<Vec<Check>> = LazyLock::new(|| {
         [
+            access::CHECKS,
             identity::CHECKS,
+            clones::CHECKS,
+            names::CHECKS,
             ownership::CHECKS,
+            remains::CHECKS,
             system::CHECKS,
+            resources::CHECKS,
+            machine::CHECKS,
+            kernel::CHECKS,
+            commands::CHECKS,
+            protection::CHECKS,
             clock::CHECKS,
             network::CHECKS,
+            links::CHECKS,
             ports::CHECKS,
+            mesh::CHECKS,
             disks::CHECKS,
+            folders::CHECKS,
+            etcd::CHECKS,
             product::CHECKS,
         ]
         .concat()

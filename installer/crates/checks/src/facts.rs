@@ -6,6 +6,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+mod details;
+
+pub use details::{
+    Attempt, BootSetting, Cpu, Details, Drops, Firewall, HardwareClock, HostsLine, Machine, Memory,
+    Privileges, Proxy, Security, Setting, WriteTimes,
+};
+
 /// Everything that checks, rendering and planning may know about one host.
 ///
 /// Sizes are bytes, times are milliseconds since the Unix epoch. A list that could not be read is empty and
@@ -53,10 +60,6 @@ pub struct Facts {
     pub nameservers: Vec<String>,
     /// The kernel modules asked about.
     pub modules: Vec<Module>,
-    /// The kernel settings asked about: dotted name to value, words parted by one space. One that the kernel does not
-    /// have (yet: some come with a module) is missing.
-    #[serde(default)]
-    pub sysctls: BTreeMap<String, String>,
     /// Traces of other clusters.
     pub leftovers: Vec<Leftover>,
     /// The claim of an earlier run of ours on this host (`/var/lib/sealift/host.json`).
@@ -66,6 +69,15 @@ pub struct Facts {
     /// What could not be read, with the reason: `SOURCE: reason`, the source being a file, a program or the fact's
     /// own name in this JSON. [`Facts::why_unreadable`] knows which fact comes from where.
     pub unreadable: Vec<String>,
+    /// The finer facts; checks that need them say *error* where a host did not give them.
+    #[serde(default)]
+    pub details: Option<Details>,
+    /// How fast etcd's disk is; measured only when asked for, since it makes load.
+    #[serde(default)]
+    pub etcd_writes: Option<WriteTimes>,
+    /// Tries to reach the other hosts' ports from here; made only when asked for, since ports are opened for it.
+    #[serde(default)]
+    pub attempts: Option<Vec<Attempt>>,
 }
 
 impl Facts {
@@ -86,10 +98,23 @@ impl Facts {
         parts.next() == Some("linux") && parts.next() == Some(self.image_architecture())
     }
 
+    /// The values of these kernel settings; one that the kernel does not have (yet: some come with a module) is missing.
+    #[must_use]
+    pub fn settings(&self, names: &[&str]) -> BTreeMap<String, String> {
+        let known = self.details.iter().flat_map(|details| &details.settings);
+        known
+            .filter(|(name, _)| names.contains(&name.as_str()))
+            .map(|(name, setting)| (name.clone(), setting.value.clone()))
+            .collect()
+    }
+
     /// Why a fact could not be read; `None` where it was. `fact` is its name in JSON, e.g. `machineId`.
     #[must_use]
     pub fn why_unreadable(&self, fact: &str) -> Option<&str> {
-        self.unreadable.iter().map(String::as_str).find(|entry| belongs(entry, fact))
+        let said = self.unreadable.iter().map(String::as_str).find(|entry| belongs(entry, fact));
+        said.or_else(|| {
+            (self.details.is_none() && DETAILS.contains(&fact)).then_some("the host said nothing about it")
+        })
     }
 
     /// What could not be read and belongs to no fact that is known here.
@@ -112,7 +137,7 @@ impl Facts {
 }
 
 /// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
-const SOURCES: [(&str, &[&str]); 25] = [
+const SOURCES: [(&str, &[&str]); 42] = [
     ("hostname", &["/proc/sys/kernel/hostname"]),
     ("machineId", &["/etc/machine-id"]),
     ("productUuid", &["product_uuid"]),
@@ -126,7 +151,21 @@ const SOURCES: [(&str, &[&str]); 25] = [
     ("cgroup", &["/sys/fs/cgroup"]),
     ("capSysResource", &["/proc/self/status"]),
     ("conntrackWritable", &["nf_conntrack_max"]),
-    ("disks", &["/proc/self/mountinfo", "/var/lib/", "/usr/local/bin: "]),
+    (
+        "disks",
+        &[
+            "/proc/self/mountinfo",
+            "/var/lib/sealift: ",
+            "/var/lib/containerd: ",
+            "/var/lib/kubelet: ",
+            "/var/lib/etcd: ",
+            "/usr/local/bin: ",
+            "/opt/cni/bin: ",
+            "/etc: ",
+            "/tmp: ",
+            "/var/log: ",
+        ],
+    ),
     ("listeners", &["/proc/net/"]),
     ("clock", &["adjtimex"]),
     ("interfaces", &["`ip -j address", "program ip "]),
@@ -136,10 +175,47 @@ const SOURCES: [(&str, &[&str]); 25] = [
     ("nameservers", &["/etc/resolv.conf"]),
     ("modules", &["/proc/modules"]),
     // One that cannot be read counts as not there: none is needed to decide whether an install can go on.
-    ("sysctls", &[]),
     ("leftovers", &["systemctl list-unit-files"]),
     ("claim", &["host.json"]),
     ("systemd", &["systemctl --version", "program systemctl "]),
+    ("privileges", &["/proc/self/status", "/proc/self/uid_map"]),
+    ("settings", &["/proc/sys: "]),
+    ("bootSettings", &["sysctl.d", "sysctl.conf"]),
+    ("commands", &[]),
+    ("processes", &["/proc: "]),
+    ("cpu", &["/proc/cpuinfo"]),
+    ("controllers", &["/proc/cgroups", "cgroup.controllers"]),
+    ("memory", &["/proc/meminfo"]),
+    ("machine", &["/proc/self/mountinfo"]),
+    ("security", &["/sys/fs/selinux", "/sys/module/apparmor"]),
+    ("firewall", &["`nft ", "ufw.conf"]),
+    ("hostsFile", &["/etc/hosts: "]),
+    ("proxies", &["/etc/environment", "/etc/systemd/system.conf"]),
+    ("zone", &["/etc/localtime"]),
+    ("hardwareClock", &["/sys/class/rtc", "/etc/adjtime"]),
+    ("dropIns", &[".service.d"]),
+    ("etcdWrites", &[]),
+    ("attempts", &[]),
+];
+
+/// Facts in [`Facts::details`].
+const DETAILS: [&str; 16] = [
+    "privileges",
+    "settings",
+    "bootSettings",
+    "commands",
+    "processes",
+    "cpu",
+    "controllers",
+    "memory",
+    "machine",
+    "security",
+    "firewall",
+    "hostsFile",
+    "proxies",
+    "zone",
+    "hardwareClock",
+    "dropIns",
 ];
 
 fn belongs(entry: &str, fact: &str) -> bool {
@@ -198,6 +274,26 @@ pub struct PathDisk {
     pub total_bytes: u64,
     /// Free for root's use without reserved blocks, bytes.
     pub available_bytes: u64,
+    /// Files that fit in all; 0 where the file system has no such limit.
+    pub total_files: u64,
+    /// Files that still fit.
+    pub available_files: u64,
+    /// Options of the mount and of its file system, e.g. `noexec`.
+    pub options: Vec<String>,
+    /// Whether folders tell the kind of their entries (`ftype=1` of xfs); none where there was nothing to see.
+    pub entry_kinds: Option<bool>,
+    /// The first symbolic link on the way to the path, and what it leads to.
+    pub link: Option<String>,
+    /// Existing folders on the way that only their owner may pass.
+    pub closed: Vec<String>,
+    /// Existing folders on the way that everybody may write to (without the sticky bit).
+    pub open: Vec<String>,
+    /// Whether the disk below turns; none where the kernel does not say (no disk of its own, network).
+    pub rotational: Option<bool>,
+    /// Errors that the kernel has counted in this file system; none where it counts none (only ext4 does).
+    pub errors: Option<u64>,
+    /// Whether the mount is made at every boot (`fstab`, a mount unit); `/` always is.
+    pub at_boot: bool,
 }
 
 /// A listening socket.
@@ -226,6 +322,10 @@ pub struct Clock {
     pub unix_millis: i64,
     /// Whether the kernel says the clock is synchronised (`adjtimex` without `STA_UNSYNC`).
     pub synchronised: bool,
+    /// Shortest round trip of a question to the host, milliseconds; the skew is known to half of it. Filled in by
+    /// the seat.
+    #[serde(default)]
+    pub round_trip_millis: u64,
 }
 
 /// A network interface.
@@ -242,6 +342,17 @@ pub struct Interface {
     pub up: bool,
     /// Addresses with their prefix.
     pub addresses: Vec<IpNet>,
+    /// Speed in Mbit/s; none where the kernel does not say (virtual interfaces).
+    pub speed: Option<u32>,
+    /// Whether it can either send or receive at a time.
+    pub half_duplex: bool,
+    /// Packets since it came up, both ways.
+    pub packets: u64,
+    /// Packets of these that were broken.
+    pub errors: u64,
+    /// `rp_filter` as it counts for this interface: 0 off, 1 strict, 2 loose (`ip-sysctl`: the larger of the
+    /// interface's and `all`'s).
+    pub reverse_path_filter: u32,
 }
 
 /// A route of the main table.

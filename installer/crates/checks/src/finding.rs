@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::catalogue::Severity;
+
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +44,8 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
+    /// What the installer may do there.
+    Access,
     /// Who the host is and whose it is.
     Identity,
     /// Operating system, processor, memory.
@@ -61,6 +65,7 @@ impl Group {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
+            Self::Access => "Access",
             Self::Identity => "Identity",
             Self::System => "System",
             Self::Time => "Time",
@@ -69,6 +74,10 @@ impl Group {
             Self::Product => "Product",
         }
     }
+
+    /// All rows, in the order in which they are shown.
+    pub const ALL: [Self; 7] =
+        [Self::Access, Self::Identity, Self::System, Self::Time, Self::Network, Self::Disks, Self::Product];
 }
 
 /// One check on one host, or on the site as a whole.
@@ -81,8 +90,12 @@ pub struct Finding {
     pub title: &'static str,
     /// The host's name in the profile; none for the site as a whole.
     pub host: Option<String>,
+    /// Row of the matrix.
+    pub group: Group,
     /// How it came out.
     pub state: State,
+    /// What that means: the check's own severity, or a graver one where the measured value is far off.
+    pub severity: Severity,
     /// What was seen, with units.
     pub measured: String,
     /// What it is compared with, with units.

@@ -7,13 +7,15 @@
 //! writes or waits.
 //!
 //! **Main types in order of use.**
-//! 1. [`facts::Facts`]: what the agent measured on one host. [`PATHS`] and [`MODULES`] say what to ask it about.
+//! 1. [`facts::Facts`]: what the agent measured on one host. [`PATHS`], [`MODULES`], [`SETTINGS`] and [`COMMANDS`] say
+//!    what to ask it about.
 //! 2. [`CheckInput`]: site, bundle document, facts of every host, and the [`Requirements`] that follow from them.
 //! 3. [`run`]: one [`Finding`] per check and host; [`catalogue`] lists the checks themselves.
 //! 4. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts.
 //!
 //! **Rules.** A check that could not see what it needs says *error*, and one whose host was not measured says
-//! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks. A host that an
+//! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks, not even where it
+//! could not be given. What hosts say is not trusted: it is shown without control characters and cut short. A host that an
 //! earlier run of ours holds for this very site is not in its own way: its ports, its disk use and its files are ours.
 
 mod catalogue;
@@ -23,7 +25,10 @@ mod requirements;
 mod run;
 mod text;
 
-pub use catalogue::{Check, Severity, catalogue, check};
+pub use catalogue::{Check, Severity, catalogue, check, risk_faults};
 pub use finding::{Finding, Group, State, Summary};
-pub use requirements::{DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, disk_needs};
-pub use run::{CheckInput, blocking, run};
+pub use requirements::{
+    COMMANDS, DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
+    mesh_ports,
+};
+pub use run::{CheckInput, accepted, blocking, run};

@@ -16,17 +16,58 @@ use std::collections::BTreeSet;
 
 use sealift_bundle::document::{BundleDocument, Role};
 use sealift_profile::{HostRole, Site};
+use serde::{Deserialize, Serialize};
 
 /// Paths that the agent must measure for the checks.
-pub const PATHS: [&str; 5] = [STORE, CONTAINERD, KUBELET_DIR, ETCD_DIR, BINARIES];
+pub const PATHS: [&str; 9] =
+    [STORE, CONTAINERD, KUBELET_DIR, ETCD_DIR, BINARIES, CNI_BINARIES, SETTINGS_DIR, TEMPORARY, LOGS];
 /// Kernel modules that the agent must look for.
-pub const MODULES: [&str; 4] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan"];
+pub const MODULES: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan", "nf_tables"];
+/// Programs that the agent must look for in root's search path.
+pub const COMMANDS: [&str; 8] =
+    ["ip", "mount", "umount", "nsenter", "modprobe", "systemd-run", "ethtool", "tc"];
+/// Kernel settings (`sysctl(8)` names) that the agent must read.
+pub const SETTINGS: [&str; 17] = [
+    "net.ipv4.ip_forward",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "fs.inotify.max_user_instances",
+    "fs.inotify.max_user_watches",
+    "kernel.pid_max",
+    "kernel.threads-max",
+    "fs.file-max",
+    "kernel.random.entropy_avail",
+    "kernel.tainted",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.conf.all.arp_ignore",
+    "net.ipv4.conf.all.arp_filter",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.netfilter.nf_conntrack_count",
+    "net.netfilter.nf_conntrack_max",
+];
+/// What our own file sets at every boot, and to which least value (`assets/templates/sysctl.conf`).
+pub(crate) const OUR_SETTINGS: [(&str, u64); 5] = [
+    ("net.ipv4.ip_forward", 1),
+    ("net.bridge.bridge-nf-call-iptables", 1),
+    ("net.bridge.bridge-nf-call-ip6tables", 1),
+    ("fs.inotify.max_user_instances", 8192),
+    ("fs.inotify.max_user_watches", 524_288),
+];
+/// Our file among those that are applied at boot in the order of their names.
+pub(crate) const OUR_SETTINGS_FILE: &str = "90-sealift.conf";
+/// Ports that Services take on every node (kube-apiserver's default `service-node-port-range`).
+pub(crate) const NODE_PORTS: (u16, u16) = (30_000, 32_767);
 
 pub(crate) const STORE: &str = "/var/lib/sealift";
 pub(crate) const CONTAINERD: &str = "/var/lib/containerd";
 pub(crate) const KUBELET_DIR: &str = "/var/lib/kubelet";
 pub(crate) const ETCD_DIR: &str = "/var/lib/etcd";
 pub(crate) const BINARIES: &str = "/usr/local/bin";
+pub(crate) const CNI_BINARIES: &str = "/opt/cni/bin";
+pub(crate) const SETTINGS_DIR: &str = "/etc";
+pub(crate) const TEMPORARY: &str = "/tmp";
+pub(crate) const LOGS: &str = "/var/log";
 
 /// Our own program, twice while it is replaced, and our logs and journals, bytes.
 pub const PROGRAM: u64 = 200_000_000;
@@ -62,17 +103,19 @@ pub struct Requirements {
     pub kernel_good: (u32, u32),
     /// Least systemd version.
     pub systemd: u32,
-    /// Kernel modules.
-    pub modules: Vec<String>,
 }
 
 /// What hosts of one role must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleNeeds {
-    /// Processors.
+    /// Least number of processors.
     pub cpus: u32,
-    /// Memory, bytes.
+    /// Number of processors from which on nothing is said.
+    pub cpus_good: u32,
+    /// Least memory, bytes.
     pub memory_bytes: u64,
+    /// Memory from which on nothing is said, bytes; a tenth less will do, since kernels keep some for themselves.
+    pub memory_bytes_good: u64,
     /// Free space by path.
     pub disks: Vec<DiskNeed>,
     /// Ports that must be free.
@@ -102,7 +145,8 @@ pub struct PortNeed {
 }
 
 /// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -127,21 +171,25 @@ impl Requirements {
     pub fn new(site: &Site, document: &BundleDocument) -> Self {
         Self {
             masters: RoleNeeds {
+                // kubeadm's own floor; the recommendation is that of RKE2 and kURL for a server.
                 cpus: 2,
+                cpus_good: 4,
                 memory_bytes: 1700 << 20,
+                memory_bytes_good: 8 << 30,
                 disks: disk_needs(document, Role::ControlPlane),
                 ports: ports(site, HostRole::ControlPlane),
             },
             workers: RoleNeeds {
                 cpus: 1,
+                cpus_good: 2,
                 memory_bytes: 1 << 30,
+                memory_bytes_good: 4 << 30,
                 disks: disk_needs(document, Role::Worker),
                 ports: ports(site, HostRole::Worker),
             },
             kernel: KERNEL,
             kernel_good: KERNEL_GOOD,
             systemd: SYSTEMD,
-            modules: MODULES.map(str::to_owned).to_vec(),
         }
     }
 
@@ -185,6 +233,27 @@ fn image_bytes(document: &BundleDocument, role: Role) -> u64 {
     let images = document.images.iter().filter(|image| image.roles.contains(&role));
     let wanted: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
     document.blobs.iter().filter(|blob| wanted.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
+}
+
+/// Ports of a host of role `to` that hosts of role `from` must reach over the network. (The others of
+/// [`RoleNeeds::ports`] are for the host itself.)
+#[must_use]
+pub fn mesh_ports(site: &Site, from: HostRole, to: HostRole) -> Vec<PortNeed> {
+    let tcp = |port, listener| PortNeed { protocol: Protocol::Tcp, port, listener };
+    let mut ports = vec![
+        tcp(10250, "the kubelet"),
+        PortNeed { protocol: Protocol::Udp, port: VXLAN, listener: "the pod network (VXLAN)" },
+    ];
+    if to == HostRole::ControlPlane {
+        ports.push(tcp(site.cluster.endpoint_port, "the API server"));
+        ports.push(tcp(site.cluster.registry_port, "the registry"));
+        if from == HostRole::ControlPlane {
+            ports.push(tcp(2379, "etcd"));
+            ports.push(tcp(2380, "etcd's members among themselves"));
+        }
+    }
+    ports.sort_by_key(|need| need.port);
+    ports
 }
 
 fn ports(site: &Site, role: HostRole) -> Vec<PortNeed> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
-use sealift_profile::{Host, Site};
+use sealift_profile::{Host, HostRole, Site};
 
-use crate::catalogue::{Check, HostInput, Peer, Scope, Severity, Verdict, catalogue, check};
+use crate::catalogue::{Check, HostInput, Peer, Scope, Severity, Verdict, catalogue};
 use crate::facts::Facts;
 use crate::finding::{Finding, State};
 use crate::requirements::Requirements;
@@ -40,15 +40,10 @@ pub fn run(input: &CheckInput<'_>) -> Vec<Finding> {
 fn run_one(check: &'static Check, input: &CheckInput<'_>) -> Vec<Finding> {
     match check.scope {
         Scope::Site(look) => vec![finding(check, None, look(input))],
-        Scope::Host(look) => {
-            let of = |host: &Host| {
-                let verdict = match readable(check, input, host) {
-                    Ok(facts) => look(&HostInput::new(input, host, facts)),
-                    Err(verdict) => verdict,
-                };
-                finding(check, Some(&host.name), verdict)
-            };
-            input.site.hosts.iter().map(of).collect()
+        Scope::Host(look) => input.site.hosts.iter().map(|host| on_host(check, look, input, host)).collect(),
+        Scope::Masters(look) => {
+            let masters = input.site.hosts.iter().filter(|host| host.role == HostRole::ControlPlane);
+            masters.map(|host| on_host(check, look, input, host)).collect()
         }
         Scope::Peers(look) => {
             let mut findings = Vec::new();
@@ -72,14 +67,26 @@ fn run_one(check: &'static Check, input: &CheckInput<'_>) -> Vec<Finding> {
     }
 }
 
+fn on_host(
+    check: &'static Check,
+    look: fn(&HostInput<'_>) -> Verdict,
+    input: &CheckInput<'_>,
+    host: &Host,
+) -> Finding {
+    let verdict = match readable(check, input, host) {
+        Ok(facts) => look(&HostInput::new(input, host, facts)),
+        Err(verdict) => verdict,
+    };
+    finding(check, Some(&host.name), verdict)
+}
+
 /// The facts that a check needs, or why it cannot be made.
 fn readable<'a>(check: &Check, input: &CheckInput<'a>, host: &Host) -> Result<&'a Facts, Verdict> {
     let Some(facts) = input.facts.get(&host.name) else {
         return Err(Verdict {
             state: State::Blocked,
-            measured: "this host was not measured".to_owned(),
-            threshold: String::new(),
             remedy: format!("make {} ({}) reachable, then check again", host.name, host.address),
+            ..Verdict::pass("this host was not measured")
         });
     };
     let six = (host.address.is_ipv6() && check.facts.contains(&"routes")).then_some("routes6");
@@ -88,34 +95,58 @@ fn readable<'a>(check: &Check, input: &CheckInput<'a>, host: &Host) -> Result<&'
 }
 
 fn finding(check: &Check, host: Option<&str>, verdict: Verdict) -> Finding {
-    let Verdict { state, measured, threshold, remedy } = verdict;
+    let Verdict { state, severity, measured, threshold, remedy } = verdict;
     Finding {
         check: check.id,
         title: check.title,
         host: host.map(str::to_owned),
+        group: check.group,
         state,
-        measured,
-        threshold,
+        severity: severity.unwrap_or(check.severity),
+        measured: tame(&measured),
+        threshold: tame(&threshold),
         why: check.why.to_owned(),
-        remedy,
+        remedy: tame(&remedy),
     }
+}
+
+/// Longest text of a finding, characters.
+const LONGEST: usize = 1200;
+
+/// What a host said goes to terminals and reports: no control characters, no endless lines.
+fn tame(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    if text.chars().nth(LONGEST).is_none() {
+        return plain.collect();
+    }
+    let mut short: String = plain.take(LONGEST).collect();
+    short.push_str(" … (cut short)");
+    short
 }
 
 /// The findings that stand in the way of an install.
 ///
 /// That is every *fail*, *error* and *blocked* but for fails of a check whose risk may be accepted, and which the
-/// profile accepts for that host or for all. (Whether an acceptance has run out is decided when the profile is
-/// loaded.) An error cannot be accepted: nobody knows what would be.
+/// profile accepts for that host or for all, and for errors of checks that only advise. (Whether an acceptance has
+/// run out is decided when the profile is loaded.) An error cannot be accepted: nobody knows what would be.
 #[must_use]
 pub fn blocking<'a>(findings: &'a [Finding], site: &Site) -> Vec<&'a Finding> {
-    let accepted = |finding: &Finding| {
-        finding.state == State::Fail
-            && check(finding.check).is_some_and(|check| check.severity == Severity::Block)
-            && site
-                .accepted_risks
-                .iter()
-                .any(|risk| risk.check == finding.check && (risk.host.is_none() || risk.host == finding.host))
+    let stands = |finding: &&Finding| match finding.state {
+        State::Fail => !accepted(finding, site),
+        State::Error => finding.severity != Severity::Advice,
+        State::Blocked => true,
+        State::Pass | State::Warn | State::NotRun => false,
     };
-    let stands = |finding: &&Finding| matches!(finding.state, State::Fail | State::Error | State::Blocked);
-    findings.iter().filter(stands).filter(|finding| !accepted(finding)).collect()
+    findings.iter().filter(stands).collect()
+}
+
+/// Whether the profile accepts this failure, and may.
+#[must_use]
+pub fn accepted(finding: &Finding, site: &Site) -> bool {
+    let named = |risk: &sealift_profile::AcceptedRisk| {
+        risk.check == finding.check && (risk.host.is_none() || risk.host == finding.host)
+    };
+    finding.state == State::Fail
+        && finding.severity == Severity::Block
+        && site.accepted_risks.iter().any(named)
 }

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
+mod more_faults;
 mod world;
 
 use std::collections::BTreeSet;
 
-use sealift_checks::facts::{CgroupVersion, Claim, ModuleState, Swap};
+use sealift_checks::facts::{CgroupVersion, Claim, Swap};
 use sealift_checks::{Severity, State, catalogue, check};
 use sealift_profile::AcceptedRisk;
-use world::{GB, World, leftover, module, route, tcp};
+use world::{GB, World, leftover, route, tcp};
+
+use more_faults::MORE;
 
 /// What is wrong, the check that must say so, how it must come out, and on which hosts (`-` for the site).
 struct Fault {
@@ -84,17 +87,10 @@ const FAULTS: &[Fault] = &[
     fault("kernel.version", "too old", Fail, "w1", |w| w.host("w1").kernel = "5.10.0-33-amd64".into()),
     fault("kernel.version", "just enough", Warn, "w1", |w| w.host("w1").kernel = "5.13.0".into()),
     fault("kernel.version", "nonsense", Error, "w1", |w| w.host("w1").kernel = "beta".into()),
-    fault("kernel.modules", "a reduced kernel", Fail, "m1", |w| {
-        w.host("m1").modules[1] = module("br_netfilter", ModuleState::Missing);
-        w.host("m1").modules[3] = module("vxlan", ModuleState::Missing);
-    }),
-    fault("kernel.modules", "nobody looked", Error, "m1", |w| {
-        w.host("m1").modules.pop();
-    }),
-    fault("cpu.count", "a small master", Fail, "m1", |w| {
-        w.every_host(|facts| facts.cpus = if facts.hostname == "m1" { 1 } else { 2 });
-    }),
-    fault("cpu.count", "a worker with one is enough", Pass, "w1", |w| w.host("w1").cpus = 1),
+    fault("cpu.count", "a small master", Fail, "m1", |w| w.host("m1").cpus = 1),
+    fault("cpu.count", "a worker with one is just enough", Warn, "w1", |w| w.host("w1").cpus = 1),
+    fault("memory.size", "just enough", Warn, "w1", |w| w.host("w1").memory_bytes = 2 << 30),
+    fault("memory.size", "what is sold as 4 GiB", Pass, "w1", |w| w.host("w1").memory_bytes = 3900 << 20),
     fault("memory.size", "a small master", Fail, "m2", |w| w.host("m2").memory_bytes = 1699 << 20),
     fault("memory.size", "a small worker", Fail, "w1", |w| w.host("w1").memory_bytes = 1000 << 20),
     fault("cgroup.version", "the old one", Warn, "m1", |w| w.host("m1").cgroup = CgroupVersion::V1),
@@ -107,7 +103,8 @@ const FAULTS: &[Fault] = &[
         w.host("w1").swap = vec![swap("/dev/sda3"), swap("/swapfile")];
     }),
     fault("clock.skew", "one hour ahead", Fail, "w2", |w| w.host("w2").clock.skew_millis += 3_600_000),
-    fault("clock.skew", "three seconds behind", Warn, "m1", |w| w.host("m1").clock.skew_millis -= 3_000),
+    fault("clock.skew", "three seconds behind", Fail, "m1", |w| w.host("m1").clock.skew_millis -= 3_000),
+    fault("clock.skew", "one second behind", Warn, "m1", |w| w.host("m1").clock.skew_millis -= 1_000),
     fault("clock.skew", "the seat's is wrong", Warn, "-", |w| {
         w.every_host(|facts| facts.clock.skew_millis = -86_400_000);
     }),
@@ -118,6 +115,12 @@ const FAULTS: &[Fault] = &[
     fault("network.address", "interface down", Fail, "m1", |w| w.host("m1").interfaces[1].up = false),
     fault("network.default-route", "none", Fail, "w1", |w| {
         w.host("w1").routes.remove(0);
+    }),
+    fault("network.default-route", "a closed site's, for Services alone", Pass, "m1 m2 m3 w1 w2", |w| {
+        w.every_host(|facts| facts.routes[0] = route("10.96.0.0/12", "eth0"));
+    }),
+    fault("network.cidr-overlap", "a closed site's route for Services", Pass, "m1 m2 m3 w1 w2", |w| {
+        w.every_host(|facts| facts.routes[0] = route("10.96.0.0/12", "eth0"));
     }),
     fault("network.cidr-overlap", "a route inside", Fail, "w1", |w| {
         w.host("w1").routes.push(route("10.244.8.0/24", "eth1"));
@@ -194,6 +197,10 @@ const FAULTS: &[Fault] = &[
     }),
 ];
 
+fn all() -> impl Iterator<Item = &'static Fault> {
+    FAULTS.iter().chain(MORE)
+}
+
 fn accept(check: &str) -> AcceptedRisk {
     AcceptedRisk {
         check: check.to_owned(),
@@ -206,7 +213,7 @@ fn accept(check: &str) -> AcceptedRisk {
 
 #[test]
 fn every_fault_is_found_where_it_is() {
-    for fault in FAULTS {
+    for fault in all() {
         let mut world = World::healthy();
         (fault.make)(&mut world);
         let findings = world.findings();
@@ -226,11 +233,47 @@ fn every_fault_is_found_where_it_is() {
 fn every_check_has_a_fault_as_grave_as_it_can_be() {
     for check in catalogue().iter().filter(|check| check.id != "facts.readable") {
         let worst = if check.severity == Severity::Advice { Warn } else { Fail };
-        assert!(FAULTS.iter().any(|fault| fault.check == check.id && fault.state == worst), "{}", check.id);
+        assert!(all().any(|fault| fault.check == check.id && fault.state == worst), "{}", check.id);
     }
-    for fault in FAULTS {
+    for fault in all() {
         let advice = check(fault.check).unwrap().severity == Severity::Advice;
         assert!(!(advice && fault.state == Fail), "{} is advice", fault.check);
+    }
+}
+
+#[test]
+fn at_least_seventy_checks_are_shown_to_fail_and_to_pass() {
+    let mut shown = BTreeSet::new();
+    for fault in all().filter(|fault| matches!(fault.state, Fail | Warn)) {
+        let mut world = World::healthy();
+        let healthy = world.findings();
+        (fault.make)(&mut world);
+        let broken = world.findings();
+        let has = |findings: &[sealift_checks::Finding], state| {
+            findings.iter().any(|finding| finding.check == fault.check && finding.state == state)
+        };
+        if has(&healthy, Pass) && has(&broken, fault.state) {
+            shown.insert(fault.check);
+        }
+    }
+    let not_shown: Vec<&str> =
+        catalogue().iter().map(|check| check.id).filter(|id| !shown.contains(id)).collect();
+    assert_eq!(not_shown, ["facts.readable"], "it says error, see what_cannot_be_read_is_an_error");
+    assert!(shown.len() >= 70, "{}", shown.len());
+}
+
+#[test]
+fn a_check_with_two_limits_is_shown_beyond_the_second() {
+    for check in catalogue().iter().filter(|check| check.beyond.is_some()) {
+        let beyond = all().filter(|fault| fault.check == check.id).any(|fault| {
+            let mut world = World::healthy();
+            (fault.make)(&mut world);
+            let findings = world.findings();
+            findings.iter().any(|finding| {
+                finding.check == check.id && finding.state == Fail && Some(finding.severity) == check.beyond
+            })
+        });
+        assert!(beyond, "{}", check.id);
     }
 }
 
@@ -238,7 +281,7 @@ fn every_check_has_a_fault_as_grave_as_it_can_be() {
 fn the_words() {
     for check in catalogue() {
         let mut texts = Vec::new();
-        for fault in FAULTS.iter().filter(|fault| fault.check == check.id) {
+        for fault in all().filter(|fault| fault.check == check.id) {
             let mut world = World::healthy();
             (fault.make)(&mut world);
             let findings = world.findings();
@@ -257,7 +300,7 @@ fn the_words() {
 
 #[test]
 fn what_went_wrong_always_says_what_to_do_and_why() {
-    for fault in FAULTS {
+    for fault in all() {
         let mut world = World::healthy();
         (fault.make)(&mut world);
         for finding in world.findings().iter().filter(|finding| !matches!(finding.state, Pass | NotRun)) {

@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use sealift_checks::{Requirements, State, Summary, blocking, catalogue, check};
+use sealift_checks::{Requirements, Severity, State, Summary, blocking, catalogue, check};
 use sealift_profile::AcceptedRisk;
 use world::{GB, World};
 
@@ -31,7 +31,9 @@ fn where_all_is_well_every_check_passes_on_every_host() {
     for check in catalogue() {
         let hosts: Vec<_> =
             findings.iter().filter(|finding| finding.check == check.id).map(|f| &f.host).collect();
-        assert!(hosts.len() == 5 || hosts == [&None], "{}: {hosts:?}", check.id);
+        let of_masters = check.id.starts_with("disk.etcd") || check.id == "network.latency";
+        let known = hosts.len() == 5 || hosts == [&None] || (hosts.len() == 3 && of_masters);
+        assert!(known, "{}: {hosts:?}", check.id);
     }
 }
 
@@ -50,7 +52,8 @@ fn another_sites_cluster_is() {
     let findings = world.findings();
     let in_the_way: BTreeSet<&str> =
         blocking(&findings, &world.site).iter().map(|finding| finding.check).collect();
-    let expected = ["host.claimed", "leftovers", "network.cidr-overlap", "ports.free"];
+    let expected =
+        ["host.claimed", "leftovers", "leftovers.interfaces", "network.cidr-overlap", "ports.free"];
     assert_eq!(in_the_way, expected.into_iter().collect());
 }
 
@@ -71,8 +74,10 @@ fn a_port_of_ours_held_by_a_stranger_is_still_taken() {
 fn what_cannot_be_read_is_an_error_and_never_a_pass() {
     // Each fact that any check needs, made unreadable: every check that needs it says so, no other does.
     let facts = serde_json::to_value(&World::healthy().facts["m1"]).unwrap();
+    let outline = facts.as_object().unwrap().keys();
+    let names = outline.chain(facts["details"].as_object().unwrap().keys());
     let mut seen = BTreeSet::new();
-    for fact in facts.as_object().unwrap().keys().filter(|fact| *fact != "unreadable") {
+    for fact in names.filter(|fact| !["unreadable", "details"].contains(&fact.as_str())) {
         let mut world = World::healthy();
         world.host("m1").unreadable = vec![format!("{fact}: permission denied")];
         let findings = world.findings();
@@ -81,13 +86,70 @@ fn what_cannot_be_read_is_an_error_and_never_a_pass() {
             assert!(finding.measured.contains("permission denied"), "{finding}");
             seen.insert(finding.check);
         }
-        let errors = findings.iter().filter(|finding| finding.state == State::Error).count();
-        assert_eq!(blocking(&findings, &world.site).len(), errors, "errors block");
+        let errors = findings.iter().filter(|finding| finding.state == State::Error);
+        let grave = errors.filter(|finding| finding.severity != Severity::Advice).count();
+        assert_eq!(blocking(&findings, &world.site).len(), grave, "errors block, but for those of advice");
     }
-    let on_hosts = catalogue().iter().map(|check| check.id);
-    let others = ["facts.readable", "product.settings", "product.secrets", "risks.known"];
-    let expected: BTreeSet<&str> = on_hosts.filter(|id| !others.contains(id)).collect();
+    let on_hosts = catalogue().iter().filter(|check| {
+        let findings = World::healthy().findings();
+        findings.iter().any(|finding| finding.check == check.id && finding.host.is_some())
+    });
+    let expected: BTreeSet<&str> =
+        on_hosts.map(|check| check.id).filter(|id| *id != "facts.readable").collect();
     assert_eq!(seen, expected, "every check on hosts names the facts that it needs");
+}
+
+#[test]
+fn a_host_that_gives_the_outline_only_is_not_taken_for_good() {
+    let mut world = World::healthy();
+    world.host("w1").details = None;
+    let findings = world.findings();
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.state == State::Error).collect();
+    assert!(errors.len() >= 30, "{}", errors.len());
+    assert!(errors.iter().all(|finding| finding.host.as_deref() == Some("w1")));
+    assert!(errors.iter().any(|finding| finding.check == "access.root"));
+}
+
+#[test]
+fn what_a_host_says_is_shown_without_control_characters_and_cut_short() {
+    let mut world = World::healthy();
+    world.host("w1").hostname = format!("\u{1b}[31mred\n{}", "x".repeat(5000));
+    for finding in world.findings() {
+        let text = format!("{}{}{}", finding.measured, finding.threshold, finding.remedy);
+        assert!(!text.contains(char::is_control), "{text}");
+        assert!(finding.measured.chars().count() < 1300, "{}", finding.check);
+    }
+}
+
+#[test]
+fn a_clock_is_judged_by_what_is_surely_wrong() {
+    let mut world = World::healthy();
+    world.host("w1").clock.skew_millis += 2_400;
+    let found = |world: &World| {
+        let findings = world.findings();
+        let one = findings.iter().find(|f| f.check == "clock.skew" && f.host.as_deref() == Some("w1"));
+        (one.unwrap().state, one.unwrap().severity)
+    };
+    assert_eq!(found(&world), (State::Fail, Severity::Block));
+    // Read over a line of two seconds there and back, it may be off by one second.
+    world.host("w1").clock.round_trip_millis = 2_000;
+    assert_eq!(found(&world), (State::Warn, Severity::Block));
+    world.host("w1").clock.skew_millis += 60_000;
+    assert_eq!(found(&world), (State::Fail, Severity::Stop));
+    world.site.accepted_risks = vec![accept("clock.skew", None)];
+    assert_eq!(blocking(&world.findings(), &world.site).len(), 1, "beyond acceptance");
+}
+
+#[test]
+fn a_load_making_measurement_that_nobody_asked_for_blocks_nothing() {
+    let mut world = World::healthy();
+    world.every_host(|facts| (facts.etcd_writes, facts.attempts) = (None, None));
+    let findings = world.findings();
+    let waiting = findings.iter().filter(|finding| finding.state == State::NotRun);
+    let waiting: BTreeSet<&str> = waiting.map(|finding| finding.check).collect();
+    let deep = catalogue().iter().filter(|check| check.deep).map(|check| check.id);
+    assert_eq!(waiting, deep.collect());
+    assert!(blocking(&findings, &world.site).is_empty());
 }
 
 #[test]
@@ -95,16 +157,25 @@ fn whatever_could_not_be_read_is_an_error_somewhere() {
     // As the agent words them.
     let cases: [(&str, &[&str]); 8] = [
         ("machine_id: no such file", &["identity.machine-id"]),
-        ("/proc/meminfo: MemTotal", &["memory.size"]),
-        ("/proc/net/tcp: Permission denied (os error 13)", &["ports.free"]),
+        ("/proc/meminfo: MemTotal", &["memory.size", "memory.available", "memory.huge-pages"]),
+        (
+            "/proc/net/tcp: Permission denied (os error 13)",
+            &["ports.free", "ports.of-services", "dns.silent-resolver"],
+        ),
         (
             "the program ip is not on this host",
             &[
+                "identity.address",
                 "identity.mac",
+                "leftovers.interfaces",
                 "network.address",
+                "network.broken-packets",
                 "network.cidr-overlap",
                 "network.default-route",
+                "network.duplex",
                 "network.mtu",
+                "network.reverse-path",
+                "network.speed",
             ],
         ),
         (
@@ -113,7 +184,16 @@ fn whatever_could_not_be_read_is_an_error_somewhere() {
         ),
         (
             "/var/lib/sealift/host.json cannot be understood",
-            &["disk.headroom", "disk.space", "host.claimed", "leftovers", "ports.free"],
+            &[
+                "disk.headroom",
+                "disk.space",
+                "host.claimed",
+                "leftovers",
+                "leftovers.interfaces",
+                "memory.available",
+                "ports.free",
+                "ports.of-services",
+            ],
         ),
         ("`systemctl list-unit-files --type=service --plain` took longer than 20 s; killed", &["leftovers"]),
         ("something new: broken", &["facts.readable"]),
@@ -186,7 +266,7 @@ fn an_accepted_risk_blocks_no_more_but_only_there() {
 #[test]
 fn an_error_cannot_be_accepted() {
     let mut world = World::healthy();
-    world.host("m1").unreadable = vec!["cpus: /proc/cpuinfo: permission denied".into()];
+    world.host("m1").unreadable = vec!["cpus: permission denied".into()];
     world.site.accepted_risks = vec![accept("cpu.count", None)];
     assert_eq!(blocking(&world.findings(), &world.site).len(), 1);
 }
@@ -262,7 +342,11 @@ fn ids_are_unique_and_well_formed() {
     let ids: BTreeSet<&str> = catalogue().iter().map(|check| check.id).collect();
     assert_eq!(ids.len(), catalogue().len());
     for one in catalogue() {
-        assert!(one.id.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '-'), "{}", one.id);
+        assert!(
+            one.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-'),
+            "{}",
+            one.id
+        );
         assert!(!one.title.is_empty() && one.why.ends_with('.'), "{}", one.id);
         assert_eq!(check(one.id).map(|check| check.title), Some(one.title));
     }

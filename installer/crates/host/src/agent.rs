@@ -19,7 +19,7 @@ use crate::paths::Paths;
 use crate::protocol::{
     BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, write_json,
 };
-use crate::{apply, cluster, facts, lend, public_files};
+use crate::{apply, cluster, facts, lend, mesh, public_files};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -97,6 +97,14 @@ impl<W: Write + Send> Session<'_, W> {
         let plain = Context::new(self.paths, self.outbox, "", "");
         match request {
             Request::Probe(options) => Ok(Response::Facts(Box::new(facts::probe(&plain, &options)))),
+            Request::Clock => Ok(Response::Clock { unix_millis: facts::now() }),
+            Request::TimeWrites { path } => facts::time_writes(&plain, &path).map(Response::WriteTimes),
+            Request::OpenPorts { ports, token, seconds } => {
+                mesh::open(&ports, &token, seconds).map(|held| Response::PortsOpen { held })
+            }
+            Request::Reach { targets, token } => {
+                mesh::reach(&plain, &targets, &token).map(|attempts| Response::Reached { attempts })
+            }
             Request::Lock { owner, run } => {
                 // Let go first: two locks of one process would stand in each other's way.
                 self.lock = None;

@@ -22,6 +22,7 @@ mod inbox;
 pub mod journal;
 pub mod lend;
 mod lock;
+pub mod mesh;
 mod operation;
 mod paths;
 pub mod protocol;

@@ -8,7 +8,8 @@
 
 use std::io::{self, Read, Write};
 
-use sealift_checks::facts::Facts;
+use sealift_checks::Protocol;
+use sealift_checks::facts::{Attempt, Facts, WriteTimes};
 use sealift_plan::changes::found::FoundFile;
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,29 @@ pub const ALIVE: &[u8] = b"A\0\0\0\0";
 pub enum Request {
     /// Measure the host.
     Probe(ProbeOptions),
+    /// Say the time at once, so that the seat can tell the host's clock and the way to it apart.
+    Clock,
+    /// Measure how fast small writes reach the disk below a path; makes load for up to a minute.
+    TimeWrites {
+        /// The path, which need not exist yet.
+        path: String,
+    },
+    /// Open ports for a while, so that other hosts can try them, see [`crate::mesh`].
+    OpenPorts {
+        /// Which.
+        ports: Vec<MeshPort>,
+        /// What hosts of this check know each other by, 16 to 64 characters.
+        token: String,
+        /// How long at most, seconds.
+        seconds: u32,
+    },
+    /// Try ports of other hosts.
+    Reach {
+        /// Which.
+        targets: Vec<MeshTarget>,
+        /// As in `OpenPorts`.
+        token: String,
+    },
     /// Take this host for a run; refused while another run holds it. Held until the session ends.
     Lock {
         /// Who: user and seat.
@@ -76,9 +100,34 @@ pub struct ProbeOptions {
     pub paths: Vec<String>,
     /// Kernel modules to look for.
     pub modules: Vec<String>,
-    /// Kernel settings to read, by their dotted names.
-    #[serde(default)]
-    pub sysctls: Vec<String>,
+    /// Programs to look for.
+    pub commands: Vec<String>,
+    /// Kernel settings to read, by their names with dots.
+    pub settings: Vec<String>,
+}
+
+/// A port that is opened for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshPort {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+}
+
+/// Another host and the ports that shall be tried there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshTarget {
+    /// Its name in the profile.
+    pub host: String,
+    /// Its address.
+    pub address: std::net::IpAddr,
+    /// Size of the packets that must come through over UDP, headers included, bytes.
+    pub packet: u32,
+    /// The ports.
+    pub ports: Vec<MeshPort>,
 }
 
 /// Secret files by name, wiped when dropped, never printed.
@@ -157,6 +206,23 @@ pub struct BlobNeed {
 pub enum Response {
     /// To `Probe`.
     Facts(Box<Facts>),
+    /// To `Clock`.
+    Clock {
+        /// Milliseconds since the epoch, as the host sees it.
+        unix_millis: i64,
+    },
+    /// To `TimeWrites`.
+    WriteTimes(WriteTimes),
+    /// To `OpenPorts`.
+    PortsOpen {
+        /// Ports that a program of the host holds already.
+        held: Vec<MeshPort>,
+    },
+    /// To `Reach`.
+    Reached {
+        /// One for each port.
+        attempts: Vec<Attempt>,
+    },
     /// To `Lock` and `Bye`.
     Ok,
     /// To `Apply`.

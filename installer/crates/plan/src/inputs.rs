@@ -87,7 +87,7 @@ impl DecidingFacts {
             cap_sys_resource: facts.cap_sys_resource,
             conntrack_writable: facts.conntrack_writable,
             swap: facts.swap.iter().map(|area| area.path.clone()).collect(),
-            sysctls: facts.sysctls.clone(),
+            sysctls: facts.settings(&sealift_render::system::SYSCTLS),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sealift_bundle::testing::sample_document;
-use sealift_checks::facts::{CgroupVersion, Facts, Swap};
+use sealift_checks::facts::{CgroupVersion, Details, Facts, Setting, Swap};
 use sealift_plan::changes::found::{Found, FoundFile, comparable, compare};
 use sealift_plan::changes::{Content, HostChanges, Now, changes};
 use sealift_plan::operation::{BLOCK_BEGIN, BLOCK_END, Operation};
@@ -19,14 +19,19 @@ use sealift_profile::site::Bastion;
 use serde_json::{Value, json};
 use world::World;
 
+/// A kernel setting as the host has it.
+fn set(facts: &mut Facts, name: &str, value: &str) {
+    let setting = Setting { value: value.to_owned(), writable: true };
+    facts.details.get_or_insert_with(Details::default).settings.insert(name.to_owned(), setting);
+}
+
 /// One master, one worker.
 fn small() -> World {
     let mut world = World::sized(1, 1, &sample_document());
     let facts = world.facts.get_mut("m1").unwrap();
     facts.swap = vec![Swap { path: "/swapfile".into(), bytes: 1 << 30 }];
-    facts.sysctls = [("net.ipv4.ip_forward", "0"), ("fs.inotify.max_user_instances", "65536")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    set(facts, "net.ipv4.ip_forward", "0");
+    set(facts, "fs.inotify.max_user_instances", "65536");
     world
 }
 
@@ -290,7 +295,7 @@ fn what_differs_is_named() {
             "w1: swap areas was none, is /dev/sdb",
         ),
         (
-            |facts| drop(facts.sysctls.insert("fs.inotify.max_user_watches".into(), "9000000".into())),
+            |facts| set(facts, "fs.inotify.max_user_watches", "9000000"),
             "w1: fs.inotify.max_user_watches was 524288, is 9000000",
         ),
     ];
@@ -342,11 +347,11 @@ fn what_changes_by_itself_refuses_nothing() {
         facts.memory_bytes -= 64 << 20;
         // A run that stopped half-way has switched it off and set what it sets.
         facts.swap.clear();
-        facts.sysctls.insert("net.ipv4.ip_forward".into(), "1".into());
+        set(facts, "net.ipv4.ip_forward", "1");
         facts.claim = Some(serde_json::from_value(json!({"site": "plant", "host": "m1"})).unwrap());
         let facts = world.facts.get_mut("w1").unwrap();
-        facts.sysctls.insert("fs.inotify.max_user_instances".into(), "8192".into());
-        facts.sysctls.insert("fs.inotify.max_user_watches".into(), "524288".into());
+        set(facts, "fs.inotify.max_user_instances", "8192");
+        set(facts, "fs.inotify.max_user_watches", "524288");
     });
     assert_eq!(said, Vec::<String>::new());
 }
@@ -440,4 +445,12 @@ fn the_machine_ticket_has_a_row_for_each_host() {
     assert_eq!(master["operating system"], "Debian GNU/Linux 12 (bookworm)");
     assert_eq!(worker["operating system"], "'=HYPERLINK(\"x\")");
     assert!(master["ports"].contains("2379/tcp; ") && !worker["ports"].contains("2379/tcp"));
+}
+
+/// The drop-in never lowers what a host has: so a probe reads all that it sets.
+#[test]
+fn every_setting_that_gets_set_is_probed() {
+    for name in sealift_render::system::SYSCTLS {
+        assert!(sealift_checks::SETTINGS.contains(&name), "{name}");
+    }
 }

@@ -15,6 +15,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "logs, certificates and people tell hosts apart by their names.",
         group: Group::Identity,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["hostname"],
         scope: Scope::Peers(hostname),
     },
@@ -24,6 +26,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "cloned hosts share it, and then get each other's addresses, logs and leases.",
         group: Group::Identity,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["machineId"],
         scope: Scope::Peers(machine_id),
     },
@@ -33,6 +37,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "two hosts with one hardware id are usually clones of one virtual machine, or containers on one machine that fail together.",
         group: Group::Identity,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["productUuid"],
         scope: Scope::Peers(product_uuid),
     },
@@ -42,13 +48,15 @@ pub(super) const CHECKS: &[Check] = &[
         why: "two hosts with one MAC address in one network take each other's packets.",
         group: Group::Identity,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["interfaces"],
         scope: Scope::Peers(mac),
     },
 ];
 
 /// Compares one word of each host with that of the others. `judge` gets host, word and the names that share it.
-fn compare<'a>(
+pub(super) fn compare<'a>(
     peers: &[Peer<'a>],
     word: impl Fn(&Peer<'a>) -> Option<String>,
     judge: impl Fn(&Peer<'a>, Option<&str>, &[&str]) -> Verdict,
@@ -72,7 +80,7 @@ fn compare<'a>(
         .collect()
 }
 
-fn filled(text: &str) -> Option<String> {
+pub(super) fn filled(text: &str) -> Option<String> {
     Some(text.trim().to_lowercase()).filter(|text| !text.is_empty())
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Check, HostInput, Peer, PeerVerdicts, Scope, Severity, Verdict};
-use crate::facts::Facts;
+use crate::facts::{Facts, Route};
 use crate::finding::{Group, State};
 use crate::text::list;
 
@@ -20,24 +20,27 @@ pub(super) const CHECKS: &[Check] = &[
         why: "the host announces this address to the cluster, and the others reach it there.",
         group: Group::Network,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &["interfaces"],
         scope: Scope::Host(address),
     },
-    Check {
-        id: "network.default-route",
-        title: "Default route",
-        why: "without one the kernel refuses packets to Services before the cluster's rules can turn them to a pod.",
-        group: Group::Network,
-        severity: Severity::Block,
-        facts: &["routes"],
-        scope: Scope::Host(default_route),
-    },
+    Check::on_host(
+        (Group::Network, Severity::Block),
+        "network.default-route",
+        "Route to Services",
+        "the kernel must have some route for a Service's address, or it refuses the packet before the cluster's rules can turn it to a pod.",
+        &["routes"],
+        service_route,
+    ),
     Check {
         id: "network.cidr-overlap",
         title: "Networks of the cluster",
         why: "what has an address in one of the cluster's networks cannot be reached from it any more.",
         group: Group::Network,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["interfaces", "routes"],
         scope: Scope::Host(overlap),
     },
@@ -47,6 +50,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "packets that are too large for a part of the way vanish without a word, and only large answers get stuck.",
         group: Group::Network,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["interfaces"],
         scope: Scope::Peers(mtu),
     },
@@ -56,6 +61,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "pods resolve names outside the cluster through the name servers of the profile, not through the host's.",
         group: Group::Network,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["nameservers"],
         scope: Scope::Host(nameservers),
     },
@@ -86,32 +93,38 @@ fn address(input: &HostInput<'_>) -> Verdict {
     verdict.limit(limit)
 }
 
-fn default_route(input: &HostInput<'_>) -> Verdict {
-    let same_family = |net: &IpNet| net.addr().is_ipv4() == input.host.address.is_ipv4();
-    let route = input
-        .facts
-        .routes
-        .iter()
-        .find(|route| route.destination.prefix_len() == 0 && same_family(&route.destination));
-    match route {
+/// A closed site may have no gateway, and kubeadm gets every address told, so no default route is needed for it. But
+/// what runs in the host's own network (flannel, kube-proxy's clients) asks Services by their address, and the kernel
+/// looks for a route before it looks at the rules. Any route will do, wherever it leads.
+fn service_route(input: &HostInput<'_>) -> Verdict {
+    let service = input.site.cluster.service_cidr;
+    let fitting = input.facts.routes.iter().filter(|route| route.destination.contains(&service));
+    match fitting.max_by_key(|route| route.destination.prefix_len()) {
         Some(route) => Verdict::pass(match route.gateway {
-            Some(gateway) => format!("by {gateway} on {}", route.interface),
-            None => format!("on {}", route.interface),
+            Some(gateway) => format!("{} by {gateway} on {}", route.destination, route.interface),
+            None => format!("{} on {}", route.destination, route.interface),
         }),
         None => Verdict::fail(
-            "there is none",
-            "add one, for good; it need lead nowhere: any address of the host's network will do as gateway",
+            format!("no route leads to {service}, and there is no default route"),
+            format!(
+                "add one, for good; it need lead nowhere: ip route add {service} dev {}",
+                input
+                    .facts
+                    .interface_of(input.host.address)
+                    .map_or("the host's interface", |found| &found.name)
+            ),
         )
-        .limit("one, even if it leads nowhere"),
+        .limit(format!("a default route, or one for {service}")),
     }
 }
 
 /// Interfaces that the cluster itself makes.
-fn of_the_cluster(interface: &str) -> bool {
+pub(super) fn of_the_cluster(interface: &str) -> bool {
     ["cni", "flannel", "veth", "kube-", "nodelocaldns"].iter().any(|prefix| interface.starts_with(prefix))
 }
 
 fn overlap(input: &HostInput<'_>) -> Verdict {
+    let cluster = &input.site.cluster;
     let ours = input.ours();
     let foreign = |interface: &str| !(ours && of_the_cluster(interface));
     let attached =
@@ -121,7 +134,10 @@ fn overlap(input: &HostInput<'_>) -> Verdict {
                 .iter()
                 .map(|net| (net.trunc(), format!("the network {} of {}", net.trunc(), interface.name)))
         });
-    let routed = input.facts.routes.iter().filter(|route| foreign(&route.interface)).map(|route| {
+    // A route for exactly the Service network without a gateway is what network.default-route asks for.
+    let asked_for = |route: &&Route| route.destination == cluster.service_cidr && route.gateway.is_none();
+    let of_others = input.facts.routes.iter().filter(|route| foreign(&route.interface));
+    let routed = of_others.filter(|route| !asked_for(route)).map(|route| {
         (
             route.destination.trunc(),
             format!("the route to {} by {}", route.destination.trunc(), route.interface),
@@ -129,7 +145,6 @@ fn overlap(input: &HostInput<'_>) -> Verdict {
     });
     let others: BTreeMap<IpNet, String> =
         routed.chain(attached).filter(|(net, _)| net.prefix_len() > 0).collect();
-    let cluster = &input.site.cluster;
     let networks = [("podCidr", cluster.pod_cidr), ("serviceCidr", cluster.service_cidr)];
     let mut inside = Vec::new();
     let mut around = Vec::new();

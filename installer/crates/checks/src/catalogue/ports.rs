@@ -3,7 +3,7 @@
 use super::{Check, HostInput, Scope, Severity, Verdict};
 use crate::facts::Listener;
 use crate::finding::Group;
-use crate::requirements::{PortNeed, Protocol};
+use crate::requirements::{NODE_PORTS, PortNeed, Protocol};
 use crate::text::list;
 
 /// Programs of ours and of the cluster, as the kernel names them: at most 15 characters.
@@ -20,15 +20,90 @@ const OURS: [&str; 10] = [
     "flanneld",
 ];
 
-pub(super) const CHECKS: &[Check] = &[Check {
-    id: "ports.free",
-    title: "Free ports",
-    why: "two programs cannot listen on one port: the part of the cluster that comes second does not start.",
-    group: Group::Network,
-    severity: Severity::Stop,
-    facts: &["listeners", "claim"],
-    scope: Scope::Host(free),
-}];
+pub(super) const CHECKS: &[Check] = &[
+    NODE_PORTS_FREE,
+    EPHEMERAL,
+    Check {
+        id: "ports.free",
+        title: "Free ports",
+        why: "two programs cannot listen on one port: the part of the cluster that comes second does not start.",
+        group: Group::Network,
+        severity: Severity::Stop,
+        beyond: None,
+        deep: false,
+        facts: &["listeners", "claim"],
+        scope: Scope::Host(free),
+    },
+];
+
+const NODE_PORTS_FREE: Check = Check::on_host(
+    (Group::Network, Severity::Advice),
+    "ports.of-services",
+    "Ports of Services",
+    "a Service that is given this port takes the connections of the program that listens there.",
+    &["listeners", "claim"],
+    of_services,
+);
+
+const EPHEMERAL: Check = Check::on_host(
+    (Group::Network, Severity::Advice),
+    "ports.outgoing",
+    "Ports of outgoing connections",
+    "a connection that happens to start from a port of the cluster keeps its owner from starting.",
+    &["settings"],
+    outgoing,
+);
+
+fn of_services(input: &HostInput<'_>) -> Verdict {
+    let (first, last) = NODE_PORTS;
+    let taken = input.facts.listeners.iter().filter(|listener| {
+        (first..=last).contains(&listener.port) && !listener.address.is_loopback() && !input.ours()
+    });
+    let mut found: Vec<String> = taken
+        .map(|listener| format!("{}/{} by {}", listener.port, listener.protocol, holder(listener)))
+        .collect();
+    found.dedup();
+    let limit = format!("none of {first} to {last} in use");
+    if found.is_empty() {
+        Verdict::pass("none in use").limit(limit)
+    } else {
+        let remedy =
+            "move these programs to other ports, or see that no Service of the product is given theirs";
+        Verdict::warn(list(&found), remedy).limit(limit)
+    }
+}
+
+fn outgoing(input: &HostInput<'_>) -> Verdict {
+    let words = |name: &str| {
+        let setting = input.details().settings.get(name);
+        setting.map(|setting| setting.value.clone()).unwrap_or_default()
+    };
+    let range = words("net.ipv4.ip_local_port_range");
+    let mut ends = range.split_whitespace().filter_map(|word| word.parse::<u16>().ok());
+    let (Some(first), Some(last)) = (ends.next(), ends.next()) else {
+        return Verdict::error(format!("`{range}` is no range of ports"));
+    };
+    let reserved = words("net.ipv4.ip_local_reserved_ports");
+    let spared = |port: u16| {
+        reserved.split(',').any(|part| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            matches!((from.trim().parse(), to.trim().parse()), (Ok(from), Ok(to)) if (from..=to).contains(&port))
+        })
+    };
+    let needed = input.need.ports.iter().map(|need| need.port).chain([NODE_PORTS.0, NODE_PORTS.1]);
+    let taken: Vec<String> = needed
+        .filter(|port| (first..=last).contains(port) && !spared(*port))
+        .map(|port| port.to_string())
+        .collect();
+    let limit =
+        format!("none of the cluster's ports, nor {} to {}, in the range", NODE_PORTS.0, NODE_PORTS.1);
+    if taken.is_empty() {
+        Verdict::pass(format!("{first} to {last}")).limit(limit)
+    } else {
+        let remedy = "set it back for good, in /etc/sysctl.d: net.ipv4.ip_local_port_range = 32768 60999";
+        Verdict::warn(format!("{first} to {last}, with {} in it", list(&taken)), remedy).limit(limit)
+    }
+}
 
 fn free(input: &HostInput<'_>) -> Verdict {
     let ours = input.ours();

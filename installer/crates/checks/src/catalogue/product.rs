@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealift_profile::nearest;
+use sealift_profile::{AcceptedRisk, Site, nearest};
 
 use super::{Check, Scope, Severity, Verdict, catalogue, check};
 use crate::finding::Group;
@@ -16,6 +16,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "the product cannot be set up with an answer missing, and an answer that nobody asked for is usually misspelt.",
         group: Group::Product,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &[],
         scope: Scope::Site(settings),
     },
@@ -25,6 +27,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "the product cannot start without them.",
         group: Group::Product,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &[],
         scope: Scope::Site(secrets),
     },
@@ -34,9 +38,39 @@ pub(super) const CHECKS: &[Check] = &[
         why: "an acceptance that fits no check accepts nothing, and whoever signed it believes otherwise.",
         group: Group::Product,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &[],
         scope: Scope::Site(risks),
     },
+    Check::of_site(
+        Severity::Block,
+        "product.setting-kinds",
+        "Kinds of the answers",
+        "a number where the product wants a text, or the other way round, ends in a service that does not start.",
+        kinds,
+    ),
+    Check::of_site(
+        Severity::Advice,
+        "site.masters",
+        "Number of masters",
+        "with fewer than three masters, the loss of one stops every change to the cluster.",
+        masters,
+    ),
+    Check::of_site(
+        Severity::Advice,
+        "site.workers",
+        "Number of workers",
+        "with a single worker, its loss stops the product.",
+        workers,
+    ),
+    Check::of_site(
+        Severity::Advice,
+        "site.name-servers",
+        "Number of name servers",
+        "the resolver in every pod asks the first three and never the rest.",
+        name_servers,
+    ),
 ];
 
 /// `a` (did you mean `b`?).
@@ -108,23 +142,96 @@ fn secrets(input: &CheckInput<'_>) -> Verdict {
     }
 }
 
-fn risks(input: &CheckInput<'_>) -> Verdict {
-    let mut wrong = Vec::new();
-    for risk in &input.site.accepted_risks {
-        match check(&risk.check) {
-            None => {
-                let known = misspelt(&risk.check, catalogue().iter().map(|check| check.id));
-                wrong.push(format!("there is no check {known}"));
-            }
-            Some(check) if check.severity == Severity::Stop => {
-                wrong.push(format!("`{}` cannot be accepted: nothing works without it", check.id));
-            }
-            Some(_) => {}
+/// What is wrong with the accepted risks of a profile, one sentence each: checks that do not exist (with the nearest
+/// that does), and checks that nobody may accept. (Hosts and dates are looked at when the profile is loaded.)
+#[must_use]
+pub fn risk_faults(site: &Site) -> Vec<String> {
+    let fault = |risk: &AcceptedRisk| match check(&risk.check) {
+        None => {
+            let known = misspelt(&risk.check, catalogue().iter().map(|check| check.id));
+            Some(format!("there is no check {known}"))
         }
-    }
+        Some(check) if check.severity == Severity::Stop => {
+            Some(format!("`{}` cannot be accepted: nothing works without it", check.id))
+        }
+        Some(check) if check.severity == Severity::Advice => {
+            Some(format!("`{}` need not be accepted: it only warns", check.id))
+        }
+        Some(_) => None,
+    };
+    site.accepted_risks.iter().filter_map(fault).collect()
+}
+
+fn risks(input: &CheckInput<'_>) -> Verdict {
+    let wrong = risk_faults(input.site);
     if wrong.is_empty() {
         Verdict::pass(format!("{} accepted", input.site.accepted_risks.len()))
     } else {
         Verdict::fail(list(&wrong), "correct the ids under acceptedRisks, or take them out")
+    }
+}
+
+/// The kind of a value, as people call it.
+fn kind(value: &serde_json::Value) -> &'static str {
+    use serde_json::Value;
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// The default's kind is the kind that the product's chart expects.
+fn kinds(input: &CheckInput<'_>) -> Verdict {
+    let answers = &input.site.product.settings;
+    let wrong: Vec<String> = answers
+        .iter()
+        .filter_map(|(name, answer)| {
+            let default = input.document.settings.get(name)?.default.as_ref()?;
+            let (has, wants) = (kind(answer), kind(default));
+            (has != wants && !default.is_null())
+                .then(|| format!("`{name}` is {has}, the product wants {wants}"))
+        })
+        .collect();
+    if wrong.is_empty() {
+        Verdict::pass(format!("{} answers of the right kind", answers.len()))
+    } else {
+        Verdict::fail(list(&wrong), "correct them under product.settings; a text stands in quotes")
+    }
+}
+
+fn masters(input: &CheckInput<'_>) -> Verdict {
+    let count = input.site.masters().count();
+    if count >= 3 {
+        Verdict::pass(count.to_string()).limit("3 or more")
+    } else {
+        Verdict::warn(count.to_string(), "nothing for a trial; else name three masters").limit("3 or more")
+    }
+}
+
+fn workers(input: &CheckInput<'_>) -> Verdict {
+    // Without workers, the masters do their work.
+    let count = match input.site.workers().count() {
+        0 => input.site.masters().count(),
+        count => count,
+    };
+    let limit = "2 or more hosts that the product may run on";
+    if count >= 2 {
+        Verdict::pass(count.to_string()).limit(limit)
+    } else {
+        Verdict::warn(count.to_string(), "nothing for a trial; else name more workers").limit(limit)
+    }
+}
+
+fn name_servers(input: &CheckInput<'_>) -> Verdict {
+    let count = input.site.cluster.nameservers.len();
+    if count <= 3 {
+        Verdict::pass(count.to_string()).limit("3 or fewer")
+    } else {
+        let remedy = "keep the three under cluster.nameservers that know most";
+        Verdict::warn(count.to_string(), remedy).limit("3 or fewer")
     }
 }

@@ -1,7 +1,7 @@
 //! Operating system, kernel, processors, memory.
 
 use super::{Check, HostInput, Scope, Severity, Verdict};
-use crate::facts::{CgroupVersion, ModuleState};
+use crate::facts::CgroupVersion;
 use crate::finding::Group;
 use crate::text::{list, mebibytes};
 
@@ -12,6 +12,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "what cannot be seen cannot be called good.",
         group: Group::System,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &[],
         scope: Scope::Host(readable),
     },
@@ -21,6 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "services are run and watched by systemd; older ones lack what the cluster's services use.",
         group: Group::System,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &["os", "systemd"],
         scope: Scope::Host(os),
     },
@@ -30,6 +34,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "programs and images of the bundle run on the architectures that they were built for, and on no other.",
         group: Group::System,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &["architecture"],
         scope: Scope::Host(architecture),
     },
@@ -39,17 +45,10 @@ pub(super) const CHECKS: &[Check] = &[
         why: "Services of the cluster are made by nftables rules that older kernels do not know.",
         group: Group::System,
         severity: Severity::Stop,
+        beyond: None,
+        deep: false,
         facts: &["kernel"],
         scope: Scope::Host(kernel),
-    },
-    Check {
-        id: "kernel.modules",
-        title: "Kernel modules",
-        why: "container file systems, the pod network and its address translation are done by these parts of the kernel.",
-        group: Group::System,
-        severity: Severity::Stop,
-        facts: &["modules"],
-        scope: Scope::Host(modules),
     },
     Check {
         id: "cpu.count",
@@ -57,6 +56,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "with fewer, the control plane's parts wait for each other and give up.",
         group: Group::System,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["cpus"],
         scope: Scope::Host(cpus),
     },
@@ -66,6 +67,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "with less, the kernel kills parts of the cluster at the first load.",
         group: Group::System,
         severity: Severity::Block,
+        beyond: None,
+        deep: false,
         facts: &["memoryBytes"],
         scope: Scope::Host(memory),
     },
@@ -75,6 +78,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "Kubernetes is giving up cgroup v1: it still runs on it, but a later release will not.",
         group: Group::System,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["cgroup"],
         scope: Scope::Host(cgroup),
     },
@@ -84,6 +89,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "without CAP_SYS_RESOURCE (usual in a container), the cluster's own parts are killed as easily as any other when memory runs out.",
         group: Group::System,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["capSysResource"],
         scope: Scope::Host(cap_sys_resource),
     },
@@ -93,6 +100,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "the table of tracked connections keeps the size that the machine gave it; when it is full, new connections fail.",
         group: Group::System,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["conntrackWritable"],
         scope: Scope::Host(conntrack),
     },
@@ -102,6 +111,8 @@ pub(super) const CHECKS: &[Check] = &[
         why: "a swapping host answers too late and is taken for dead.",
         group: Group::System,
         severity: Severity::Advice,
+        beyond: None,
+        deep: false,
         facts: &["swap"],
         scope: Scope::Host(swap),
     },
@@ -164,48 +175,30 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn modules(input: &HostInput<'_>) -> Verdict {
-    let known =
-        |name: &str| input.facts.modules.iter().find(|module| module.name == name).map(|module| module.state);
-    let wanted = &input.all.modules;
-    let with = |state: Option<ModuleState>| -> Vec<&str> {
-        wanted.iter().map(String::as_str).filter(|name| known(name) == state).collect()
-    };
-    let (unseen, missing) = (with(None), with(Some(ModuleState::Missing)));
-    let limit = format!("{} loaded, built in or loadable", list(wanted));
-    if !unseen.is_empty() {
-        Verdict::error(format!("nobody looked for {}", list(&unseen)))
-    } else if missing.is_empty() {
-        Verdict::pass("all there").limit(limit)
-    } else {
-        let remedy = format!(
-            "use the distribution's standard kernel (not a reduced one), or load them where the kernel is: modprobe -a {}",
-            missing.join(" ")
-        );
-        let plural = if missing.len() == 1 { "is" } else { "are" };
-        Verdict::fail(format!("{} {plural} missing in kernel {}", list(&missing), input.facts.kernel), remedy)
-            .limit(limit)
-    }
-}
-
 fn cpus(input: &HostInput<'_>) -> Verdict {
-    let (have, least) = (input.facts.cpus, input.need.cpus);
+    let (have, least, good) = (input.facts.cpus, input.need.cpus, input.need.cpus_good);
     let count =
         |number: u32| if number == 1 { "1 processor".to_owned() } else { format!("{number} processors") };
     let verdict = match have {
         0 => Verdict::error("the host says it has none"),
         have if have < least => Verdict::fail(count(have), "give the host more processors, or use another"),
+        have if have < good => Verdict::warn(count(have), "enough for a small load; for more, give it more"),
         have => Verdict::pass(count(have)),
     };
-    verdict.limit(format!("{} or more for {}", count(least), super::role(input.host.role)))
+    verdict.limit(format!("{} or more for {} (good: {good})", count(least), super::role(input.host.role)))
 }
 
 fn memory(input: &HostInput<'_>) -> Verdict {
-    let (have, least) = (input.facts.memory_bytes, input.need.memory_bytes);
-    let limit = format!("{} or more for {}", mebibytes(least), super::role(input.host.role));
+    let (have, least, good) =
+        (input.facts.memory_bytes, input.need.memory_bytes, input.need.memory_bytes_good);
+    let role = super::role(input.host.role);
+    let limit = format!("{} or more for {role} (good: {})", mebibytes(least), mebibytes(good));
     let verdict = match have {
         0 => Verdict::error("the host says it has none"),
         have if have < least => Verdict::fail(mebibytes(have), "give the host more memory, or use another"),
+        have if have < good / 10 * 9 => {
+            Verdict::warn(mebibytes(have), "enough for a small load; for more, give it more")
+        }
         have => Verdict::pass(mebibytes(have)),
     };
     verdict.limit(limit)

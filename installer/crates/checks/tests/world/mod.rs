@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::facts::{
-    CgroupVersion, Claim, Clock, Facts, Interface, Listener, Module, ModuleState, Os, PathDisk, Route,
+    Attempt, CgroupVersion, Claim, Clock, Cpu, Details, Facts, HardwareClock, HostsLine, Interface, Listener,
+    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, Setting, WriteTimes,
 };
-use sealift_checks::{CheckInput, Finding, MODULES, PATHS, run};
+use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, mesh_ports, run};
 use sealift_profile::{HostRole, Site};
 use serde_json::json;
 
@@ -27,11 +28,39 @@ impl World {
         let facts = site.hosts.iter().enumerate();
         let facts =
             facts.map(|(i, host)| (host.name.clone(), host_facts(i, &host.name, &host.address.to_string())));
-        Self { facts: facts.collect(), document: document(), site }
+        let mut world = Self { facts: facts.collect(), document: document(), site };
+        for host in world.site.hosts.clone() {
+            let others = world.site.hosts.iter().filter(|other| other.name != host.name);
+            let attempts = others.flat_map(|other| {
+                mesh_ports(&world.site, host.role, other.role).into_iter().map(move |need| Attempt {
+                    host: other.name.clone(),
+                    protocol: need.protocol,
+                    port: need.port,
+                    micros: Some(300),
+                    problem: String::new(),
+                })
+            });
+            world.facts.get_mut(&host.name).unwrap().attempts = Some(attempts.collect());
+        }
+        world
+    }
+
+    /// The tries of one host.
+    pub fn attempts(&mut self, host: &str) -> &mut Vec<Attempt> {
+        self.host(host).attempts.as_mut().unwrap()
     }
 
     pub fn host(&mut self, name: &str) -> &mut Facts {
         self.facts.get_mut(name).unwrap()
+    }
+
+    pub fn details(&mut self, name: &str) -> &mut Details {
+        self.host(name).details.as_mut().unwrap()
+    }
+
+    /// Of one path on one host.
+    pub fn disk(&mut self, name: &str, path: &str) -> &mut PathDisk {
+        self.host(name).disks.iter_mut().find(|disk| disk.path == path).unwrap()
     }
 
     pub fn every_host(&mut self, change: impl Fn(&mut Facts)) {
@@ -139,6 +168,16 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
             file_system: "ext4".to_owned(),
             total_bytes: 100 * GB,
             available_bytes: 80 * GB,
+            total_files: 6_000_000,
+            available_files: 5_000_000,
+            options: ["rw", "relatime"].map(str::to_owned).to_vec(),
+            entry_kinds: Some(true),
+            link: None,
+            closed: Vec::new(),
+            open: Vec::new(),
+            rotational: Some(false),
+            errors: Some(0),
+            at_boot: true,
         }
     };
     Facts {
@@ -157,7 +196,12 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
         conntrack_writable: true,
         disks: PATHS.iter().map(disk).collect(),
         listeners: vec![tcp(22, "sshd", "ssh.service")],
-        clock: Clock { skew_millis: 40, unix_millis: 1_795_000_000_000, synchronised: true },
+        clock: Clock {
+            skew_millis: 40,
+            unix_millis: 1_795_000_000_000,
+            synchronised: true,
+            round_trip_millis: 12,
+        },
         interfaces: vec![
             interface("lo", "", &["127.0.0.1/8"]),
             interface("eth0", &format!("52:54:00:00:00:{i:02x}"), &[&format!("{address}/24")]),
@@ -165,12 +209,73 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
         routes: vec![route("0.0.0.0/0", "eth0"), route("10.20.0.0/24", "eth0")],
         nameservers: Vec::new(),
         modules: MODULES.iter().map(|name| module(name, ModuleState::Loaded)).collect(),
-        sysctls: std::collections::BTreeMap::new(),
         leftovers: Vec::new(),
         claim: None,
         systemd: 252,
         unreadable: Vec::new(),
+        details: Some(host_details()),
+        etcd_writes: Some(WriteTimes {
+            path: "/var/lib/etcd".into(),
+            p99_micros: 2_400,
+            runs: vec![2_300, 2_400, 2_900],
+            writes: 30_090,
+        }),
+        attempts: None,
     }
+}
+
+fn host_details() -> Details {
+    let settings = [
+        ("net.ipv4.ip_forward", "0"),
+        ("fs.inotify.max_user_instances", "128"),
+        ("fs.inotify.max_user_watches", "524288"),
+        ("kernel.pid_max", "4194304"),
+        ("kernel.threads-max", "254000"),
+        ("fs.file-max", "9223372036854775807"),
+        ("kernel.random.entropy_avail", "256"),
+        ("kernel.tainted", "0"),
+        ("net.ipv4.ip_local_port_range", "32768 60999"),
+        ("net.ipv4.ip_local_reserved_ports", ""),
+        ("net.ipv4.conf.all.arp_ignore", "0"),
+        ("net.ipv4.conf.all.arp_filter", "0"),
+        ("net.ipv6.conf.all.disable_ipv6", "0"),
+        ("net.netfilter.nf_conntrack_count", "40"),
+        ("net.netfilter.nf_conntrack_max", "262144"),
+    ];
+    let flags = "fpu sse sse2 pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm";
+    Details {
+        privileges: Privileges { user: 0, capabilities: 0x1ff_ffff_ffff, whole_machine: true },
+        settings: settings.map(|(name, value)| (name.to_owned(), setting(value))).into(),
+        commands: COMMANDS.map(|name| (name.to_owned(), true)).into(),
+        processes: ["systemd", "sshd", "chronyd"].map(str::to_owned).into(),
+        cpu: Cpu {
+            model: "Intel(R) Xeon(R) Gold 6226R".into(),
+            flags: flags.split(' ').map(str::to_owned).collect(),
+        },
+        controllers: ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"].map(str::to_owned).into(),
+        memory: Memory { available_bytes: 30 << 30, huge_pages_bytes: 0 },
+        machine: Machine {
+            container: false,
+            kernel_log: true,
+            shared_mounts: true,
+            proc_options: ["rw", "nosuid", "nodev", "noexec"].map(str::to_owned).to_vec(),
+            restart_pending: false,
+            temporary_mode: 0o1777,
+        },
+        hosts_file: vec![hosts_line("127.0.0.1", "localhost"), hosts_line("::1", "localhost")],
+        zone: "UTC".into(),
+        hardware_clock: HardwareClock { local: false, offset_seconds: Some(1) },
+        ..Details::default()
+    }
+}
+
+pub fn setting(value: &str) -> Setting {
+    Setting { value: value.to_owned(), writable: true }
+}
+
+pub fn hosts_line(address: &str, names: &str) -> HostsLine {
+    let names = names.split(' ').map(str::to_owned).collect();
+    HostsLine { address: address.parse().unwrap(), names }
 }
 
 pub fn module(name: &str, state: ModuleState) -> Module {
@@ -189,7 +294,18 @@ pub fn tcp(port: u16, process: &str, unit: &str) -> Listener {
 
 pub fn interface(name: &str, mac: &str, addresses: &[&str]) -> Interface {
     let addresses = addresses.iter().map(|net| net.parse().unwrap()).collect();
-    Interface { name: name.to_owned(), mac: mac.to_owned(), mtu: 1500, up: true, addresses }
+    Interface {
+        name: name.to_owned(),
+        mac: mac.to_owned(),
+        mtu: 1500,
+        up: true,
+        addresses,
+        speed: Some(10_000),
+        half_duplex: false,
+        packets: 1_000_000,
+        errors: 0,
+        reverse_path_filter: 2,
+    }
 }
 
 pub fn route(destination: &str, interface: &str) -> Route {

@@ -216,3 +216,27 @@ fn the_unexpected_becomes_a_failure_of_its_request() {
     let Reply::Failed(failure) = guarded(|| panic!("out of the blue")) else { panic!("that was no answer") };
     assert_eq!(failure.causes, ["out of the blue"]);
 }
+
+#[test]
+fn one_host_says_its_time_and_opens_a_port_that_another_reaches() {
+    use crate::protocol::{MeshPort, MeshTarget};
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    let (mut here, mut there) = (Seat::connect(&paths), Seat::connect(&paths));
+    let Ok(Response::Clock { unix_millis }) = here.call(&Request::Clock) else { panic!("no time") };
+    assert!(unix_millis > 1_700_000_000_000);
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ports = vec![MeshPort { protocol: sealift_checks::Protocol::Tcp, port: address.port() }];
+    let token = "sealift-mesh-of-this-test".to_owned();
+    let open = Request::OpenPorts { ports: ports.clone(), token: token.clone(), seconds: 60 };
+    let Ok(Response::PortsOpen { held }) = there.call(&open) else { panic!("not open") };
+    assert!(held.is_empty());
+    let target = MeshTarget { host: "m2".to_owned(), address: address.ip(), packet: 1500, ports };
+    let Ok(Response::Reached { attempts }) = here.call(&Request::Reach { targets: vec![target], token })
+    else {
+        panic!("not tried")
+    };
+    assert!(attempts.len() == 1 && attempts[0].micros.is_some(), "{attempts:?}");
+    here.bye();
+    there.bye();
+}

@@ -10,8 +10,14 @@ use crate::command::Command;
 pub(super) fn probe(probe: &Probe<'_>) -> Clock {
     let synchronised = synchronised(probe);
     // Read last: asking the time services takes a moment.
+    Clock { skew_millis: 0, unix_millis: now(), synchronised, round_trip_millis: 0 }
+}
+
+/// Milliseconds since the epoch.
+#[must_use]
+pub fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Clock { skew_millis: 0, unix_millis: i64::try_from(now.as_millis()).unwrap_or(i64::MAX), synchronised }
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The kernel's own flag can only be read by a system call that this program has no safe way to; the services that

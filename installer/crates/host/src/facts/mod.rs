@@ -4,15 +4,20 @@
 //! [`Facts::unreadable`], never guessed.
 
 mod clock;
+mod details;
 mod disks;
+mod guards;
 mod leftovers;
 pub(crate) mod modules;
 mod network;
+mod settings;
 mod sockets;
 pub(crate) mod system;
+mod writes;
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use sealift_checks::facts::Facts;
 
@@ -20,6 +25,16 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::operation::claim;
 use crate::protocol::ProbeOptions;
+
+pub use clock::now;
+pub use writes::time_writes;
+
+/// Largest file that is read whole, bytes; what is larger is cut off. (`/proc/cpuinfo` of 512 processors has 700 kB.)
+const MAX_FILE: u64 = 4 << 20;
+/// Most entries of a list of details.
+const MAX_ENTRIES: usize = 512;
+/// Longest text of a detail, bytes.
+const MAX_TEXT: usize = 256;
 
 /// All facts of this host.
 #[must_use]
@@ -30,6 +45,12 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
     let swaps = probe.text("/proc/swaps");
     let status = probe.text("/proc/self/status");
     let (interfaces, routes) = network::probe(&mut probe);
+    let mut modules = modules::probe(ctx.paths(), &options.modules);
+    let (firewall, nft_works) = guards::firewall(&mut probe);
+    if nft_works {
+        modules::seen_at_work(&mut modules, "nf_tables");
+    }
+    let details = details::probe(&mut probe, options, firewall);
     Facts {
         hostname: probe.line("/proc/sys/kernel/hostname"),
         machine_id: probe.line_if_any("/etc/machine-id"),
@@ -52,11 +73,13 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
         interfaces,
         routes,
         nameservers: system::parse_nameservers(&probe.text_if_any("/etc/resolv.conf").unwrap_or_default()),
-        modules: modules::probe(ctx.paths(), &options.modules),
-        sysctls: system::sysctls(&probe, &options.sysctls),
+        modules,
         leftovers: leftovers::probe(&mut probe),
         claim: claim::read(ctx.paths()).unwrap_or_else(|failure| probe.miss(failure.message)),
         systemd: system::systemd(&mut probe),
+        details: Some(details),
+        etcd_writes: None,
+        attempts: None,
         unreadable: probe.unreadable,
     }
 }
@@ -84,15 +107,15 @@ impl Probe<'_> {
 
     /// A file that every host has.
     fn text(&mut self, path: &str) -> String {
-        match fs::read(self.path(path)) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        match read(&self.path(path)) {
+            Ok(text) => text,
             Err(error) => self.miss(format!("{path}: {error}")),
         }
     }
 
     /// A file that a host may lack.
     fn text_if_any(&self, path: &str) -> Option<String> {
-        fs::read(self.path(path)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        read(&self.path(path)).ok()
     }
 
     fn line(&mut self, path: &str) -> String {
@@ -122,6 +145,27 @@ impl Probe<'_> {
         names.sort();
         names
     }
+}
+
+/// Whether a file's name ends so, e.g. `conf`.
+fn is_kind(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
+/// The text of a file, up to [`MAX_FILE`].
+fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A text of bounded length.
+fn short(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 #[cfg(test)]

@@ -20,6 +20,13 @@ pub(super) fn probe(paths: &Paths, names: &[String]) -> Vec<Module> {
     names.iter().map(|name| Module { name: name.replace('-', "_"), state: state(paths, name) }).collect()
 }
 
+/// A module that was seen at work is there, whatever the files say.
+pub(super) fn seen_at_work(modules: &mut [Module], name: &str) {
+    let found =
+        modules.iter_mut().filter(|module| module.name == name && module.state == ModuleState::Missing);
+    found.for_each(|module| module.state = ModuleState::BuiltIn);
+}
+
 /// How the kernel has a module.
 pub(crate) fn state(paths: &Paths, name: &str) -> ModuleState {
     let name = name.replace('-', "_");

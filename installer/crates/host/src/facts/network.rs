@@ -17,7 +17,32 @@ pub(super) fn probe(probe: &mut Probe<'_>) -> (Vec<Interface>, Vec<Route>) {
         let found = ask::<Vec<RouteRow>>(probe, &[family, "-j", "route", "show", "table", "main"]);
         routes.extend(found.unwrap_or_default().iter().flat_map(|row| row.routes(family)));
     }
-    (interfaces.into_iter().filter_map(Link::interface).collect(), routes)
+    let mut interfaces: Vec<Interface> = interfaces.into_iter().filter_map(Link::interface).collect();
+    for interface in &mut interfaces {
+        state_of_link(probe, interface);
+    }
+    (interfaces, routes)
+}
+
+/// What the kernel says about the link itself, below `/sys/class/net` (`sysfs-class-net`). Virtual interfaces have no
+/// speed: the file cannot be read, or says -1.
+fn state_of_link(probe: &Probe<'_>, interface: &mut Interface) {
+    // The kernel lets no interface be called so, but the name came from a program.
+    if interface.name.contains('/') || interface.name.starts_with('.') {
+        return;
+    }
+    let line = |path: &str| probe.line_if_any(&format!("/sys/class/net/{}/{path}", interface.name));
+    let count = |name: &str| line(&format!("statistics/{name}")).parse::<u64>().unwrap_or(0);
+    let filter = |name: &str| {
+        let path = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
+        probe.line_if_any(&path).parse::<u32>().unwrap_or(0)
+    };
+    let speed = line("speed").parse().ok().filter(|speed| *speed > 0);
+    let half_duplex = line("duplex") == "half";
+    let packets = count("rx_packets").saturating_add(count("tx_packets"));
+    let errors = count("rx_errors").saturating_add(count("tx_errors"));
+    let reverse_path_filter = filter("all").max(filter(&interface.name));
+    *interface = Interface { speed, half_duplex, packets, errors, reverse_path_filter, ..interface.clone() };
 }
 
 fn ask<T: DeserializeOwned>(probe: &mut Probe<'_>, args: &[&str]) -> Option<T> {
@@ -62,6 +87,11 @@ impl Link {
             mtu: self.mtu,
             up: self.flags.iter().any(|flag| flag == "UP"),
             addresses: self.addr_info.iter().filter_map(net).collect(),
+            speed: None,
+            half_duplex: false,
+            packets: 0,
+            errors: 0,
+            reverse_path_filter: 0,
         })
     }
 }

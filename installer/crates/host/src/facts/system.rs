@@ -1,6 +1,5 @@
 //! Operating system, memory, control groups, capabilities.
 
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 
 use sealift_checks::facts::{CgroupVersion, Os, Swap};
@@ -79,13 +78,6 @@ pub(super) fn parse_cap_sys_resource(status: &str) -> bool {
 pub(super) fn conntrack_writable(probe: &Probe<'_>) -> bool {
     let path = probe.path("/proc/sys/net/netfilter/nf_conntrack_max");
     !path.exists() || OpenOptions::new().write(true).open(path).is_ok()
-}
-
-/// Kernel settings by their dotted names; those that the kernel does not have are left out.
-pub(super) fn sysctls(probe: &Probe<'_>, names: &[String]) -> BTreeMap<String, String> {
-    let value = |name: &String| probe.text_if_any(&format!("/proc/sys/{}", name.replace('.', "/")));
-    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    names.iter().filter_map(|name| Some((name.clone(), words(value(name)?)))).collect()
 }
 
 /// Empty in containers: they show the machine's that runs them, so it would not tell hosts apart.

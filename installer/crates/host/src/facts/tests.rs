@@ -143,9 +143,9 @@ fn a_probe_of_a_bare_root_names_what_is_missing_and_changes_nothing() {
     let before = walk(root.path());
     let recorder = Recorder::default();
     let options = ProbeOptions {
-        paths: vec!["/var/lib/containerd".to_owned()],
-        modules: vec!["nope".to_owned()],
-        ..ProbeOptions::default()
+        paths: words(&["/var/lib/containerd"]),
+        modules: words(&["nope"]),
+        ..Default::default()
     };
     let facts = probe(&Context::new(&paths, &recorder, "", ""), &options);
     assert_eq!(walk(root.path()), before);
@@ -167,9 +167,15 @@ fn a_probe_of_this_machine_finds_our_own_socket() {
     let port = listener.local_addr().unwrap().port();
     let recorder = Recorder::default();
     let options = ProbeOptions {
-        paths: vec!["/".to_owned()],
-        modules: vec!["overlay".to_owned()],
-        ..ProbeOptions::default()
+        paths: words(&["/", "/var/lib"]),
+        modules: words(&["overlay"]),
+        commands: words(&["sh", "no-such-program"]),
+        settings: words(&[
+            "kernel.pid_max",
+            "kernel.random.entropy_avail",
+            "no.such.setting",
+            "../etc/passwd",
+        ]),
     };
     let facts = probe(&Context::new(&Paths::system(), &recorder, "", ""), &options);
     let ours = facts.listeners.iter().find(|found| found.port == port && found.protocol == "tcp").unwrap();
@@ -180,6 +186,197 @@ fn a_probe_of_this_machine_finds_our_own_socket() {
     );
     assert_eq!(facts.disks[0].mount_point, "/");
     assert!(facts.disks[0].total_bytes >= facts.disks[0].available_bytes);
+    assert!(facts.disks[0].at_boot && !facts.disks[0].options.is_empty());
+    assert_eq!(facts.disks[1].entry_kinds, Some(true));
+    let details = facts.details.unwrap();
+    assert_eq!(
+        details.settings.keys().collect::<Vec<_>>(),
+        ["kernel.pid_max", "kernel.random.entropy_avail"]
+    );
+    assert!(details.settings["kernel.pid_max"].value.parse::<u32>().unwrap() > 0);
+    assert_eq!(details.commands, [("no-such-program".to_owned(), false), ("sh".to_owned(), true)].into());
+    assert!(details.processes.contains(comm.trim()), "{:?}", details.processes);
+    assert!(!details.cpu.flags.is_empty() && details.memory.available_bytes > 0);
+    assert!(details.controllers.contains("memory"), "{:?}", details.controllers);
+    assert!(details.machine.proc_options.contains(&"rw".to_owned()), "{:?}", details.machine);
+    assert!(!details.zone.is_empty());
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn mounts_tell_their_options_and_whether_they_are_passed_on() {
+    let mounts = disks::parse_mounts(
+        "25 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw,errors=remount-ro\n\
+         30 25 8:17 / /var/lib/etcd rw,noexec - xfs /dev/sdb1 rw,attr2,inode64,logbufs=8\nnonsense\n",
+    );
+    assert_eq!(mounts.iter().map(|mount| mount.shared).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(mounts[1].options, ["rw", "noexec", "rw", "attr2", "inode64", "logbufs=8"]);
+}
+
+#[test]
+fn fstab_says_what_is_mounted_at_boot() {
+    let fstab = "# /etc/fstab\nUUID=1b2c / ext4 errors=remount-ro 0 1\n/dev/sdb1 /var/lib/etcd xfs defaults 0 2\n\
+                 /dev/sdc1\t/mnt/a\\040b ext4 rw,noauto 0 0\n/dev/sdd1 none swap sw 0 0\n/dev/sde1 /data\n";
+    assert_eq!(disks::parse_fstab(fstab), ["/", "/var/lib/etcd", "/data"]);
+}
+
+#[test]
+fn privileges_of_root_of_others_and_of_namespaces() {
+    let status = "Name:\tinstaller\nUid:\t1000\t0\t0\t0\nCapEff:\t000001ffffffffff\n";
+    let whole = details::parse_privileges(status, "         0          0 4294967295\n");
+    assert!(whole.user == 0 && whole.whole_machine && whole.has(21) && !whole.has(63));
+    let inner = details::parse_privileges(status, "         0     100000      65536\n");
+    assert!(!inner.whole_machine);
+    assert_ne!(details::parse_privileges("", "").user, 0, "who could not be told is not root");
+}
+
+#[test]
+fn processors_of_both_makes() {
+    let intel = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R)\nflags\t\t: fpu pni sse4_2\nprocessor\t: 1\nflags\t\t: other\n";
+    let cpu = details::parse_cpu(intel);
+    assert_eq!(cpu.model, "Intel(R) Xeon(R)");
+    assert_eq!(cpu.flags, ["fpu", "pni", "sse4_2"].map(str::to_owned).into());
+    let arm = details::parse_cpu("processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\n");
+    assert_eq!((arm.model.as_str(), arm.flags.len()), ("", 2));
+}
+
+#[test]
+fn memory_that_is_free_and_put_aside() {
+    let text = "MemTotal: 100 kB\nMemAvailable:   15989764 kB\nHugePages_Total:       4\nHugepagesize:       2048 kB\n";
+    let memory = details::parse_memory(text);
+    assert_eq!((memory.available_bytes, memory.huge_pages_bytes), (15_989_764 << 10, 8 << 20));
+    let newer = details::parse_memory(&format!("{text}Hugetlb:         1048576 kB\n"));
+    assert_eq!(newer.huge_pages_bytes, 1 << 30);
+}
+
+#[test]
+fn controllers_of_the_older_hierarchy() {
+    let text = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t3\t1\t1\nmemory\t0\t1\t0\n";
+    assert_eq!(details::parse_cgroups(text), ["cpuset"]);
+}
+
+#[test]
+fn the_hosts_file_with_comments_and_case() {
+    let lines = details::parse_hosts(
+        "127.0.0.1\tlocalhost\n# 10.0.0.1 old\n10.0.0.2 M1 m1.plant # new\n::1\nnonsense x\n",
+    );
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (lines[1].address.to_string().as_str(), &lines[1].names),
+        ("10.0.0.2", &words(&["m1", "m1.plant"]))
+    );
+}
+
+#[test]
+fn a_proxy_is_seen_and_its_password_is_not_kept() {
+    let text = "PATH=/usr/bin\nHTTPS_PROXY=\"http://ann:canary-3f9a@proxy:3128\"\nno_proxy=localhost,10.0.0.0/8\nftp_proxy=x\nhttp_proxy=\n";
+    let found = details::parse_proxies(text, "/etc/environment");
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].variable.as_str(), &found[0].direct),
+        ("https_proxy", &words(&["localhost", "10.0.0.0/8"]))
+    );
+    assert!(!format!("{found:?}").contains("canary"));
+    let manager = "[Manager]\n#DefaultEnvironment=http_proxy=a\nDefaultEnvironment=\"http_proxy=http://p:1\" \"NO_PROXY=*\"\n";
+    let found = details::parse_proxies(manager, "/etc/systemd/system.conf");
+    assert_eq!((found.len(), found[0].direct.as_slice()), (1, words(&["*"]).as_slice()));
+}
+
+#[test]
+fn settings_of_files_that_are_applied_at_boot() {
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    put(&paths, "/usr/lib/sysctl.d/50-default.conf", "net.ipv4.ip_forward = 0\n");
+    put(&paths, "/etc/sysctl.d/50-default.conf", "# ours now\n-net/ipv4/ip_forward=1\nkernel.panic = 3\n");
+    put(&paths, "/etc/sysctl.d/90-sealift.conf", "net.ipv4.ip_forward = 1\n");
+    put(&paths, "/etc/sysctl.d/readme", "net.ipv4.ip_forward = 7\n");
+    put(&paths, "/etc/sysctl.conf", "; old\nnet.ipv4.ip_forward =  0 \n");
+    let recorder = Recorder::default();
+    let ctx = Context::new(&paths, &recorder, "", "");
+    let probe = Probe { ctx: &ctx, unreadable: Vec::new() };
+    let found: Vec<String> = settings::at_boot(&probe, &words(&["net.ipv4.ip_forward"]))
+        .into_iter()
+        .map(|setting| format!("{} {} {}", setting.file, setting.name, setting.value))
+        .collect();
+    assert_eq!(
+        found,
+        ["/etc/sysctl.d/50-default.conf net.ipv4.ip_forward 1", "/etc/sysctl.conf net.ipv4.ip_forward 0"]
+    );
+}
+
+#[test]
+fn packet_filters_that_drop() {
+    let text = "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n\tchain mine {\n\t}\n}\n\
+                table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n\
+                \tchain OUTPUT {\n\t\ttype filter hook output priority filter; policy accept;\n\t}\n}\n";
+    let found: Vec<String> = guards::parse_chains(text)
+        .into_iter()
+        .map(|drops| format!("{}: {}", drops.hook, drops.chain))
+        .collect();
+    assert_eq!(found, ["input: inet filter input", "forward: ip filter FORWARD"]);
+    assert!(guards::ufw_enabled("# x\nENABLED=yes\nLOGLEVEL=low\n") && !guards::ufw_enabled("ENABLED=no\n"));
+}
+
+#[test]
+fn what_is_odd_on_the_way_to_a_folder_is_named() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    put(&paths, "/data/kubelet/x", "x");
+    fs::create_dir_all(paths.host("/var/lib")).unwrap();
+    symlink(paths.host("/data/kubelet"), paths.host("/var/lib/kubelet")).unwrap();
+    let mode = |path: &str, mode: u32| {
+        fs::set_permissions(paths.host(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("/var", 0o750);
+    mode("/var/lib", 0o777);
+    let whole = format!(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / {} rw,noexec - tmpfs tmpfs rw\n",
+        paths.host("/data").display()
+    );
+    put(&paths, "/proc/self/mountinfo", &whole);
+    let recorder = Recorder::default();
+    let options = ProbeOptions { paths: words(&["/var/lib/kubelet", "/var/lib/etcd"]), ..Default::default() };
+    let facts = probe(&Context::new(&paths, &recorder, "", ""), &options);
+    let [kubelet, etcd] = facts.disks.as_slice() else { panic!("{:?}", facts.disks) };
+    assert!(kubelet.link.as_ref().unwrap().starts_with("/var/lib/kubelet leads to "), "{kubelet:?}");
+    assert_eq!(
+        (kubelet.file_system.as_str(), kubelet.options.contains(&"noexec".to_owned())),
+        ("tmpfs", true)
+    );
+    assert_eq!((kubelet.entry_kinds, kubelet.at_boot), (Some(true), false));
+    assert_eq!(
+        (etcd.link.as_ref(), &etcd.closed, &etcd.open),
+        (None, &words(&["/var"]), &words(&["/var/lib"]))
+    );
+    assert!(etcd.at_boot);
+}
+
+#[test]
+fn small_writes_are_timed_and_nothing_is_left() {
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    fs::create_dir_all(paths.host("/var/lib")).unwrap();
+    let before = walk(root.path());
+    let recorder = Recorder::default();
+    let times = writes::time(&Context::new(&paths, &recorder, "", ""), "/var/lib/etcd", 40).unwrap();
+    assert_eq!(walk(root.path()), before);
+    assert_eq!(times.path, paths.host("/var/lib").display().to_string());
+    assert_eq!((times.runs.len(), times.writes), (3, 120));
+    assert!(times.runs.contains(&times.p99_micros));
+    assert!(!recorder.0.lock().unwrap().is_empty(), "progress is told");
+}
+
+#[test]
+fn percentiles_and_medians() {
+    let hundred: Vec<u64> = (1..=100).rev().collect();
+    assert_eq!(writes::percentile_99(hundred), 99);
+    assert_eq!((writes::percentile_99(vec![7]), writes::percentile_99(Vec::new())), (7, 0));
+    assert_eq!(writes::percentile_99((1..=1000).collect()), 990);
+    assert_eq!((writes::median(&[9, 1, 5]), writes::median(&[])), (5, 0));
 }
 
 fn walk(folder: &Path) -> Vec<String> {

@@ -17,7 +17,7 @@ impl Graph<'_> {
             file("/etc/modules-load.d/sealift.conf", Self::rendered(host, system::modules())?),
             file(
                 "/etc/sysctl.d/90-sealift.conf",
-                Self::rendered(host, system::sysctls(&self.facts(host)?.sysctls))?,
+                Self::rendered(host, system::sysctls(&self.facts(host)?.settings(&system::SYSCTLS)))?,
             ),
             file(kubeadm::RESOLV_CONF, system::resolv_conf(site)),
             file(kubeadm::KUBELET_PATCH, Self::rendered(host, kubeadm::kubelet_patch(self.settings(host)?))?),
