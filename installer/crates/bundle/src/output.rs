@@ -35,6 +35,11 @@ impl Output {
     /// Gives it its name once all of it is on the disk; what had the name is replaced.
     pub(crate) fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
+        self.name()
+    }
+
+    /// As [`Output::finish`], of a file that is on the disk already.
+    pub(crate) fn name(self) -> io::Result<()> {
         self.temporary.persist(&self.target).map_err(|error| error.error)?;
         sync_folder(&self.target)
     }

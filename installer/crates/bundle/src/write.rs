@@ -2,6 +2,7 @@
 //!
 //! The same document, entries and blobs give the same bytes, whatever order they are added in.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
@@ -22,6 +23,13 @@ use crate::output::Output;
 use crate::signature::SignatureText;
 use crate::source::{Source as _, read_full};
 use crate::workers;
+
+mod prove;
+
+pub use prove::Unproven;
+
+/// How much of a file is copied at once: small enough to stay in the processor's own cache until it is written.
+const PIECE: usize = 1 << 18;
 
 /// Which group of members a blob belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +127,12 @@ pub enum WriteError {
     #[error("no installer would accept this bundle")]
     Refused {
         /// As what it would be refused.
+        source: Box<BundleError>,
+    },
+    /// What was written is not what was meant.
+    #[error("what was written does not verify")]
+    Proof {
+        /// As what a reader would refuse it.
         source: Box<BundleError>,
     },
 }
@@ -221,6 +235,23 @@ impl BundleWriter {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
+        let (written, output) = self.written(target, threads, progress, sign, true)?;
+        output.finish().map_err(|source| WriteError::Write { path: target.to_owned(), source })?;
+        Ok(written.packed)
+    }
+
+    /// All members in a file that has no name yet; content of files is hashed on the way where it is to be `hashed`.
+    fn written<E>(
+        self,
+        target: &Path,
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        sign: impl FnOnce(&[u8]) -> Result<String, E>,
+        hashed: bool,
+    ) -> Result<(Written, Output), WriteError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
         let assembled = self.assemble(target)?;
         let signature = sign(assembled.index_json.as_bytes())
             .map_err(|error| WriteError::Sign { source: error.into() })
@@ -228,17 +259,18 @@ impl BundleWriter {
                 SignatureText::rewrite(&text).map_err(|reason| WriteError::Signature { reason })
             })?;
         let (members, contents) = assembled.members(target, &signature.text)?;
-        write_file(target, &members, &contents, threads, progress)?;
+        let output = write_file(target, &members, &contents, threads, progress, hashed)?;
         let blobs = crate::open::blobs(members.as_slice())
             .iter()
             .map(|member| BlobEntry { digest: member.digest.clone(), size: member.size })
             .collect();
-        Ok(Packed {
+        let packed = Packed {
             size: members.total(),
             index_json: assembled.index_json,
             document: assembled.document,
             blobs,
-        })
+        };
+        Ok((Written { packed, members, contents }, output))
     }
 
     /// As [`BundleWriter::pack`], but the content of files stays a hole: a bundle of any size for tests and benches of
@@ -298,6 +330,13 @@ impl BundleWriter {
     }
 }
 
+/// What stands in a written file.
+struct Written {
+    packed: Packed,
+    members: MemberList,
+    contents: Vec<BlobContent>,
+}
+
 /// Everything but the signature.
 struct Assembled {
     index: Index,
@@ -348,22 +387,24 @@ impl Assembled {
     }
 }
 
-/// Writes all members at their places.
+/// Writes all members at their places, the largest first: no thread is left alone with a large one at the end.
 fn write_file(
     target: &Path,
     members: &MemberList,
     contents: &[BlobContent],
     threads: usize,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<(), WriteError> {
+    hashed: bool,
+) -> Result<Output, WriteError> {
     let cannot = |source| WriteError::Write { path: target.to_owned(), source };
     let output = Output::create(target, members.total()).map_err(cannot)?;
-    let copy =
-        Copy { file: output.file(), target, done: AtomicU64::new(0), total: members.total(), progress };
-    let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
+    let (done, total) = (AtomicU64::new(0), members.total());
+    let copy = Copy { file: output.file(), target, done, total, progress, hashed };
+    let mut items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
+    items.sort_by_key(|(member, _)| Reverse(member.size));
     workers::try_for_each(threads, &items, |(member, content), buffer| copy.member(member, content, buffer))?;
-    copy.advance(members.total() - copy.done.load(Ordering::Relaxed));
-    output.finish().map_err(cannot)
+    copy.advance(total - copy.done.load(Ordering::Relaxed));
+    Ok(output)
 }
 
 /// Copies members into the file.
@@ -373,6 +414,8 @@ struct Copy<'a> {
     done: AtomicU64,
     total: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Whether content of files is compared with its digest.
+    hashed: bool,
 }
 
 impl Copy<'_> {
@@ -380,7 +423,7 @@ impl Copy<'_> {
         self.write(&member.header(), member.offset)?;
         match content {
             BlobContent::Bytes(bytes) => self.bytes(member, bytes),
-            BlobContent::File(path) => self.file(member, path, buffer),
+            BlobContent::File(path) => self.file(member, path, &mut buffer[..PIECE]),
         }
     }
 
@@ -408,11 +451,13 @@ impl Copy<'_> {
             if read_full(&source, piece, position).map_err(cannot)? < length {
                 return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
             }
-            hasher.update(piece);
+            if self.hashed {
+                hasher.update(piece);
+            }
             self.write(piece, member.content() + position)?;
             position += length as u64;
         }
-        same_digest(member, &from, hasher.finish())
+        if self.hashed { same_digest(member, &from, hasher.finish()) } else { Ok(()) }
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
