@@ -335,6 +335,7 @@ fn of_registry(error: &RegistryError) -> Advice {
         RegistryError::Client { .. } => {
             usage("the system's CA certificates are needed (Debian: `apt-get install ca-certificates`)")
         }
+        RegistryError::Stopped => (Kind::Internal, None),
         RegistryError::Cache(error) => of_cache(error),
         RegistryError::Write { source, .. } => of_disk(source),
     }
@@ -382,6 +383,7 @@ fn of_gate(error: &GateError) -> Advice {
         GateError::Charts(_) => (Kind::Usage, None),
         GateError::Profile(error) => of_source(error),
         GateError::Helm(error) => of_helm(error),
+        GateError::Cache(error) => of_cache(error),
         GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
             usage("correct the chart, the component's values in the recipe, or the profile")
         }
@@ -435,10 +437,7 @@ fn of_build(error: &BuildError) -> Advice {
         BuildError::Compress(CompressError::Io { source, .. })
         | BuildError::Write { source, .. }
         | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
-        BuildError::Compress(CompressError::Changed { .. }) => {
-            usage("run it again when nobody changes the file")
-        }
-        BuildError::Pack(PackError::Write(_)) => (Kind::Internal, None),
+        BuildError::Pack(PackError::Write(_)) | BuildError::Stopped => (Kind::Internal, None),
         BuildError::DamagedCache { .. } => (
             Kind::Verification,
             Some("run the same command again: it fetches or makes that blob anew".to_owned()),

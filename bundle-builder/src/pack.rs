@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sealift_bundle::document::{
-    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image, Referrer,
+    API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
+    Referrer,
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
-use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
+use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Unproven, WriteError, trusted_comment};
 
 use crate::cache::{Cache, CacheError, Content};
 use crate::chart::{self, Chart};
@@ -53,14 +54,14 @@ pub struct Contents<'a> {
     pub files: &'a [(Content, Content)],
 }
 
-/// Packs and signs a bundle at `target`.
+/// Packs and signs a bundle that will be at `target` when it is proved.
 pub fn pack(
     contents: &Contents<'_>,
     cache: &Cache,
     key: &SigningKey,
     target: &Path,
     progress: &dyn Progress,
-) -> Result<Packed, PackError> {
+) -> Result<Unproven, PackError> {
     let mut entries = Entries::default();
     let images = entries.images(contents);
     let charts = entries.charts(contents.charts);
@@ -103,7 +104,7 @@ pub fn pack(
         format!("{}\ttimestamp:{}", trusted_comment(&recipe.product), contents.lock.created.as_second());
     let advance = |done, total| progress.advance("pack", done, total);
     let sign = |index: &[u8]| Ok::<_, std::convert::Infallible>(key.sign(index, &comment));
-    Ok(writer.pack(target, parallel::cores(), &advance, sign)?)
+    Ok(writer.write(target, parallel::cores(), &advance, sign)?)
 }
 
 /// Index entries, and the blobs behind them.
@@ -163,8 +164,7 @@ impl Entries {
                 annotations: tag.into_iter().collect(),
             });
             for part in parts {
-                let group =
-                    if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
+                let group = if part.digest == found.digest { BlobGroup::Metadata } else { BlobGroup::Data };
                 let entry = self.cached.entry(part.digest.clone()).or_insert((part.size, group));
                 entry.1 = entry.1.min(group);
             }

@@ -150,7 +150,7 @@ impl Registries {
         advanced(download.have.cast_signed());
         let mut best = download.have;
         let fetched = self.persist(image, &what, progress, || {
-            let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, advanced));
+            let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, progress, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
@@ -219,6 +219,9 @@ impl Registries {
     ) -> Result<T, RegistryError> {
         let mut failures = 0;
         loop {
+            if !progress.wanted() {
+                return Err(RegistryError::Stopped);
+            }
             let (error, wait) = match attempt() {
                 Ok(value) => return Ok(value),
                 Err((Failure::Final(error), _)) => return Err(error),
@@ -238,7 +241,7 @@ impl Registries {
                 pause.as_secs_f64(),
                 innermost(&error)
             ));
-            std::thread::sleep(pause);
+            patience::sleep(pause, progress);
         }
     }
 
@@ -260,10 +263,11 @@ impl Registries {
         image: &ImageName,
         what: &str,
         download: &mut Download,
+        progress: &dyn Progress,
         advanced: &dyn Fn(i64),
     ) -> Result<(), Failure> {
         if !download.is_complete() {
-            self.transfer(image, what, download, advanced).await?;
+            self.transfer(image, what, download, progress, advanced).await?;
         }
         if !download.is_complete() {
             let cut = format!("the answer ended after {} of {} bytes", download.have, download.wanted.size);
@@ -288,6 +292,7 @@ impl Registries {
         image: &ImageName,
         what: &str,
         download: &mut Download,
+        progress: &dyn Progress,
         advanced: &dyn Fn(i64),
     ) -> Result<(), Failure> {
         let path = format!("blobs/{}", download.wanted.digest);
@@ -324,6 +329,9 @@ impl Registries {
             }
             download.append(&piece)?;
             advanced((piece.len() as u64).cast_signed());
+            if !progress.wanted() {
+                return Err(RegistryError::Stopped.into());
+            }
         }
     }
 
