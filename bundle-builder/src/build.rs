@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use sealift_bundle::write::{Packed, WriteError};
-use sealift_bundle::{BundleError, TrustedKeys, VerifyReport};
+use sealift_bundle::BundleError;
+use sealift_bundle::write::WriteError;
 
 use crate::cache::{Cache, CacheError, Content, Room, require_room};
 use crate::compress::{self, CompressError, Framed};
@@ -246,41 +246,20 @@ fn finish(
     let written = |source| BuildError::Write { path: order.target.to_owned(), source };
     room_for(contents, order.target)?;
     let workplace = Workplace::beside(order.target).map_err(written)?;
-    let (packed, report) = match written_and_proved(order, contents, cache, &workplace.bundle, progress) {
-        Err(BuildError::Pack(PackError::Write(
-            WriteError::Content { digest, .. } | WriteError::Size { digest, .. },
-        ))) => {
+    let (packed, report) = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
+        Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
             cache.forget(&digest)?;
             return Err(BuildError::DamagedCache { digest });
         }
+        Err(PackError::Write(WriteError::Proof { source })) => {
+            return Err(BuildError::Verify { source: *source });
+        }
         other => other?,
     };
+    progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
+    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
     std::fs::rename(&workplace.bundle, order.target).map_err(written)?;
     Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
-}
-
-/// Writes the bundle to `path`, and verifies what was written as a site would.
-fn written_and_proved(
-    order: &Order<'_>,
-    contents: &Contents<'_>,
-    cache: &Cache,
-    path: &Path,
-    progress: &dyn Progress,
-) -> Result<(Packed, VerifyReport), BuildError> {
-    let unproven = pack::pack(contents, cache, order.key, path, progress)?;
-    let packed = unproven.packed();
-    progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
-    let keys = TrustedKeys::from_public_key_text(order.key.public_key()).map_err(|error| {
-        let source = BundleError::Inconsistent { path: path.to_owned(), what: error.to_string() };
-        BuildError::Verify { source }
-    })?;
-    let advance = |done, total| progress.advance("verify", done, total);
-    let (packed, report) = match unproven.prove(&keys, parallel::cores(), &advance) {
-        Err(WriteError::Proof { source }) => return Err(BuildError::Verify { source: *source }),
-        other => other.map_err(PackError::from)?,
-    };
-    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
-    Ok((packed, report))
 }
 
 /// Whether there is room for the bundle beside `target`; its own small blobs are in what a file costs.

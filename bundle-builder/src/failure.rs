@@ -437,7 +437,9 @@ fn of_build(error: &BuildError) -> Advice {
         BuildError::Compress(CompressError::Io { source, .. })
         | BuildError::Write { source, .. }
         | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
-        BuildError::Pack(PackError::Write(_)) | BuildError::Stopped => (Kind::Internal, None),
+        BuildError::Pack(PackError::Write(_) | PackError::Key(_)) | BuildError::Stopped => {
+            (Kind::Internal, None)
+        }
         BuildError::DamagedCache { .. } => (
             Kind::Verification,
             Some("run the same command again: it fetches or makes that blob anew".to_owned()),

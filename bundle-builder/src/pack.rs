@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealift_bundle::document::{
     API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
     Referrer,
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
-use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Unproven, WriteError, trusted_comment};
+use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
+use sealift_bundle::{KeyError, TrustedKeys, VerifyReport};
 
 use crate::cache::{Cache, CacheError, Content};
 use crate::chart::{self, Chart};
@@ -34,6 +36,9 @@ pub enum PackError {
     /// The bundle room refused or failed.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Nobody could verify what the key signs.
+    #[error("the public half of the key cannot be used")]
+    Key(#[from] KeyError),
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -54,14 +59,14 @@ pub struct Contents<'a> {
     pub files: &'a [(Content, Content)],
 }
 
-/// Packs and signs a bundle that will be at `target` when it is proved.
+/// Packs, signs and verifies a bundle at `target`.
 pub fn pack(
     contents: &Contents<'_>,
     cache: &Cache,
     key: &SigningKey,
     target: &Path,
     progress: &dyn Progress,
-) -> Result<Unproven, PackError> {
+) -> Result<(Packed, VerifyReport), PackError> {
     let mut entries = Entries::default();
     let images = entries.images(contents);
     let charts = entries.charts(contents.charts);
@@ -102,9 +107,20 @@ pub fn pack(
     }
     let comment =
         format!("{}\ttimestamp:{}", trusted_comment(&recipe.product), contents.lock.created.as_second());
-    let advance = |done, total| progress.advance("pack", done, total);
     let sign = |index: &[u8]| Ok::<_, std::convert::Infallible>(key.sign(index, &comment));
-    Ok(writer.write(target, parallel::cores(), &advance, sign)?)
+    let keys = TrustedKeys::from_public_key_text(key.public_key())?;
+    let packed = AtomicBool::new(false);
+    let packing = |done, total| {
+        progress.advance("pack", done, total);
+        packed.fetch_or(done == total, Ordering::Relaxed);
+    };
+    // The proof follows the packing: what is left of it then is shown.
+    let proving = |done, total| {
+        if packed.load(Ordering::Relaxed) {
+            progress.advance("verify", done, total);
+        }
+    };
+    Ok(writer.pack_proved(target, &keys, parallel::cores(), &packing, &proving, sign)?)
 }
 
 /// Index entries, and the blobs behind them.

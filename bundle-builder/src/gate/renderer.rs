@@ -27,16 +27,18 @@ pub struct Renderer<'a> {
 }
 
 impl<'a> Renderer<'a> {
-    /// Finds Helm as [`Helm::find`] does; one of which `cache` has renderings is not started to see whether it runs.
+    /// Finds Helm as [`Helm::find`] does, but starts none to see whether it runs where there is no choice, or where `cache`
+    /// has renderings of it.
     pub fn find(asked: Option<&Path>, packed: Option<&Path>, cache: &'a Cache) -> Result<Self, GateError> {
-        if let Some(first) = asked.or(packed)
-            && let Some(identity) = identity(first, cache)?
-            && cache.knows_renderings(&identity)
-        {
-            let helm = Helm::untried(first.to_owned())?;
-            return Ok(Self { helm, identity: Some(identity), cache });
-        }
-        let helm = Helm::find(asked, packed)?;
+        let proven = |packed: &Path| {
+            let identity = identity(packed, cache)?;
+            Ok::<_, CacheError>(identity.is_some_and(|identity| cache.knows_renderings(&identity)))
+        };
+        let helm = match (asked, packed) {
+            (Some(asked), _) => Helm::untried(asked.to_owned())?,
+            (None, Some(packed)) if proven(packed)? => Helm::untried(packed.to_owned())?,
+            (None, packed) => Helm::find(None, packed)?,
+        };
         let identity = identity(helm.program(), cache)?;
         Ok(Self { helm, identity, cache })
     }

@@ -24,9 +24,10 @@ use crate::signature::SignatureText;
 use crate::source::{Source as _, read_full};
 use crate::workers;
 
+mod growing;
 mod prove;
 
-pub use prove::Unproven;
+use growing::Growing;
 
 /// How much of a file is copied at once: small enough to stay in the processor's own cache until it is written.
 const PIECE: usize = 1 << 18;
@@ -235,20 +236,20 @@ impl BundleWriter {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (written, output) = self.written(target, threads, progress, sign, true)?;
-        output.finish().map_err(|source| WriteError::Write { path: target.to_owned(), source })?;
-        Ok(written.packed)
+        let cannot = |source| WriteError::Write { path: target.to_owned(), source };
+        let prepared = self.prepare(target, sign)?;
+        let output = Output::create(target, prepared.members.total()).map_err(cannot)?;
+        write_file(target, output.file(), &prepared, threads, progress, None)?;
+        output.finish().map_err(cannot)?;
+        Ok(prepared.packed)
     }
 
-    /// All members in a file that has no name yet; content of files is hashed on the way where it is to be `hashed`.
-    fn written<E>(
+    /// Everything that is written, signed.
+    fn prepare<E>(
         self,
         target: &Path,
-        threads: usize,
-        progress: &(dyn Fn(u64, u64) + Sync),
         sign: impl FnOnce(&[u8]) -> Result<String, E>,
-        hashed: bool,
-    ) -> Result<(Written, Output), WriteError>
+    ) -> Result<Prepared, WriteError>
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
@@ -259,7 +260,6 @@ impl BundleWriter {
                 SignatureText::rewrite(&text).map_err(|reason| WriteError::Signature { reason })
             })?;
         let (members, contents) = assembled.members(target, &signature.text)?;
-        let output = write_file(target, &members, &contents, threads, progress, hashed)?;
         let blobs = crate::open::blobs(members.as_slice())
             .iter()
             .map(|member| BlobEntry { digest: member.digest.clone(), size: member.size })
@@ -270,7 +270,7 @@ impl BundleWriter {
             document: assembled.document,
             blobs,
         };
-        Ok((Written { packed, members, contents }, output))
+        Ok(Prepared { packed, members, contents })
     }
 
     /// As [`BundleWriter::pack`], but the content of files stays a hole: a bundle of any size for tests and benches of
@@ -330,10 +330,11 @@ impl BundleWriter {
     }
 }
 
-/// What stands in a written file.
-struct Written {
+/// What will stand in the file.
+struct Prepared {
     packed: Packed,
     members: MemberList,
+    /// Of each member.
     contents: Vec<BlobContent>,
 }
 
@@ -387,24 +388,25 @@ impl Assembled {
     }
 }
 
-/// Writes all members at their places, the largest first: no thread is left alone with a large one at the end.
+/// Writes all members at their places in `file`; what is in memory first, since a reader begins there, then the largest: no
+/// thread is left alone with a large one at the end. Content of files is hashed on the way, unless there is a `reader` who
+/// does that.
 fn write_file(
     target: &Path,
-    members: &MemberList,
-    contents: &[BlobContent],
+    file: &File,
+    prepared: &Prepared,
     threads: usize,
     progress: &(dyn Fn(u64, u64) + Sync),
-    hashed: bool,
-) -> Result<Output, WriteError> {
-    let cannot = |source| WriteError::Write { path: target.to_owned(), source };
-    let output = Output::create(target, members.total()).map_err(cannot)?;
-    let (done, total) = (AtomicU64::new(0), members.total());
-    let copy = Copy { file: output.file(), target, done, total, progress, hashed };
-    let mut items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
-    items.sort_by_key(|(member, _)| Reverse(member.size));
+    reader: Option<&Growing>,
+) -> Result<(), WriteError> {
+    let (done, total) = (AtomicU64::new(0), prepared.members.total());
+    let copy = Copy { file, target, done, total, progress, reader };
+    let mut items: Vec<(&Member, &BlobContent)> =
+        prepared.members.as_slice().iter().zip(&prepared.contents).collect();
+    items.sort_by_key(|(member, content)| (matches!(content, BlobContent::File(_)), Reverse(member.size)));
     workers::try_for_each(threads, &items, |(member, content), buffer| copy.member(member, content, buffer))?;
     copy.advance(total - copy.done.load(Ordering::Relaxed));
-    Ok(output)
+    Ok(())
 }
 
 /// Copies members into the file.
@@ -414,16 +416,25 @@ struct Copy<'a> {
     done: AtomicU64,
     total: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
-    /// Whether content of files is compared with its digest.
-    hashed: bool,
+    /// Who reads meanwhile what is written, and hashes it.
+    reader: Option<&'a Growing>,
 }
 
 impl Copy<'_> {
     fn member(&self, member: &Member, content: &BlobContent, buffer: &mut [u8]) -> Result<(), WriteError> {
-        self.write(&member.header(), member.offset)?;
+        self.write(member, &member.header(), member.offset)?;
         match content {
-            BlobContent::Bytes(bytes) => self.bytes(member, bytes),
-            BlobContent::File(path) => self.file(member, path, &mut buffer[..PIECE]),
+            BlobContent::Bytes(bytes) => self.bytes(member, bytes)?,
+            BlobContent::File(path) => self.file(member, path, &mut buffer[..PIECE])?,
+        }
+        // The padding is there from the beginning.
+        self.wrote(member, member.end());
+        Ok(())
+    }
+
+    fn wrote(&self, member: &Member, end: u64) {
+        if let Some(reader) = self.reader {
+            reader.wrote(member, end);
         }
     }
 
@@ -431,7 +442,7 @@ impl Copy<'_> {
         let from = "bytes in memory";
         same_size(member, from, bytes.len() as u64)?;
         same_digest(member, from, digest_of(bytes))?;
-        self.write(bytes, member.content())
+        self.write(member, bytes, member.content())
     }
 
     fn file(&self, member: &Member, path: &Path, buffer: &mut [u8]) -> Result<(), WriteError> {
@@ -451,19 +462,20 @@ impl Copy<'_> {
             if read_full(&source, piece, position).map_err(cannot)? < length {
                 return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
             }
-            if self.hashed {
+            if self.reader.is_none() {
                 hasher.update(piece);
             }
-            self.write(piece, member.content() + position)?;
+            self.write(member, piece, member.content() + position)?;
             position += length as u64;
         }
-        if self.hashed { same_digest(member, &from, hasher.finish()) } else { Ok(()) }
+        if self.reader.is_none() { same_digest(member, &from, hasher.finish()) } else { Ok(()) }
     }
 
-    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
+    fn write(&self, member: &Member, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
         self.file
             .write_all_at(bytes, offset)
             .map_err(|source| WriteError::Write { path: self.target.to_owned(), source })?;
+        self.wrote(member, offset + bytes.len() as u64);
         self.advance(bytes.len() as u64);
         Ok(())
     }
