@@ -150,7 +150,7 @@ impl Registries {
         advanced(download.have.cast_signed());
         let mut best = download.have;
         let fetched = self.persist(image, &what, progress, || {
-            let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, progress, advanced));
+            let fetched = self.wait(progress, self.fetch(image, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
@@ -173,10 +173,11 @@ impl Registries {
         let accepted = manifest::ACCEPTED.join(", ");
         self.persist(image, what, progress, || {
             let wanted = Wanted::new(image, format!("manifests/{reference}"), &accepted);
-            let (content, said) = self
-                .runtime
-                .block_on(self.read(&wanted, MANIFEST_LIMIT))
-                .map_err(|trouble| (self.judge(image, what, trouble), false))?;
+            let read = async {
+                let read = self.read(&wanted, MANIFEST_LIMIT).await;
+                read.map_err(|trouble| self.judge(image, what, trouble))
+            };
+            let (content, said) = self.wait(progress, read).map_err(|failure| (failure, false))?;
             let got = digest_of(&content);
             // For a tag, the registry's own word is all there is to compare with.
             let expected = if digest::is_valid(reference) { Some(reference.to_owned()) } else { said };
@@ -245,6 +246,26 @@ impl Registries {
         }
     }
 
+    /// Does `work` to its end, or until nobody wants it any more: a server that falls silent is not waited for then. What
+    /// came of a download until then stays.
+    fn wait<T>(
+        &self,
+        progress: &dyn Progress,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let unwanted = async {
+            while progress.wanted() {
+                tokio::time::sleep(patience::LOOK).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                result = work => result,
+                () = unwanted => Err(RegistryError::Stopped.into()),
+            }
+        })
+    }
+
     /// Says once per host that nobody looks at its certificate.
     fn warn(&self, endpoint: &Endpoint, progress: &dyn Progress) {
         if !endpoint.unchecked || endpoint.plain {
@@ -263,11 +284,10 @@ impl Registries {
         image: &ImageName,
         what: &str,
         download: &mut Download,
-        progress: &dyn Progress,
         advanced: &dyn Fn(i64),
     ) -> Result<(), Failure> {
         if !download.is_complete() {
-            self.transfer(image, what, download, progress, advanced).await?;
+            self.transfer(image, what, download, advanced).await?;
         }
         if !download.is_complete() {
             let cut = format!("the answer ended after {} of {} bytes", download.have, download.wanted.size);
@@ -292,7 +312,6 @@ impl Registries {
         image: &ImageName,
         what: &str,
         download: &mut Download,
-        progress: &dyn Progress,
         advanced: &dyn Fn(i64),
     ) -> Result<(), Failure> {
         let path = format!("blobs/{}", download.wanted.digest);
@@ -329,9 +348,6 @@ impl Registries {
             }
             download.append(&piece)?;
             advanced((piece.len() as u64).cast_signed());
-            if !progress.wanted() {
-                return Err(RegistryError::Stopped.into());
-            }
         }
     }
 
@@ -397,4 +413,30 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who has heard of another failure.
+    struct Unwanted;
+
+    impl Progress for Unwanted {
+        fn note(&self, _: &str) {}
+        fn advance(&self, _: &str, _: u64, _: u64) {}
+        fn wanted(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_neither_asked_for_nor_waited_for() {
+        let registries = Registries::new(Mirrors::default(), Patience::default()).unwrap();
+        let silent = registries.wait(&Unwanted, std::future::pending::<Result<(), Failure>>());
+        assert!(matches!(silent, Err(Failure::Final(RegistryError::Stopped))));
+        let image = "registry.invalid/a/b:1".parse().unwrap();
+        let asked = registries.manifest_by_tag(&image, &Unwanted);
+        assert!(matches!(asked, Err(RegistryError::Stopped)), "{asked:?}");
+    }
 }

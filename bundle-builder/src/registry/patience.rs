@@ -9,8 +9,8 @@ use crate::progress::Progress;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Longest pause that a registry may ask for; who asks for more is not waited for.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
-/// How often it is looked at whether a pause is still worth its time.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked at whether waiting is still worth its time.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// A bit that flipped on the way will not flip each time; who sends wrong content so often means it.
 const TRIES_OF_WRONG_CONTENT: u32 = 3;
 

@@ -110,7 +110,7 @@ impl Registries {
         let mut download = Download::open(cache.partial_path(digest)?, &wanted)?;
         let mut best = download.have;
         self.insist(&page.server, &page.what, progress, &mut || {
-            let fetched = self.runtime.block_on(page.fetch(&mut download, cache, progress));
+            let fetched = self.wait(progress, page.fetch(&mut download, cache, progress));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
@@ -129,8 +129,11 @@ impl Registries {
     ) -> Result<Vec<u8>, RegistryError> {
         let page = self.web(url, progress)?;
         self.insist(&page.server, &page.what, progress, &mut || {
-            let read = async { answer::body(page.get(0).await?, limit).await };
-            self.runtime.block_on(read).map_err(|trouble| (page.judge(trouble), false))
+            let read = async {
+                let read = async { answer::body(page.get(0).await?, limit).await };
+                read.await.map_err(|trouble| page.judge(trouble))
+            };
+            self.wait(progress, read).map_err(|failure| (failure, false))
         })
     }
 
