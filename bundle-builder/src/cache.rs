@@ -363,6 +363,22 @@ mod tests {
     }
 
     #[test]
+    fn renderings_are_remembered_while_they_are_whole() {
+        let (folder, cache) = cache();
+        cache.remember_rendering("helm input", b"kind: Pod").unwrap();
+        drop(cache);
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert!(cache.knows_renderings("helm") && !cache.knows_renderings("heln"));
+        assert_eq!(cache.rendering("helm input").unwrap().as_deref(), Some(&b"kind: Pod"[..]));
+        assert_eq!(cache.rendering("helm other").unwrap(), None);
+        fs::write(cache.blob_path(&digest::digest_of(b"kind: Pod")).unwrap(), b"kind: Job").unwrap();
+        assert_eq!(cache.rendering("helm input").unwrap(), None);
+        let old = Keep { age: Some(Duration::ZERO), ..Keep::default() };
+        cache.prune(&old, SystemTime::now() + USED).unwrap();
+        assert!(!cache.knows_renderings("helm"));
+    }
+
+    #[test]
     fn what_is_remembered_is_not_believed_after_an_edit() {
         let (folder, cache) = cache();
         let frame = cache.put(b"frame").unwrap();
