@@ -1,27 +1,31 @@
 //! The whole way from recipe and lock to a verified bundle.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
+use sealift_bundle::BundleError;
 use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
-use sealift_bundle::{Bundle, BundleError, TrustedKeys};
 
 use crate::cache::{Cache, CacheError, Content, Room, require_room};
-use crate::compress::{self, CompressError};
-use crate::gate::{self, GateError};
-use crate::helm::Helm;
+use crate::compress::{self, CompressError, Framed};
+use crate::gate::{self, GateError, Renderer};
 use crate::key::SigningKey;
-use crate::lock::{Lock, LockError, Sources};
+use crate::lock::{Lock, LockError, Sources, other_file};
 use crate::manifest::serves;
 use crate::pack::{self, Contents, PackError};
 use crate::parallel;
 use crate::progress::{Progress, bytes, count};
 use crate::pull::{self, PullError, PulledImage};
 use crate::recipe::{FileContent, Recipe};
-use crate::registry::Registries;
+use crate::registry::{Registries, RegistryError};
 use crate::source::file::FoundFile;
-use crate::source::{Reach, Roots};
+use crate::source::{Reach, Roots, SourceError};
+use crate::stages::Stages;
 
 /// What to build, from what, and where to.
 pub struct Order<'a> {
@@ -79,6 +83,9 @@ pub enum BuildError {
         /// Which blob.
         digest: String,
     },
+    /// Nobody wants it any more: something else failed, and is told.
+    #[error("stopped, since something else failed")]
+    Stopped,
     /// What was written is not what was meant.
     #[error("the bundle that was written does not verify")]
     Verify {
@@ -95,7 +102,15 @@ pub enum BuildError {
     },
 }
 
+/// Which stage is which, in the order in which they are told.
+const GATE: usize = 0;
+const PULL: usize = 1;
+const COMPRESS: usize = 2;
+
 /// Builds the bundle of `order`.
+///
+/// Files are read and compressed while charts render and images come. What a person must correct is the same in every run:
+/// first whatever differs from the lock, then what the gate finds; nothing is fetched before the gate is passed.
 pub fn build(
     order: &Order<'_>,
     registries: &Registries,
@@ -105,49 +120,118 @@ pub fn build(
     let (recipe, lock) = (order.recipe, order.lock);
     lock.fits(recipe)?;
     let reach = Reach { roots: order.roots, registries, cache, progress };
-    let sources = Sources::locked(recipe, lock, &reach)?;
-    sources.fit(recipe, lock)?;
-    gate::charts(recipe, &sources.charts)?;
-    if !recipe.components.is_empty() {
-        let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
-        let helm = Helm::find(order.helm, packed_helm(recipe, &sources)).map_err(GateError::from)?;
-        gate::closure(recipe, &sources.charts, &profiles, lock, &helm, progress)?;
-    }
-    let images = pull::pull(recipe, lock, &reach, order.jobs)?;
-    let files = compress_all(recipe, &sources, cache, progress)?;
+    let mut sources = Sources::locked(recipe, lock, &reach)?;
+    sources.fit(recipe, lock, &reach)?;
+    let sources = &sources;
+    let stages = Stages::new(COMPRESS + 1, progress);
+    let (images, files) = thread::scope(|scope| {
+        let files = thread::Builder::new()
+            .spawn_scoped(scope, || stages.run(COMPRESS, |told| compress_all(order, sources, cache, told)));
+        let images = stages.run(GATE, |told| gate(order, sources, cache, told)).and_then(|()| {
+            stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), order.jobs)?))
+        });
+        let files = match files {
+            Ok(files) => files.join().unwrap_or_else(|cause| panic::resume_unwind(cause)),
+            // The system gives no thread: one after the other, then.
+            Err(_) => stages.run(COMPRESS, |told| compress_all(order, sources, cache, told)),
+        };
+        (images, files)
+    });
+    let (images, files) = match (images, files) {
+        (Ok(images), Ok(files)) => (images, files),
+        (images, files) => return Err(first(images.err(), files.err())),
+    };
     let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
     finish(order, &contents, cache, progress)
 }
 
+/// The error to tell, whichever came first: that of the earlier stage, but none that is only the other's consequence.
+fn first(images: Option<BuildError>, files: Option<BuildError>) -> BuildError {
+    let rank = |error: &BuildError| match error {
+        BuildError::Lock(_) => 0,
+        BuildError::Gate(_) => 1,
+        BuildError::Stopped
+        | BuildError::Pull(PullError::Source(SourceError::Registry(RegistryError::Stopped))) => 4,
+        BuildError::Pull(_) => 2,
+        _ => 3,
+    };
+    images.into_iter().chain(files).min_by_key(rank).unwrap_or(BuildError::Stopped)
+}
+
+/// Whether what would be packed works on a site.
+fn gate(
+    order: &Order<'_>,
+    sources: &Sources,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<(), BuildError> {
+    let recipe = order.recipe;
+    gate::charts(recipe, &sources.charts)?;
+    if recipe.components.is_empty() {
+        return Ok(());
+    }
+    let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
+    let packed = packed_helm(recipe, sources, cache)?;
+    let renderer = Renderer::find(order.helm, packed, cache)?;
+    gate::closure(recipe, &sources.charts, &profiles, order.lock, &renderer, progress)?;
+    Ok(())
+}
+
 /// The Helm that the site will get, which this machine can often run, too.
-fn packed_helm<'a>(recipe: &Recipe, sources: &'a Sources) -> Option<&'a Path> {
+fn packed_helm<'a>(
+    recipe: &Recipe,
+    sources: &'a Sources,
+    cache: &Cache,
+) -> Result<Option<&'a Path>, CacheError> {
     let here = format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
     let runs = |content: &FileContent<'_>| content.platform.is_none_or(|platform| serves(platform, &here));
     let index =
-        recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content))?;
-    sources.files.get(index).map(|found| found.path.as_path())
+        recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content));
+    let Some(found) = index.and_then(|index| sources.files.get(index)) else { return Ok(None) };
+    // What is not as the lock says is not run; it is told by who reads all files.
+    let as_locked = found.read || cache.digest_of_file(&found.path)? == found.content;
+    Ok(as_locked.then_some(found.path.as_path()))
 }
 
-/// Compresses the files, several at once, the largest first.
+/// Reads those files that nobody has read, compresses all, several at once, the largest first. When that is not wanted any
+/// more, they are still compared with the lock.
 fn compress_all(
-    recipe: &Recipe,
+    order: &Order<'_>,
     sources: &Sources,
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Vec<(Content, Content)>, BuildError> {
+    let (recipe, lock) = (order.recipe, order.lock);
     let total: u64 = sources.files.iter().map(|found| found.content.size).sum();
     progress.note(&format!("compress  {}, {}", count(sources.files.len(), "file"), bytes(total)));
     let mut queue: Vec<(usize, &FoundFile)> = sources.files.iter().enumerate().collect();
-    queue.sort_by_key(|(_, found)| std::cmp::Reverse(found.content.size));
-    let done = std::sync::atomic::AtomicU64::new(0);
-    let mut frames = parallel::map(parallel::cores(), queue, |(index, FoundFile { path, content, .. })| {
-        let frame = compress::frame(cache, path, content, recipe.compression.level)?;
-        let before = done.fetch_add(content.size, std::sync::atomic::Ordering::Relaxed);
-        progress.advance("compress", before + content.size, total);
-        Ok::<_, BuildError>((index, (content.clone(), frame)))
+    queue.sort_by_key(|(_, found)| Reverse(found.content.size));
+    let (done, other) = (AtomicU64::new(0), AtomicBool::new(false));
+    let wanted = || !other.load(Ordering::Relaxed) && progress.wanted();
+    let mut results = parallel::map(parallel::cores(), queue, |(index, found)| {
+        let framed = compress::frame(cache, found, recipe.compression.level, &wanted)?;
+        other.fetch_or(matches!(framed, Framed::Other { .. }), Ordering::Relaxed);
+        let before = done.fetch_add(found.content.size, Ordering::Relaxed);
+        progress.advance("compress", before + found.content.size, total);
+        Ok::<_, BuildError>((index, framed))
     })?;
-    frames.sort_by_key(|(index, _)| *index);
-    Ok(frames.into_iter().map(|(_, pair)| pair).collect())
+    results.sort_by_key(|(index, _)| *index);
+    let (mut frames, mut changes) = (Vec::new(), Vec::new());
+    let contents = recipe.file_contents();
+    for ((_, framed), (found, (content, locked))) in
+        results.into_iter().zip(sources.files.iter().zip(contents.iter().zip(&lock.files)))
+    {
+        match framed {
+            Framed::Frame(frame) => frames.push((found.content.clone(), frame)),
+            Framed::Other { digest } => changes.push(other_file(content, locked, &digest)),
+            Framed::Unwanted => {}
+        }
+    }
+    match (changes.is_empty(), frames.len() == sources.files.len()) {
+        (false, _) => Err(LockError::OtherContent { changes }.into()),
+        (true, false) => Err(BuildError::Stopped),
+        (true, true) => Ok(frames),
+    }
 }
 
 /// Packs under another name, verifies as a site would, and only then gives the bundle its name.
@@ -160,17 +244,18 @@ fn finish(
     let written = |source| BuildError::Write { path: order.target.to_owned(), source };
     room_for(contents, order.target)?;
     let workplace = Workplace::beside(order.target).map_err(written)?;
-    let packed = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
-        Ok(packed) => packed,
+    let (packed, report) = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
         Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
             cache.forget(&digest)?;
             return Err(BuildError::DamagedCache { digest });
         }
-        Err(error) => return Err(error.into()),
+        Err(PackError::Write(WriteError::Proof { source })) => {
+            return Err(BuildError::Verify { source: *source });
+        }
+        other => other?,
     };
     progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
-    let report =
-        verify(&workplace.bundle, order.key, progress).map_err(|source| BuildError::Verify { source })?;
+    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
     std::fs::rename(&workplace.bundle, order.target).map_err(written)?;
     Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
 }
@@ -187,19 +272,6 @@ fn room_for(contents: &Contents<'_>, target: &Path) -> Result<(), CacheError> {
         room.add(size);
     }
     require_room(target.parent().unwrap_or(Path::new("")), room.needed())
-}
-
-fn verify(
-    path: &Path,
-    key: &SigningKey,
-    progress: &dyn Progress,
-) -> Result<sealift_bundle::VerifyReport, BundleError> {
-    let keys = TrustedKeys::from_public_key_text(key.public_key())
-        .map_err(|error| BundleError::Inconsistent { path: path.to_owned(), what: error.to_string() })?;
-    let bundle = Bundle::open(path, &keys)?;
-    let report = bundle.verify(parallel::cores(), &|done, total| progress.advance("verify", done, total))?;
-    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
-    Ok(report)
 }
 
 /// A folder for the bundle until it has proved itself; gone when dropped, and what a killed build left in it, too.
@@ -229,5 +301,28 @@ impl Drop for Workplace {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next build.
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_the_earlier_stage_is_told_and_no_consequence() {
+        let lock = || BuildError::Lock(LockError::OtherContent { changes: vec!["kubelet".to_owned()] });
+        let gate = || BuildError::Gate(GateError::Charts(vec!["no chart".to_owned()]));
+        let pull = || BuildError::Pull(PullError::Source(RegistryError::Stopped.into()));
+        let manifest = || {
+            let (image, digest) = ("a/b:1".to_owned(), "sha256:0".to_owned());
+            BuildError::Pull(PullError::NotAManifest { image, digest })
+        };
+        let room = || BuildError::Cache(CacheError::Room { folder: "/".into(), needed: 2, free: 1 });
+        let told = |images: Option<BuildError>, files: Option<BuildError>| first(images, files).to_string();
+        assert_eq!(told(Some(gate()), Some(lock())), lock().to_string());
+        assert_eq!(told(Some(gate()), Some(BuildError::Stopped)), gate().to_string());
+        assert_eq!(told(Some(manifest()), Some(room())), manifest().to_string());
+        assert_eq!(told(Some(pull()), Some(room())), room().to_string());
+        assert_eq!(told(None, Some(room())), room().to_string());
     }
 }

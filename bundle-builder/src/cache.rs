@@ -6,26 +6,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sealift_bundle::digest::{self, HashingReader};
+use sealift_bundle::digest;
 use sealift_bundle::layout;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::progress::{bytes, count};
 
+mod known;
 mod room;
 mod upkeep;
 
+use known::Stamp;
+
+pub use known::OpenFile;
 pub use room::{Room, require_room};
 pub use upkeep::{BadEntry, Keep, Pruned, Verified};
 
 const KNOWN_FILES: &str = "known-files";
 const FRAMES: &str = "frames";
+const RENDERINGS: &str = "renderings";
+/// How much is read and written at once, bytes.
+pub(crate) const PIECE: usize = 1 << 18;
 /// How names of files begin that only one run can use.
 const TEMPORARY: &str = ".new-";
 /// How exact the time of a blob's last use is kept: enough for pruning by days, and few writes.
@@ -82,17 +88,6 @@ pub struct Content {
     pub size: u64,
 }
 
-/// What a file looked like when it was hashed: if all this is the same, so is its content (as Git's index assumes).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    digest: String,
-}
-
 /// The cache; blobs are read and written by several threads at once.
 #[derive(Debug)]
 pub struct Cache {
@@ -100,6 +95,8 @@ pub struct Cache {
     known: Mutex<BTreeMap<PathBuf, Stamp>>,
     /// `plain digest@level` to the compressed frame.
     frames: Mutex<BTreeMap<String, Content>>,
+    /// What went into Helm to the blob that came out.
+    renderings: Mutex<BTreeMap<String, Content>>,
     /// Blobs that someone in this program is fetching.
     claims: Mutex<BTreeSet<String>>,
     released: Condvar,
@@ -136,6 +133,7 @@ impl Cache {
         Ok(Self {
             known: Mutex::new(read_remembered(&root.join(KNOWN_FILES))),
             frames: Mutex::new(read_remembered(&root.join(FRAMES))),
+            renderings: Mutex::new(read_remembered(&root.join(RENDERINGS))),
             root: root.to_owned(),
             claims: Mutex::default(),
             released: Condvar::new(),
@@ -246,26 +244,25 @@ impl Cache {
         self.remember(FRAMES, &*frames)
     }
 
-    /// Digest and size of a file on this machine; one that did not change since the last time is not read again.
-    pub fn digest_of_file(&self, path: &Path) -> Result<Content, CacheError> {
-        let path = fs::canonicalize(path).map_err(CacheError::at("read", path))?;
-        let mut file = File::open(&path).map_err(CacheError::at("read", &path))?;
-        let mut stamp = stamp(&file.metadata().map_err(CacheError::at("read", &path))?);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
-        if let Some(known) = known {
-            stamp.digest.clone_from(&known.digest);
-            if known == stamp {
-                return Ok(Content { digest: known.digest, size: known.size });
-            }
-        }
-        let mut reader = HashingReader::new(&mut file);
-        let size = io::copy(&mut reader, &mut io::sink()).map_err(CacheError::at("read", &path))?;
-        (stamp.digest, _, _) = reader.finish();
-        let content = Content { digest: stamp.digest.clone(), size };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(path, stamp);
-        self.remember(KNOWN_FILES, &*known)?;
-        Ok(content)
+    /// What Helm made of `input` when it rendered it before, where that is still there and whole. `input` names all that
+    /// Helm's result depends on; whoever asks makes it.
+    pub fn rendering(&self, input: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        let found = self.renderings.lock().unwrap_or_else(PoisonError::into_inner).get(input).cloned();
+        found.map_or(Ok(None), |content| self.read(&content.digest))
+    }
+
+    /// Whether something is remembered whose input begins with `start`.
+    pub fn knows_renderings(&self, start: &str) -> bool {
+        let renderings = self.renderings.lock().unwrap_or_else(PoisonError::into_inner);
+        renderings.range(start.to_owned()..).next().is_some_and(|(input, _)| input.starts_with(start))
+    }
+
+    /// Remembers what Helm made of `input`.
+    pub fn remember_rendering(&self, input: &str, output: &[u8]) -> Result<(), CacheError> {
+        let content = self.put(output)?;
+        let mut renderings = self.renderings.lock().unwrap_or_else(PoisonError::into_inner);
+        renderings.insert(input.to_owned(), content);
+        self.remember(RENDERINGS, &*renderings)
     }
 
     fn remember(&self, name: &str, value: &impl Serialize) -> Result<(), CacheError> {
@@ -296,17 +293,6 @@ fn clear_temporaries(folder: &Path) -> io::Result<()> {
 
 fn frame_key(plain: &str, level: i32) -> String {
     format!("{plain}@{level}")
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    Stamp {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-        digest: String::new(),
-    }
 }
 
 /// What an earlier run remembered; losing it costs time only. The first line is the digest of the rest: what was edited
@@ -364,19 +350,6 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_hashed_again() {
-        let (folder, cache) = cache();
-        let path = folder.path().join("kubelet");
-        fs::write(&path, "one").unwrap();
-        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"one"));
-        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"one"));
-        // A new file under the same name: same size, another inode.
-        fs::write(folder.path().join("new"), "two").unwrap();
-        fs::rename(folder.path().join("new"), &path).unwrap();
-        assert_eq!(cache.digest_of_file(&path).unwrap().digest, digest::digest_of(b"two"));
-    }
-
-    #[test]
     fn frames_are_remembered_across_runs() {
         let (folder, cache) = cache();
         let frame = cache.put(b"frame").unwrap();
@@ -387,6 +360,22 @@ mod tests {
         assert_eq!(cache.frame("sha256:plain", 4).unwrap(), None);
         cache.forget(&frame.digest).unwrap();
         assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn renderings_are_remembered_while_they_are_whole() {
+        let (folder, cache) = cache();
+        cache.remember_rendering("helm input", b"kind: Pod").unwrap();
+        drop(cache);
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert!(cache.knows_renderings("helm") && !cache.knows_renderings("heln"));
+        assert_eq!(cache.rendering("helm input").unwrap().as_deref(), Some(&b"kind: Pod"[..]));
+        assert_eq!(cache.rendering("helm other").unwrap(), None);
+        fs::write(cache.blob_path(&digest::digest_of(b"kind: Pod")).unwrap(), b"kind: Job").unwrap();
+        assert_eq!(cache.rendering("helm input").unwrap(), None);
+        let old = Keep { age: Some(Duration::ZERO), ..Keep::default() };
+        cache.prune(&old, SystemTime::now() + USED).unwrap();
+        assert!(!cache.knows_renderings("helm"));
     }
 
     #[test]

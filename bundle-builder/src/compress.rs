@@ -1,13 +1,13 @@
 //! Files become one zstd frame each, the same on every run.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Read as _, Write};
+use std::path::PathBuf;
 
-use sealift_bundle::digest::{HashingReader, HashingWriter};
+use sealift_bundle::digest::{Hasher, HashingWriter};
 use sealift_bundle::frame;
 
-use crate::cache::{Cache, CacheError, Content};
+use crate::cache::{Cache, CacheError, Content, OpenFile, PIECE};
+use crate::source::file::FoundFile;
 
 /// Why a file was not compressed.
 #[derive(Debug, thiserror::Error)]
@@ -20,47 +20,99 @@ pub enum CompressError {
         /// Why.
         source: io::Error,
     },
-    /// Not the file that the lock names.
-    #[error("{} changed while it was read", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
 
-/// The frame of the file at `path`, which has the content `plain`: from the cache, or made now.
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Framed {
+    /// Its frame, in the cache.
+    Frame(Content),
+    /// It is not what it should be.
+    Other {
+        /// Digest of what it is.
+        digest: String,
+    },
+    /// It is what it should be, and nobody wants its frame any more.
+    Unwanted,
+}
+
+/// The frame of `found`: from the cache, or made now. A file whose content nobody has seen yet is read and hashed in any
+/// case, once for both.
 ///
 /// One frame, with content size and checksum, by one thread: several threads would cut the input into jobs and give
 /// other bytes than one does; the caller compresses several files at once instead.
-pub fn frame(cache: &Cache, path: &Path, plain: &Content, level: i32) -> Result<Content, CompressError> {
-    if let Some(frame) = cache.frame(&plain.digest, level)? {
-        return Ok(frame);
+pub fn frame(
+    cache: &Cache,
+    found: &FoundFile,
+    level: i32,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Framed, CompressError> {
+    let plain = &found.content;
+    let cached = cache.frame(&plain.digest, level)?;
+    if found.read {
+        if let Some(frame) = cached {
+            return Ok(Framed::Frame(frame));
+        }
+        if !wanted() {
+            return Ok(Framed::Unwanted);
+        }
     }
-    let failed = |source| CompressError::Io { path: path.to_owned(), source };
+    let failed = |source| CompressError::Io { path: found.path.clone(), source };
+    let mut opened = cache.open_file(&found.path)?;
     let mut output = cache.temporary()?;
-    let file = File::open(path).map_err(failed)?;
-    let (read, frame) = compress(file, plain.size, level, output.as_file_mut()).map_err(failed)?;
+    let making = if cached.is_none() { Some(output.as_file_mut()) } else { None };
+    let (read, made) = read(&mut opened, plain.size, level, making, wanted).map_err(failed)?;
     if read != *plain {
-        return Err(CompressError::Changed { path: path.to_owned() });
+        return Ok(Framed::Other { digest: read.digest });
     }
-    cache.adopt(output, &frame.digest)?;
-    cache.remember_frame(&plain.digest, level, frame.clone())?;
-    Ok(frame)
+    cache.remember_file(&opened, plain)?;
+    match (cached, made) {
+        (Some(frame), _) => Ok(Framed::Frame(frame)),
+        (None, None) => Ok(Framed::Unwanted),
+        (None, Some(frame)) => {
+            cache.adopt(output, &frame.digest)?;
+            cache.remember_frame(&plain.digest, level, frame.clone())?;
+            Ok(Framed::Frame(frame))
+        }
+    }
 }
 
-/// Compresses `size` bytes; what was read and what was written.
-fn compress(input: File, size: u64, level: i32, output: &mut File) -> io::Result<(Content, Content)> {
-    // One byte more than promised: a file that grew is noticed, and zstd refuses to end a frame of another size.
-    let mut input = HashingReader::new(input.take(size + 1));
-    let mut encoder = frame::encoder(HashingWriter::new(output), level, size)?;
-    io::copy(&mut input, &mut encoder)?;
-    let (digest, written, _) = encoder.finish()?.finish();
-    let frame = Content { digest, size: written };
-    let (digest, count, _) = input.finish();
-    Ok((Content { digest, size: count }, frame))
+/// Reads all of `input`; compresses it into `output` too, as long as that is `wanted` and it has no more than `size` bytes.
+/// What was read and what was made of it.
+fn read(
+    input: &mut OpenFile,
+    size: u64,
+    level: i32,
+    output: Option<impl Write>,
+    wanted: &dyn Fn() -> bool,
+) -> io::Result<(Content, Option<Content>)> {
+    // Few large writes: each costs the system as much as hashing some thousand bytes.
+    let buffered = |output| HashingWriter::new(BufWriter::with_capacity(PIECE, output));
+    let mut encoder = output.map(|output| frame::encoder(buffered(output), level, size)).transpose()?;
+    let (mut hasher, mut count, mut buffer) = (Hasher::new(), 0, vec![0; PIECE]);
+    loop {
+        let piece = match input.file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => &buffer[..length],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(piece);
+        count += piece.len() as u64;
+        encoder = encoder.filter(|_| count <= size && wanted());
+        if let Some(encoder) = &mut encoder {
+            encoder.write_all(piece)?;
+        }
+    }
+    let read = Content { digest: hasher.finish(), size: count };
+    // A frame of fewer bytes than promised cannot be ended.
+    let Some(encoder) = encoder.filter(|_| count == size) else { return Ok((read, None)) };
+    let (digest, size, mut output) = encoder.finish()?.finish();
+    output.flush()?;
+    Ok((read, Some(Content { digest, size })))
 }
 
 #[cfg(test)]
@@ -75,23 +127,37 @@ mod tests {
             .collect()
     }
 
+    /// The file `path` that should have this content.
+    fn found(path: PathBuf, content: &[u8], read: bool) -> FoundFile {
+        let content = Content { digest: digest_of(content), size: content.len() as u64 };
+        FoundFile { path, content, read, archive: None }
+    }
+
+    fn made(framed: Framed) -> Content {
+        match framed {
+            Framed::Frame(frame) => frame,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn frames_are_single_deterministic_and_complete() {
         let content = sample();
-        let plain = Content { digest: digest_of(&content), size: content.len() as u64 };
-        let frames: Vec<Vec<u8>> = (0..2)
-            .map(|_| {
+        let frames: Vec<Vec<u8>> = [true, false]
+            .into_iter()
+            .map(|read| {
                 let (folder, cache) = cache();
                 let path = folder.path().join("kubelet");
                 std::fs::write(&path, &content).unwrap();
-                let frame = super::frame(&cache, &path, &plain, 3).unwrap();
-                let again = super::frame(&cache, Path::new("/nonexistent"), &plain, 3).unwrap();
-                assert_eq!(frame, again);
-                cache.read(&frame.digest).unwrap().unwrap()
+                let frame = |file: &FoundFile| made(super::frame(&cache, file, 3, &|| true).unwrap());
+                let first = frame(&found(path.clone(), &content, read));
+                assert_eq!(first, frame(&found(path, &content, false)));
+                assert_eq!(first, frame(&found("/nonexistent".into(), &content, true)));
+                cache.read(&first.digest).unwrap().unwrap()
             })
             .collect();
         assert_eq!(frames[0], frames[1]);
-        assert_eq!(zstd::zstd_safe::get_frame_content_size(&frames[0]).unwrap(), Some(plain.size));
+        assert_eq!(zstd::zstd_safe::get_frame_content_size(&frames[0]).unwrap(), Some(content.len() as u64));
         assert_eq!(zstd::zstd_safe::find_frame_compressed_size(&frames[0]).unwrap(), frames[0].len());
         assert_eq!(zstd::decode_all(&*frames[0]).unwrap(), content);
         // Bit 2 of the frame header descriptor: a checksum of the content follows.
@@ -99,14 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn another_content_than_the_locked_one_is_refused() {
+    fn another_content_than_the_locked_one_is_told() {
         let (folder, cache) = cache();
         let path = folder.path().join("kubelet");
         std::fs::write(&path, "changed").unwrap();
-        let plain = Content { digest: digest_of(b"kubelet"), size: 7 };
-        assert!(matches!(super::frame(&cache, &path, &plain, 3), Err(CompressError::Changed { .. })));
-        let shorter = Content { digest: digest_of(b"kubelet"), size: 3 };
-        assert!(super::frame(&cache, &path, &shorter, 3).is_err());
-        assert_eq!(cache.frame(&plain.digest, 3).unwrap(), None);
+        for content in ["kubelet", "kube", "kubelet 2"] {
+            let file = found(path.clone(), content.as_bytes(), false);
+            let digest = digest_of(b"changed");
+            assert_eq!(super::frame(&cache, &file, 3, &|| true).unwrap(), Framed::Other { digest });
+            assert_eq!(cache.frame(&file.content.digest, 3).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_still_compared_with_the_lock() {
+        let (folder, cache) = cache();
+        let path = folder.path().join("kubelet");
+        std::fs::write(&path, "kubelet").unwrap();
+        let framed = |content: &[u8], read| {
+            super::frame(&cache, &found(path.clone(), content, read), 3, &|| false).unwrap()
+        };
+        assert_eq!(framed(b"kubelet", false), Framed::Unwanted);
+        assert_eq!(framed(b"kubelet", true), Framed::Unwanted);
+        assert!(matches!(framed(b"kubectl", false), Framed::Other { .. }));
     }
 }

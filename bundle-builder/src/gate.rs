@@ -7,9 +7,10 @@ use std::fmt;
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::Component;
 
+use crate::cache::CacheError;
 use crate::chart::Chart;
 use crate::closure::{Found, Lack, MissingImage, References, Rendering, Warning};
-use crate::helm::{Helm, HelmError, Request, SampleSite, site_values};
+use crate::helm::{HelmError, Request, SampleSite, site_values};
 use crate::lock::Lock;
 use crate::parallel;
 use crate::progress::{Progress, count};
@@ -17,8 +18,10 @@ use crate::recipe::Recipe;
 use crate::source::SourceError;
 
 mod profile;
+mod renderer;
 
 pub use profile::{Profile, profiles};
+pub use renderer::Renderer;
 
 /// Why a bundle would not work on a site.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum GateError {
     /// Helm cannot be used.
     #[error(transparent)]
     Helm(#[from] HelmError),
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// Charts do not render, or images are missing.
     #[error("{0}")]
     Gaps(Gaps),
@@ -130,7 +136,7 @@ pub fn closure(
     charts: &[Chart],
     profiles: &[Vec<Profile>],
     lock: &Lock,
-    helm: &Helm,
+    helm: &Renderer<'_>,
     progress: &dyn Progress,
 ) -> Result<(), GateError> {
     let tries = tries(recipe, charts, profiles);
@@ -197,7 +203,11 @@ fn tries<'a>(recipe: &'a Recipe, charts: &'a [Chart], profiles: &'a [Vec<Profile
 
 impl<'a> Try<'a> {
     /// Renders it. What is wrong with the chart is a result; only a Helm that cannot be used stops the rest.
-    fn render(self, helm: &Helm, recipe: &Recipe) -> Result<(Self, Result<Rendered, String>), HelmError> {
+    fn render(
+        self,
+        renderer: &Renderer<'_>,
+        recipe: &Recipe,
+    ) -> Result<(Self, Result<Rendered, String>), GateError> {
         let request = Request {
             component: self.component,
             chart: self.chart,
@@ -205,13 +215,15 @@ impl<'a> Try<'a> {
             site: &site_values(self.component, &recipe.settings, self.site),
             kubernetes: &recipe.kubernetes.version,
         };
-        let result = match helm.render(&request) {
+        let result = match renderer.render(&request) {
             Ok(text) => match Found::read(&text, &self.component.namespace, &recipe.image_hints) {
                 Ok(found) => Ok(Rendered { digest: digest_of(text.as_bytes()), found }),
                 Err(error) => Err(format!("what Helm made is no YAML: {error}")),
             },
-            Err(error @ (HelmError::Run { .. } | HelmError::Write { .. })) => return Err(error),
-            Err(error) => Err(error.to_string()),
+            Err(GateError::Helm(
+                error @ (HelmError::Refused { .. } | HelmError::TooSlow { .. } | HelmError::TooMuch { .. }),
+            )) => Err(error.to_string()),
+            Err(error) => return Err(error),
         };
         Ok((self, result))
     }

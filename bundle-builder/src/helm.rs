@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use sealift_bundle::digest::Hasher;
 use sealift_bundle::document::{Component, Setting, SiteValue};
 use sealift_bundle::unfinished::Unfinished;
 use serde_json::{Value, json};
@@ -166,19 +167,67 @@ fn temporary() -> Result<tempfile::TempDir, HelmError> {
     tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
 }
 
+/// All that goes into one run of Helm, which sees nothing else of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    arguments: Vec<String>,
+    /// Names of its own, relative: they stand in Helm's messages.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Input {
+    /// What `request` becomes.
+    #[must_use]
+    pub fn of(request: &Request<'_>) -> Self {
+        let Request { component, chart, profile, site, kubernetes } = *request;
+        let archive = format!("{}-{}.tgz", chart.name, chart.version).replace('/', "-");
+        // JSON is YAML; Helm reads it as values. Later files count more.
+        let own = match &component.values {
+            Value::Null => json!({}),
+            values => values.clone(),
+        };
+        let mut files = vec![("values.json".to_owned(), own.to_string().into_bytes())];
+        files.extend(profile.map(|profile| ("profile.yaml".to_owned(), profile.to_owned())));
+        files.push(("site.json".to_owned(), site.to_string().into_bytes()));
+        let mut arguments = vec!["template", &component.name, &archive];
+        arguments.extend(["--namespace", &component.namespace]);
+        arguments.extend(["--kube-version", kubernetes, "--include-crds"]);
+        arguments.extend(files.iter().flat_map(|(name, _)| ["--values", name.as_str()]));
+        let arguments = arguments.into_iter().map(ToOwned::to_owned).collect();
+        files.push((archive, chart.archive.clone()));
+        Self { arguments, files }
+    }
+
+    /// A digest of all of it.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Hasher::new();
+        let files = self.files.iter().flat_map(|(name, content)| [name.as_bytes(), content.as_slice()]);
+        for part in self.arguments.iter().map(String::as_bytes).chain(files) {
+            // With its length before it, no part can be taken for two.
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.finish()
+    }
+}
+
 impl Helm {
     /// Uses the Helm at `program` (a path, or a name in PATH).
     pub fn new(program: PathBuf) -> Result<Self, HelmError> {
-        Self::in_folder(program, temporary()?)
+        Self::untried(program)?.tried()
     }
 
-    fn in_folder(program: PathBuf, folder: tempfile::TempDir) -> Result<Self, HelmError> {
+    fn in_folder(program: PathBuf, folder: tempfile::TempDir) -> Self {
         let unfinished = Unfinished::new(folder.path());
-        let helm = Self { program, folder, limits: Limits::default(), _unfinished: unfinished };
-        match helm.run(helm.folder.path(), &["version", "--short"]) {
+        Self { program, folder, limits: Limits::default(), _unfinished: unfinished }
+    }
+
+    /// Itself, where it runs: what it can do is seen when it renders.
+    fn tried(self) -> Result<Self, HelmError> {
+        match self.run(self.folder.path(), &["version", "--short"]) {
             Err(error @ HelmError::Run { .. }) => Err(error),
-            // It runs: what it can do is seen when it renders.
-            _ => Ok(helm),
+            _ => Ok(self),
         }
     }
 
@@ -197,7 +246,18 @@ impl Helm {
         std::fs::copy(&program, &copy)
             .and_then(|_| std::fs::set_permissions(&copy, Permissions::from_mode(0o700)))
             .map_err(|source| HelmError::Write { path: copy.clone(), source })?;
-        Self::in_folder(copy, folder)
+        Self::in_folder(copy, folder).tried()
+    }
+
+    /// Uses the Helm at `program` without a look at whether it runs: that shows when it renders.
+    pub fn untried(program: PathBuf) -> Result<Self, HelmError> {
+        Ok(Self::in_folder(program, temporary()?))
+    }
+
+    /// A path, or a name in PATH.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The same with other limits.
@@ -219,28 +279,19 @@ impl Helm {
 
     /// Everything that a component installs: manifests, hooks, tests and CRDs. May be called from several threads.
     pub fn render(&self, request: &Request<'_>) -> Result<String, HelmError> {
+        self.run_with(&Input::of(request))
+    }
+
+    /// As [`Helm::render`], of what a request has become.
+    pub fn run_with(&self, input: &Input) -> Result<String, HelmError> {
         let failed = |path: &Path, source| HelmError::Write { path: path.to_owned(), source };
         let folder =
             tempfile::tempdir_in(self.folder.path()).map_err(|source| failed(self.folder.path(), source))?;
-        // Names of its own, relative: they stand in Helm's messages.
-        let archive = format!("{}-{}.tgz", request.chart.name, request.chart.version).replace('/', "-");
-        // JSON is YAML; Helm reads it as values. Later files count more.
-        let own = match &request.component.values {
-            Value::Null => json!({}),
-            values => values.clone(),
-        };
-        let (own, site) = (own.to_string(), request.site.to_string());
-        let mut values = vec![("values.json", own.as_bytes())];
-        values.extend(request.profile.map(|profile| ("profile.yaml", profile)));
-        values.push(("site.json", site.as_bytes()));
-        for (name, content) in values.iter().chain([&(archive.as_str(), &*request.chart.archive)]) {
+        for (name, content) in &input.files {
             let path = folder.path().join(name);
             std::fs::write(&path, content).map_err(|source| failed(&path, source))?;
         }
-        let mut arguments = vec!["template", &request.component.name, &archive];
-        arguments.extend(["--namespace", &request.component.namespace]);
-        arguments.extend(["--kube-version", request.kubernetes, "--include-crds"]);
-        arguments.extend(values.iter().flat_map(|(name, _)| ["--values", *name]));
+        let arguments: Vec<&str> = input.arguments.iter().map(String::as_str).collect();
         let output = self.run(folder.path(), &arguments)?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
@@ -264,6 +315,8 @@ impl Helm {
             .env_remove("HELM_NAMESPACE")
             .env_remove("HELM_DEBUG")
             .env("KUBECONFIG", own("no-cluster"))
+            // One run is over before its memory is worth tidying so often: a quarter less of the processor.
+            .env("GOGC", "400")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -16,7 +16,7 @@
 //! - [`gate`]: charts render, and every image they name is there ([`closure`], [`helm`]).
 //! - [`pull`], [`compress`], [`pack`]: the bytes.
 //! - [`key::SigningKey`]: signs, the same each time.
-//! - [`build::build`]: all of it in order.
+//! - [`build::build`]: all of it in order, [`stages`] of it side by side.
 //! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
@@ -57,5 +57,6 @@ pub mod referrer;
 pub mod registry;
 pub mod sbom;
 pub mod source;
+pub mod stages;
 pub mod stored;
 pub mod trust;

@@ -20,6 +20,7 @@ mod sources;
 pub use error::LockError;
 pub use make::{make, update};
 pub use sources::Sources;
+pub(crate) use sources::other_file;
 
 /// `kind` of a lock.
 pub const KIND: &str = "Lock";

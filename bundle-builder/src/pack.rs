@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealift_bundle::document::{
     API_VERSION, BundleDocument, Chart as ChartEntry, FILE_ARTIFACT_TYPE, File, HostDirectory, Image,
@@ -9,6 +10,7 @@ use sealift_bundle::document::{
 };
 use sealift_bundle::oci::{Descriptor, MANIFEST_MEDIA_TYPE, Manifest, REF_NAME, TITLE, VERSION};
 use sealift_bundle::write::{BlobContent, BlobGroup, BundleWriter, Packed, WriteError, trusted_comment};
+use sealift_bundle::{KeyError, TrustedKeys, VerifyReport};
 
 use crate::cache::{Cache, CacheError, Content};
 use crate::chart::{self, Chart};
@@ -35,6 +37,9 @@ pub enum PackError {
     /// The bundle room refused or failed.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Nobody could verify what the key signs.
+    #[error("the public half of the key cannot be used")]
+    Key(#[from] KeyError),
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -55,14 +60,14 @@ pub struct Contents<'a> {
     pub files: &'a [(Content, Content)],
 }
 
-/// Packs and signs a bundle at `target`.
+/// Packs, signs and verifies a bundle at `target`.
 pub fn pack(
     contents: &Contents<'_>,
     cache: &Cache,
     key: &SigningKey,
     target: &Path,
     progress: &dyn Progress,
-) -> Result<Packed, PackError> {
+) -> Result<(Packed, VerifyReport), PackError> {
     let mut entries = Entries::default();
     let images = entries.images(contents);
     let charts = entries.charts(contents.charts);
@@ -101,9 +106,20 @@ pub fn pack(
     }
     let comment =
         format!("{}\ttimestamp:{}", trusted_comment(&recipe.product), contents.lock.created.as_second());
-    let advance = |done, total| progress.advance("pack", done, total);
     let sign = |index: &[u8]| Ok::<_, std::convert::Infallible>(key.sign(index, &comment));
-    Ok(writer.pack(target, parallel::cores(), &advance, sign)?)
+    let keys = TrustedKeys::from_public_key_text(key.public_key())?;
+    let packed = AtomicBool::new(false);
+    let packing = |done, total| {
+        progress.advance("pack", done, total);
+        packed.fetch_or(done == total, Ordering::Relaxed);
+    };
+    // The proof follows the packing: what is left of it then is shown.
+    let proving = |done, total| {
+        if packed.load(Ordering::Relaxed) {
+            progress.advance("verify", done, total);
+        }
+    };
+    Ok(writer.pack_proved(target, &keys, parallel::cores(), &packing, &proving, sign)?)
 }
 
 /// Index entries, and the blobs behind them.

@@ -10,6 +10,12 @@ pub trait Progress: Sync {
 
     /// `done` of `total` bytes of `what`; called often, may be dropped.
     fn advance(&self, what: &str, done: u64, total: u64);
+
+    /// Whether the work is still worth doing; asked between its pieces. What is not wanted any more ends soon, in whatever
+    /// way: something else has failed, and that is told.
+    fn wanted(&self) -> bool {
+        true
+    }
 }
 
 /// How fast something goes, from the bytes of the last seconds: what is slow now counts, not what was fast an hour ago.

@@ -12,7 +12,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use sealift_bundle::digest::{self, digest_of};
 
@@ -50,28 +49,15 @@ const DIGEST_HEADER: &str = "docker-content-digest";
 /// Blobs are bytes.
 const ANYTHING: &str = "application/octet-stream, */*";
 
-/// How often a transfer that waits looks whether it still matters.
-const GLANCE: Duration = Duration::from_millis(100);
-
-/// The next piece of an answer; nothing at its end. It ends early when another transfer failed for good: whoever hears of
-/// this one hears of that one first.
-async fn next_piece(
-    response: &mut reqwest::Response,
-) -> Result<Option<impl std::ops::Deref<Target = [u8]>>, Trouble> {
-    loop {
-        if parallel::is_over() {
-            return Err(Trouble::new(Verdict::Final, "another transfer failed"));
-        }
-        if let Ok(piece) = tokio::time::timeout(GLANCE, response.chunk()).await {
-            return piece.map_err(Trouble::transport);
-        }
-    }
+/// Whether anybody still wants what `progress` tells of: nothing beside it has failed for good.
+fn wanted(progress: &dyn Progress) -> bool {
+    progress.wanted() && !parallel::is_over()
 }
 
 /// How one try ended.
 enum Failure {
     /// Worth another try, after as long as the registry asks for.
-    Passing(RegistryError, Option<std::time::Duration>),
+    Passing(RegistryError, Option<Duration>),
     /// Not worth one.
     Final(RegistryError),
 }
@@ -170,7 +156,7 @@ impl Registries {
         advanced(download.have.cast_signed());
         let mut best = download.have;
         let fetched = self.persist(image, &what, progress, || {
-            let fetched = self.runtime.block_on(self.fetch(image, &what, &mut download, advanced));
+            let fetched = self.wait(progress, self.fetch(image, &what, &mut download, advanced));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
@@ -193,10 +179,11 @@ impl Registries {
         let accepted = manifest::ACCEPTED.join(", ");
         self.persist(image, what, progress, || {
             let wanted = Wanted::new(image, format!("manifests/{reference}"), &accepted);
-            let (content, said) = self
-                .runtime
-                .block_on(self.read(&wanted, MANIFEST_LIMIT))
-                .map_err(|trouble| (self.judge(image, what, trouble), false))?;
+            let read = async {
+                let read = self.read(&wanted, MANIFEST_LIMIT).await;
+                read.map_err(|trouble| self.judge(image, what, trouble))
+            };
+            let (content, said) = self.wait(progress, read).map_err(|failure| (failure, false))?;
             let got = digest_of(&content);
             // For a tag, the registry's own word is all there is to compare with.
             let expected = if digest::is_valid(reference) { Some(reference.to_owned()) } else { said };
@@ -239,6 +226,9 @@ impl Registries {
     ) -> Result<T, RegistryError> {
         let mut failures = 0;
         loop {
+            if !wanted(progress) {
+                return Err(RegistryError::Stopped);
+            }
             let (error, wait) = match attempt() {
                 Ok(value) => return Ok(value),
                 Err((Failure::Final(error), _)) => return Err(error),
@@ -258,14 +248,28 @@ impl Registries {
                 pause.as_secs_f64(),
                 innermost(&error)
             ));
-            let until = Instant::now() + pause;
-            while let Some(left) = until.checked_duration_since(Instant::now()) {
-                if parallel::is_over() {
-                    return Err(error);
-                }
-                std::thread::sleep(left.min(GLANCE));
-            }
+            patience::sleep(pause, &|| wanted(progress));
         }
+    }
+
+    /// Does `work` to its end, or until nobody wants it any more: a server that falls silent is not waited for then. What
+    /// came of a download until then stays.
+    fn wait<T>(
+        &self,
+        progress: &dyn Progress,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let unwanted = async {
+            while wanted(progress) {
+                tokio::time::sleep(patience::LOOK).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                result = work => result,
+                () = unwanted => Err(RegistryError::Stopped.into()),
+            }
+        })
     }
 
     /// Says once per host that nobody looks at its certificate.
@@ -336,12 +340,12 @@ impl Registries {
             }
         }
         loop {
-            let piece = match next_piece(&mut response).await {
+            let piece = match response.chunk().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
                 // Whatever was announced besides: all that is wanted is here.
                 Err(_) if download.is_complete() => return Ok(()),
-                Err(trouble) => return Err(self.judge(image, what, trouble)),
+                Err(error) => return Err(self.judge(image, what, Trouble::transport(error))),
             };
             if download.have + piece.len() as u64 > download.wanted.size {
                 let expected = format!("{} bytes", download.wanted.size);
@@ -399,7 +403,7 @@ fn continues(response: &reqwest::Response, from: u64) -> bool {
 }
 
 /// The error after the last try.
-fn given_up(error: RegistryError, tries: u32, wait: Option<std::time::Duration>) -> RegistryError {
+fn given_up(error: RegistryError, tries: u32, wait: Option<Duration>) -> RegistryError {
     let RegistryError::Failed { registry, what, source, .. } = error else { return error };
     let source = match wait.filter(|wait| *wait > LONGEST_WAIT) {
         Some(wait) => format!("{source}; it asks to wait {} s", wait.as_secs()).into(),
@@ -415,4 +419,30 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who has heard of another failure.
+    struct Unwanted;
+
+    impl Progress for Unwanted {
+        fn note(&self, _: &str) {}
+        fn advance(&self, _: &str, _: u64, _: u64) {}
+        fn wanted(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_neither_asked_for_nor_waited_for() {
+        let registries = Registries::new(Mirrors::default(), Patience::default()).unwrap();
+        let silent = registries.wait(&Unwanted, std::future::pending::<Result<(), Failure>>());
+        assert!(matches!(silent, Err(Failure::Final(RegistryError::Stopped))));
+        let image = "registry.invalid/a/b:1".parse().unwrap();
+        let asked = registries.manifest_by_tag(&image, &Unwanted);
+        assert!(matches!(asked, Err(RegistryError::Stopped)), "{asked:?}");
+    }
 }

@@ -33,6 +33,18 @@ pub struct Reach<'a> {
     pub progress: &'a dyn Progress,
 }
 
+impl<'a> Reach<'a> {
+    /// The same, told to someone else.
+    #[must_use]
+    pub fn told_to<'b>(&self, progress: &'b dyn Progress) -> Reach<'b>
+    where
+        'a: 'b,
+    {
+        let Self { roots, registries, cache, .. } = *self;
+        Reach { roots, registries, cache, progress }
+    }
+}
+
 /// Where relative paths and named roots of a recipe lead.
 #[derive(Debug, Clone, Default)]
 pub struct Roots {

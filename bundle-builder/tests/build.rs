@@ -106,6 +106,30 @@ fn a_lock_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn what_differs_from_the_lock_is_told_before_what_the_gate_finds() {
+    let vendor = Vendor::new();
+    vendor.lock();
+    // Of the size that they had: only their content tells.
+    vendor.write("payload/bin/kubelet", &"KUBELET ".repeat(50_000));
+    vendor.write("payload/bin/kubectl", &"KUBECTL ".repeat(40_000));
+    vendor.write("helm", "#!/bin/sh\n[ \"$1\" = version ]\n");
+    let said = vendor.fail(2, &build("fresh cache", "x.bundle"));
+    for name in ["kubelet", "kubectl"] {
+        assert!(
+            said.contains(&format!("file {name} (payload:bin/{name}) has other content: sha256:")),
+            "{said}"
+        );
+    }
+    assert!(!said.contains("render"), "{said}");
+    vendor.lock();
+    let before = vendor.registry.blob_requests().len();
+    let said = vendor.fail(2, &build("fresh cache", "x.bundle"));
+    assert!(said.contains("1 chart does not render"), "{said}");
+    assert_eq!(vendor.registry.blob_requests().len(), before, "nothing is fetched before the gate is passed");
+    assert!(!vendor.path("x.bundle").exists());
+}
+
+#[test]
 fn a_moved_tag_does_not_change_a_locked_build() {
     let vendor = Vendor::new();
     vendor.lock();

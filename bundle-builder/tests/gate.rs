@@ -9,6 +9,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use bundle_builder::chart::Chart;
@@ -280,6 +281,28 @@ fn charts_that_do_not_render_are_told_together_in_helms_words() {
     assert!(said.contains("  chart second for component extra, a small sample site:\n    "), "{said}");
     assert!(said.contains("next: correct the chart, the component's values"), "{said}");
     assert_eq!(warnings(&said), [""; 0]);
+}
+
+#[test]
+fn the_same_chart_is_rendered_once() {
+    let vendor = vendor();
+    std::fs::remove_file(vendor.path("helm")).unwrap();
+    std::fs::copy(helm::build(), vendor.path("helm")).unwrap();
+    let gate = |said: &str| said.lines().filter(|line| line.starts_with("gate ")).collect::<String>();
+    let first = gate(&built(&vendor));
+    // The same program, which nobody can start any more.
+    std::fs::set_permissions(vendor.path("helm"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert_eq!(gate(&built(&vendor)), first);
+    vendor.write("profiles/large.yaml", "replicas: 3\n");
+    vendor.replace(
+        "recipe.yaml",
+        "  - path: chart\n",
+        "  - {path: chart, profiles: [{path: profiles/large.yaml}]}\n",
+    );
+    let said = refused(&vendor);
+    assert!(said.contains("cannot run Helm as `./helm`"), "{said}");
+    std::fs::set_permissions(vendor.path("helm"), PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(gate(&built(&vendor)).contains("rendered 2 times"));
 }
 
 #[test]

@@ -13,14 +13,12 @@ use std::time::{Duration, SystemTime};
 use sealift_bundle::digest::{self, HashingReader};
 use sealift_bundle::layout;
 
-use super::{Cache, CacheError, FRAMES};
+use super::{Cache, CacheError, Content, FRAMES, PIECE, RENDERINGS};
 use crate::parallel;
 use crate::progress::Progress;
 
 /// Largest blob that is read as a manifest, bytes.
 const MANIFEST_LIMIT: u64 = 4 << 20;
-/// How much is read at once, bytes.
-const PIECE: usize = 1 << 18;
 
 /// An entry that is not what its name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +149,7 @@ impl Cache {
             pruned.dropped += 1;
             pruned.dropped_bytes += entry.size;
         }
-        self.forget_lost_frames()?;
+        self.forget_lost()?;
         Ok(pruned)
     }
 
@@ -174,16 +172,20 @@ impl Cache {
         Ok(found)
     }
 
-    fn forget_lost_frames(&self) -> Result<(), CacheError> {
-        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut there = BTreeMap::new();
-        for (key, frame) in &*frames {
-            if self.blob_path(&frame.digest)?.is_file() {
-                there.insert(key.clone(), frame.clone());
+    /// Forgets frames and renderings whose blob is gone.
+    fn forget_lost(&self) -> Result<(), CacheError> {
+        for (name, remembered) in [(FRAMES, &self.frames), (RENDERINGS, &self.renderings)] {
+            let mut remembered = remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut there: BTreeMap<String, Content> = BTreeMap::new();
+            for (key, content) in &*remembered {
+                if self.blob_path(&content.digest)?.is_file() {
+                    there.insert(key.clone(), content.clone());
+                }
             }
+            *remembered = there;
+            self.remember(name, &*remembered)?;
         }
-        *frames = there;
-        self.remember(FRAMES, &*frames)
+        Ok(())
     }
 
     fn entries(folder: &Path) -> Result<Vec<Entry>, CacheError> {
@@ -275,7 +277,6 @@ fn collect(value: &serde_json::Value, found: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Content;
     use crate::cache::testing::cache;
 
     struct Silent;

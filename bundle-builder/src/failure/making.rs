@@ -100,6 +100,7 @@ pub(super) fn of_gate(error: &GateError) -> Advice {
         GateError::Charts(_) => (Kind::Usage, None),
         GateError::Profile(error) => of_source(error),
         GateError::Helm(error) => of_helm(error),
+        GateError::Cache(error) => of_cache(error),
         GateError::Gaps(gaps) if !gaps.unrendered.is_empty() => {
             usage("correct the chart, the component's values in the recipe, or the profile")
         }
@@ -139,10 +140,9 @@ pub(super) fn of_build(error: &BuildError) -> Advice {
         BuildError::Compress(CompressError::Io { source, .. })
         | BuildError::Write { source, .. }
         | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
-        BuildError::Compress(CompressError::Changed { .. }) => {
-            usage("run it again when nobody changes the file")
+        BuildError::Pack(PackError::Write(_) | PackError::Key(_)) | BuildError::Stopped => {
+            (Kind::Internal, None)
         }
-        BuildError::Pack(PackError::Write(_)) => (Kind::Internal, None),
         BuildError::DamagedCache { .. } => (
             Kind::Verification,
             Some("run the same command again: it fetches or makes that blob anew".to_owned()),

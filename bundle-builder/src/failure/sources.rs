@@ -132,6 +132,7 @@ pub(super) fn of_registry(error: &RegistryError) -> Advice {
         RegistryError::Client { .. } => {
             usage("the system's CA certificates are needed (Debian: `apt-get install ca-certificates`)")
         }
+        RegistryError::Stopped => (Kind::Internal, None),
         RegistryError::Cache(error) => of_cache(error),
         RegistryError::Write { source, .. } => of_disk(source),
     }

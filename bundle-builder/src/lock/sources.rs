@@ -1,9 +1,9 @@
 //! Charts and files as they are where the recipe says.
 
-use super::{Lock, LockError};
+use super::{Lock, LockError, LockedFile};
 use crate::chart::Chart;
 use crate::parallel;
-use crate::recipe::Recipe;
+use crate::recipe::{FileContent, Recipe};
 use crate::source::Reach;
 use crate::source::chart::{self, ChartOrigin};
 use crate::source::file::{self, FoundFile};
@@ -44,8 +44,22 @@ impl Sources {
         Ok(Self { charts, origins, files })
     }
 
-    /// Whether this is what `lock` pinned; all differences together.
-    pub fn fit(&self, recipe: &Recipe, lock: &Lock) -> Result<(), LockError> {
+    /// Whether this is what `lock` pinned, as far as it was read; all differences together.
+    pub fn fit(&mut self, recipe: &Recipe, lock: &Lock, reach: &Reach<'_>) -> Result<(), LockError> {
+        if self.changes(recipe, lock).is_empty() {
+            return Ok(());
+        }
+        // There will be no bundle: who changes the recipe wants to know of all files.
+        let contents = recipe.file_contents();
+        let unread = self.files.iter_mut().zip(&contents).filter(|(found, _)| !found.read).collect();
+        parallel::map(parallel::cores(), unread, |(found, content)| {
+            *found = file::find(content.source, None, reach)?;
+            Ok::<_, LockError>(())
+        })?;
+        Err(LockError::OtherContent { changes: self.changes(recipe, lock) })
+    }
+
+    fn changes(&self, recipe: &Recipe, lock: &Lock) -> Vec<String> {
         let mut changes = Vec::new();
         for (chart, locked) in self.charts.iter().zip(&lock.charts) {
             if chart.content != locked.content {
@@ -54,15 +68,15 @@ impl Sources {
         }
         for ((content, found), locked) in recipe.file_contents().iter().zip(&self.files).zip(&lock.files) {
             if found.content.digest != locked.digest {
-                changes.push(format!(
-                    "file {} ({}) has other content: {} instead of {}",
-                    content.title(),
-                    locked.from,
-                    found.content.digest,
-                    locked.digest
-                ));
+                changes.push(other_file(content, locked, &found.content.digest));
             }
         }
-        if changes.is_empty() { Ok(()) } else { Err(LockError::OtherContent { changes }) }
+        changes
     }
+}
+
+/// Says that the file of `content` is not what `locked` says.
+pub(crate) fn other_file(content: &FileContent<'_>, locked: &LockedFile, digest: &str) -> String {
+    let (title, from, expected) = (content.title(), &locked.from, &locked.digest);
+    format!("file {title} ({from}) has other content: {digest} instead of {expected}")
 }

@@ -75,6 +75,9 @@ pub enum RegistryError {
         /// Digest or size sent.
         got: String,
     },
+    /// Nobody wants it any more: something else failed, and is told.
+    #[error("stopped, since something else failed")]
+    Stopped,
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),

@@ -1,6 +1,6 @@
 //! How often and how long to try.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::RegistryError;
 
@@ -8,6 +8,8 @@ use super::RegistryError;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Longest pause that a registry may ask for; who asks for more is not waited for.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
+/// How often it is looked at whether waiting is still worth its time.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// A bit that flipped on the way will not flip each time; who sends wrong content so often means it.
 const TRIES_OF_WRONG_CONTENT: u32 = 3;
 
@@ -41,6 +43,18 @@ impl Patience {
     pub(super) fn pause_after(&self, failures: u32, wait: Option<Duration>) -> Duration {
         let own = self.pause.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_PAUSE);
         own.max(wait.unwrap_or_default())
+    }
+}
+
+/// Waits for `pause`, or until nobody wants what comes after it.
+pub(super) fn sleep(pause: Duration, wanted: &dyn Fn() -> bool) {
+    let end = Instant::now() + pause;
+    while wanted() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(LOOK));
     }
 }
 

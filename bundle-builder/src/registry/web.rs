@@ -15,7 +15,7 @@ use super::answer::{self, Trouble, Verdict};
 use super::auth;
 use super::download::Download;
 use super::http::Http;
-use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, next_piece, restart};
+use super::{ANYTHING, Failure, Registries, RegistryError, continues, judged, restart};
 use crate::cache::{Cache, CacheError, Content, require_room};
 use crate::progress::Progress;
 
@@ -128,7 +128,9 @@ impl Page<'_> {
         let rest = response.content_length().unwrap_or(0);
         require_room(cache.folder(), rest)?;
         let total = download.have + rest;
-        while let Some(piece) = next_piece(&mut response).await.map_err(|trouble| self.judge(trouble))? {
+        while let Some(piece) =
+            response.chunk().await.map_err(|error| self.judge(Trouble::transport(error)))?
+        {
             if download.have + piece.len() as u64 > LARGEST {
                 restart(download, &|_| ())?;
                 let why = format!("it is larger than {} GiB", LARGEST >> 30);
@@ -175,7 +177,7 @@ impl Registries {
         let mut download = Download::open(cache.partial_path(digest)?, &wanted)?;
         let mut best = download.have;
         self.insist(&page.server, &page.what, progress, &mut || {
-            let fetched = self.runtime.block_on(page.fetch(&mut download, cache, progress));
+            let fetched = self.wait(progress, page.fetch(&mut download, cache, progress));
             let moved_on = download.have > best;
             best = best.max(download.have);
             fetched.map_err(|failure| (failure, moved_on))
@@ -194,8 +196,11 @@ impl Registries {
     ) -> Result<Vec<u8>, RegistryError> {
         let page = self.web(url, progress)?;
         self.insist(&page.server, &page.what, progress, &mut || {
-            let read = async { answer::body(page.get(0).await?, limit).await };
-            self.runtime.block_on(read).map_err(|trouble| (page.judge(trouble), false))
+            let read = async {
+                let read = async { answer::body(page.get(0).await?, limit).await };
+                read.await.map_err(|trouble| page.judge(trouble))
+            };
+            self.wait(progress, read).map_err(|failure| (failure, false))
         })
     }
 

@@ -15,21 +15,28 @@ use crate::recipe::{FileSource, Source, Url};
 pub struct FoundFile {
     /// Where it lies: where the recipe says, or in the cache.
     pub path: PathBuf,
-    /// What is in it.
+    /// What is in it; where it is not `read`, what the lock says.
     pub content: Content,
+    /// Whether its content was seen, now or before; otherwise only its size was.
+    pub read: bool,
     /// Digest of the archive that it came out of.
     pub archive: Option<String>,
 }
 
-/// Gets the file at `source`. What `locked` pins is taken from the cache where it is there.
+/// Gets the file at `source`. What `locked` pins is taken from the cache where it is there; a file on this machine that
+/// must be read, and has the size that it should have, is left to who reads it anyway.
 pub fn find(
     source: &FileSource,
     locked: Option<&LockedFile>,
     reach: &Reach<'_>,
 ) -> Result<FoundFile, SourceError> {
-    let FileSource::Member(inside) = source else {
-        let (path, content) = whole(source, reach)?;
-        return Ok(FoundFile { path, content, archive: None });
+    let inside = match (source, locked) {
+        (FileSource::Member(inside), _) => inside,
+        (FileSource::Local(source), Some(locked)) => return unread(source, locked, reach),
+        (source, _) => {
+            let (path, content) = whole(source, reach)?;
+            return Ok(FoundFile { path, content, read: true, archive: None });
+        }
     };
     // The archive's digest and the member's name say what the member is: it need not be looked for twice.
     let archive = match &*inside.archive {
@@ -46,7 +53,7 @@ pub fn find(
         None => archive::extract(&whole(&inside.archive, reach)?.0, &inside.member, reach.cache)?,
     };
     let path = reach.cache.blob_path(&content.digest)?;
-    Ok(FoundFile { path, content, archive: Some(archive) })
+    Ok(FoundFile { path, content, read: true, archive: Some(archive) })
 }
 
 /// A file as it lies on disk or on a web server.
@@ -71,16 +78,35 @@ fn whole(source: &FileSource, reach: &Reach<'_>) -> Result<(PathBuf, Content), S
     }
 }
 
+/// A file on this machine, read only where it cannot be what `locked` says.
+fn unread(source: &Source, locked: &LockedFile, reach: &Reach<'_>) -> Result<FoundFile, SourceError> {
+    let path = reach.roots.resolve(source)?;
+    let opened = reach.cache.open_file(&path).map_err(|error| unreadable(source, error))?;
+    let known = reach.cache.known_file(&opened);
+    let read = known.is_some() || opened.size() != locked.size;
+    let content = match known {
+        Some(content) => content,
+        None if read => local(source, reach)?.1,
+        None => Content { digest: locked.digest.clone(), size: locked.size },
+    };
+    Ok(FoundFile { path, content, read, archive: None })
+}
+
 /// Hashes a file on this machine.
 fn local(source: &Source, reach: &Reach<'_>) -> Result<(PathBuf, Content), SourceError> {
     let path = reach.roots.resolve(source)?;
-    let content = reach.cache.digest_of_file(&path).map_err(|error| match error {
-        CacheError::File { action: "read", path, source: why } => {
-            SourceError::Read { place: source.to_string(), path, source: why }
+    let content = reach.cache.digest_of_file(&path).map_err(|error| unreadable(source, error))?;
+    Ok((path, content))
+}
+
+/// Says for which source of the recipe a file was to be read.
+fn unreadable(place: &Source, error: CacheError) -> SourceError {
+    match error {
+        CacheError::File { action: "read", path, source } => {
+            SourceError::Read { place: place.to_string(), path, source }
         }
         other => other.into(),
-    })?;
-    Ok((path, content))
+    }
 }
 
 fn pin(url: &Url) -> String {

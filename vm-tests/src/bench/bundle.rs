@@ -27,6 +27,8 @@ const CHANGED: (&str, &str) = (
     "registry.sealift.example/orders/network-tools:4.2.0",
     "registry.sealift.example/orders/network-tools:4.2.1",
 );
+/// Other people's programs that ours is measured against.
+const BASELINES: &[&str] = &["coreutils", "openssl", "skopeo", "tar", "zstd"];
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// How much is measured.
@@ -73,7 +75,7 @@ struct Round {
 /// Measures and gives the figures.
 pub fn run(options: &Options) -> Result<Vec<Figure>> {
     system::need_root()?;
-    system::ensure(&[system::LAB, payload::PACKAGES, system::BUILD])?;
+    system::ensure(&[system::LAB, payload::PACKAGES, system::BUILD, BASELINES])?;
     let inputs = Inputs::make(&cache::root())?;
     inputs.show()?;
     let mut rounds = Vec::new();

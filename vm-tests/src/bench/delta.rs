@@ -27,7 +27,8 @@ pub struct Options {}
 /// Measures and gives the figures.
 pub fn run(_options: &Options) -> Result<Vec<Figure>> {
     system::need_root()?;
-    system::ensure(&[system::LAB, payload::PACKAGES, system::BUILD])?;
+    // What compares both bundles, byte by byte.
+    system::ensure(&[system::LAB, payload::PACKAGES, system::BUILD, &["diffutils"]])?;
     let cache = cache::root();
     for line in surroundings::lines() {
         println!("{line}");

@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 pub const PREFIX: &str = "sha256:";
 /// Hexadecimal digits after [`PREFIX`].
 const HEX_LENGTH: usize = 64;
+/// How much is hashed at once: few calls of the system, and small enough for the processor's own cache.
+const PIECE: usize = 1 << 18;
 
 /// A text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +59,25 @@ pub fn digest_of(content: &[u8]) -> String {
     let mut hasher = Hasher::new();
     hasher.update(content);
     hasher.finish()
+}
+
+/// Digest and count of all bytes that `content` still gives.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn of_all(content: &mut impl Read) -> io::Result<(String, u64)> {
+    let (mut hasher, mut buffer, mut bytes) = (Hasher::new(), vec![0; PIECE], 0);
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), bytes)),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Whether `text` is a digest as this module writes them.
@@ -148,6 +169,7 @@ mod tests {
     fn known_answers() {
         assert_eq!(digest_of(b""), EMPTY);
         assert_eq!(digest_of(b"abc"), ABC);
+        assert_eq!(of_all(&mut &b"abc"[..]).unwrap(), (ABC.to_owned(), 3));
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl Output {
     /// When that fails; it is gone then.
     pub fn finish(self) -> io::Result<()> {
         self.file().sync_all()?;
+        self.name()
+    }
+
+    /// As [`Output::finish`], of a file that is on the disk already.
+    pub(crate) fn name(self) -> io::Result<()> {
         let Self { temporary, target, mark } = self;
         undisturbed(|| temporary.persist(&target)).map_err(|error| error.error)?;
         drop(mark);

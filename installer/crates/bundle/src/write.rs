@@ -2,6 +2,7 @@
 //!
 //! The same document, entries and blobs give the same bytes, whatever order they are added in.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
@@ -22,6 +23,14 @@ use crate::output::Output;
 use crate::signature::SignatureText;
 use crate::source::{Source as _, read_full};
 use crate::workers;
+
+mod growing;
+mod prove;
+
+use growing::Growing;
+
+/// How much of a file is copied at once: small enough to stay in the processor's own cache until it is written.
+const PIECE: usize = 1 << 18;
 
 /// Which group of members a blob belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +128,12 @@ pub enum WriteError {
     #[error("no installer would accept this bundle")]
     Refused {
         /// As what it would be refused.
+        source: Box<BundleError>,
+    },
+    /// What was written is not what was meant.
+    #[error("what was written does not verify")]
+    Proof {
+        /// As what a reader would refuse it.
         source: Box<BundleError>,
     },
 }
@@ -221,6 +236,23 @@ impl BundleWriter {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
+        let cannot = |source| WriteError::Write { path: target.to_owned(), source };
+        let prepared = self.prepare(target, sign)?;
+        let output = Output::sized(target, prepared.members.total()).map_err(cannot)?;
+        write_file(target, output.file(), &prepared, threads, progress, None)?;
+        output.finish().map_err(cannot)?;
+        Ok(prepared.packed)
+    }
+
+    /// Everything that is written, signed.
+    fn prepare<E>(
+        self,
+        target: &Path,
+        sign: impl FnOnce(&[u8]) -> Result<String, E>,
+    ) -> Result<Prepared, WriteError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
         let assembled = self.assemble(target)?;
         let signature = sign(assembled.index_json.as_bytes())
             .map_err(|error| WriteError::Sign { source: error.into() })
@@ -228,17 +260,17 @@ impl BundleWriter {
                 SignatureText::rewrite(&text).map_err(|reason| WriteError::Signature { reason })
             })?;
         let (members, contents) = assembled.members(target, &signature.text)?;
-        write_file(target, &members, &contents, threads, progress)?;
         let blobs = crate::open::blobs(members.as_slice())
             .iter()
             .map(|member| BlobEntry { digest: member.digest.clone(), size: member.size })
             .collect();
-        Ok(Packed {
+        let packed = Packed {
             size: members.total(),
             index_json: assembled.index_json,
             document: assembled.document,
             blobs,
-        })
+        };
+        Ok(Prepared { packed, members, contents })
     }
 
     /// As [`BundleWriter::pack`], but the content of files stays a hole: a bundle of any size for tests and benches of
@@ -298,6 +330,14 @@ impl BundleWriter {
     }
 }
 
+/// What will stand in the file.
+struct Prepared {
+    packed: Packed,
+    members: MemberList,
+    /// Of each member.
+    contents: Vec<BlobContent>,
+}
+
 /// Everything but the signature.
 struct Assembled {
     index: Index,
@@ -348,22 +388,25 @@ impl Assembled {
     }
 }
 
-/// Writes all members at their places.
+/// Writes all members at their places in `file`; what is in memory first, since a reader begins there, then the largest: no
+/// thread is left alone with a large one at the end. Content of files is hashed on the way, unless there is a `reader` who
+/// does that.
 fn write_file(
     target: &Path,
-    members: &MemberList,
-    contents: &[BlobContent],
+    file: &File,
+    prepared: &Prepared,
     threads: usize,
     progress: &(dyn Fn(u64, u64) + Sync),
+    reader: Option<&Growing>,
 ) -> Result<(), WriteError> {
-    let cannot = |source| WriteError::Write { path: target.to_owned(), source };
-    let output = Output::sized(target, members.total()).map_err(cannot)?;
-    let copy =
-        Copy { file: output.file(), target, done: AtomicU64::new(0), total: members.total(), progress };
-    let items: Vec<(&Member, &BlobContent)> = members.as_slice().iter().zip(contents).collect();
+    let (done, total) = (AtomicU64::new(0), prepared.members.total());
+    let copy = Copy { file, target, done, total, progress, reader };
+    let mut items: Vec<(&Member, &BlobContent)> =
+        prepared.members.as_slice().iter().zip(&prepared.contents).collect();
+    items.sort_by_key(|(member, content)| (matches!(content, BlobContent::File(_)), Reverse(member.size)));
     workers::try_for_each(threads, &items, |(member, content), buffer| copy.member(member, content, buffer))?;
-    copy.advance(members.total() - copy.done.load(Ordering::Relaxed));
-    output.finish().map_err(cannot)
+    copy.advance(total - copy.done.load(Ordering::Relaxed));
+    Ok(())
 }
 
 /// Copies members into the file.
@@ -373,14 +416,25 @@ struct Copy<'a> {
     done: AtomicU64,
     total: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Who reads meanwhile what is written, and hashes it.
+    reader: Option<&'a Growing>,
 }
 
 impl Copy<'_> {
     fn member(&self, member: &Member, content: &BlobContent, buffer: &mut [u8]) -> Result<(), WriteError> {
-        self.write(&member.header(), member.offset)?;
+        self.write(member, &member.header(), member.offset)?;
         match content {
-            BlobContent::Bytes(bytes) => self.bytes(member, bytes),
-            BlobContent::File(path) => self.file(member, path, buffer),
+            BlobContent::Bytes(bytes) => self.bytes(member, bytes)?,
+            BlobContent::File(path) => self.file(member, path, &mut buffer[..PIECE])?,
+        }
+        // The padding is there from the beginning.
+        self.wrote(member, member.end());
+        Ok(())
+    }
+
+    fn wrote(&self, member: &Member, end: u64) {
+        if let Some(reader) = self.reader {
+            reader.wrote(member, end);
         }
     }
 
@@ -388,7 +442,7 @@ impl Copy<'_> {
         let from = "bytes in memory";
         same_size(member, from, bytes.len() as u64)?;
         same_digest(member, from, digest_of(bytes))?;
-        self.write(bytes, member.content())
+        self.write(member, bytes, member.content())
     }
 
     fn file(&self, member: &Member, path: &Path, buffer: &mut [u8]) -> Result<(), WriteError> {
@@ -408,17 +462,20 @@ impl Copy<'_> {
             if read_full(&source, piece, position).map_err(cannot)? < length {
                 return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
             }
-            hasher.update(piece);
-            self.write(piece, member.content() + position)?;
+            if self.reader.is_none() {
+                hasher.update(piece);
+            }
+            self.write(member, piece, member.content() + position)?;
             position += length as u64;
         }
-        same_digest(member, &from, hasher.finish())
+        if self.reader.is_none() { same_digest(member, &from, hasher.finish()) } else { Ok(()) }
     }
 
-    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
+    fn write(&self, member: &Member, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
         self.file
             .write_all_at(bytes, offset)
             .map_err(|source| WriteError::Write { path: self.target.to_owned(), source })?;
+        self.wrote(member, offset + bytes.len() as u64);
         self.advance(bytes.len() as u64);
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use common::empty_document;
 use sealift_bundle::digest::digest_of;
@@ -160,8 +161,9 @@ fn large_files_come_from_a_cache() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
 }
 
-/// Packs one blob from a file that is not what it should be; gives the error after checking that nothing is left.
-fn pack_wrong(content: &[u8], promised: &[u8]) -> WriteError {
+/// Packs one blob from a file that is not what it should be, hashed on the way or `proved` afterwards; gives the error
+/// after checking that nothing is left.
+fn pack_wrong(content: &[u8], promised: &[u8], proved: bool) -> WriteError {
     let folder = tempfile::tempdir().unwrap();
     let cache = tempfile::tempdir().unwrap();
     let cached = cache.path().join("cached");
@@ -171,7 +173,13 @@ fn pack_wrong(content: &[u8], promised: &[u8]) -> WriteError {
     let mut writer = BundleWriter::new(empty_document());
     let size = promised.len() as u64;
     writer.add_blob(&digest_of(promised), size, BlobGroup::Data, BlobContent::File(cached)).unwrap();
-    let error = writer.pack(&target, 2, &|_, _| {}, signer(&SampleKey::generate())).unwrap_err();
+    let key = SampleKey::generate();
+    let keys = TrustedKeys::from_public_key_text(&key.public_key_text()).unwrap();
+    let error = if proved {
+        writer.pack_proved(&target, &keys, 2, &|_, _| {}, &|_, _| {}, signer(&key)).unwrap_err()
+    } else {
+        writer.pack(&target, 2, &|_, _| {}, signer(&key)).unwrap_err()
+    };
     assert_eq!(fs::read(&target).unwrap(), b"an older one");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     error
@@ -179,13 +187,47 @@ fn pack_wrong(content: &[u8], promised: &[u8]) -> WriteError {
 
 #[test]
 fn a_wrong_source_is_named_and_leaves_nothing() {
-    let error = pack_wrong(b"abd", b"abc");
-    let digest = digest_of(b"abc");
-    assert!(matches!(&error, WriteError::Content { digest: named, .. } if *named == digest), "{error}");
-    let error = pack_wrong(b"abcd", b"abc");
-    assert!(matches!(error, WriteError::Size { expected: 3, found: 4, .. }), "{error}");
-    let error = pack_wrong(b"ab", b"abc");
-    assert!(matches!(error, WriteError::Size { expected: 3, found: 2, .. }), "{error}");
+    for proved in [false, true] {
+        let error = pack_wrong(b"abd", b"abc", proved);
+        let digest = digest_of(b"abc");
+        assert!(matches!(&error, WriteError::Content { digest: named, .. } if *named == digest), "{error}");
+        let error = pack_wrong(b"abcd", b"abc", proved);
+        assert!(matches!(error, WriteError::Size { expected: 3, found: 4, .. }), "{error}");
+        let error = pack_wrong(b"ab", b"abc", proved);
+        assert!(matches!(error, WriteError::Size { expected: 3, found: 2, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_proved_bundle_is_the_one_that_is_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SampleKey::generate();
+    let keys = TrustedKeys::from_public_key_text(&key.public_key_text()).unwrap();
+    let source = folder.path().join("cached");
+    let content = "content ".repeat(300_000);
+    fs::write(&source, &content).unwrap();
+    let writer = || {
+        let mut writer = BundleWriter::new(empty_document());
+        let (digest, size) = (digest_of(content.as_bytes()), content.len() as u64);
+        writer.add_blob(&digest, size, BlobGroup::Data, BlobContent::File(source.clone())).unwrap();
+        writer
+    };
+    let (one, two) = (folder.path().join("one.bundle"), folder.path().join("two.bundle"));
+    let packed = writer().pack(&one, 2, &|_, _| {}, signer(&key)).unwrap();
+    let prove = |target: &Path, keys: &TrustedKeys| {
+        writer().pack_proved(target, keys, 2, &|_, _| {}, &|_, _| {}, signer(&key))
+    };
+    let (proved, report) = prove(&two, &keys).unwrap();
+    assert_eq!((proved.blobs, report.bytes), (packed.blobs, packed.size));
+    // All but the signature, which this key makes with chance in it.
+    assert_eq!(proved.index_json, packed.index_json);
+    assert_eq!(Bundle::open(&two, &keys).unwrap().verify(2, &|_, _| {}).unwrap(), report);
+
+    let stranger = SampleKey::generate();
+    let keys = TrustedKeys::from_public_key_text(&stranger.public_key_text()).unwrap();
+    let refused = prove(&folder.path().join("three.bundle"), &keys);
+    assert!(matches!(refused, Err(WriteError::Proof { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Proves a bundle while it is written: each byte is hashed once, as it is read back from the file.
+
+use std::error::Error;
+use std::fs::File;
+use std::panic;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use super::growing::Growing;
+use super::{BlobContent, BundleWriter, Packed, Prepared, WriteError, write_file};
+use crate::bundle::Bundle;
+use crate::digest;
+use crate::error::{BundleError, Damage, DamageKind};
+use crate::output::Output;
+use crate::signature::TrustedKeys;
+use crate::verify::VerifyReport;
+
+impl BundleWriter {
+    /// As [`BundleWriter::pack`], and opens and verifies the file as a site does, with `keys`, before it gets its name.
+    /// Blobs are hashed only there, by up to `threads` threads that follow the one that writes; the system puts the file on
+    /// the disk meanwhile. `packing` and `proving` get bytes done and bytes in all.
+    ///
+    /// # Errors
+    /// As [`BundleWriter::pack`], and [`WriteError::Proof`] where what was written is not as it was meant though its sources
+    /// are.
+    pub fn pack_proved<E>(
+        self,
+        target: &Path,
+        keys: &TrustedKeys,
+        threads: usize,
+        packing: &(dyn Fn(u64, u64) + Sync),
+        proving: &(dyn Fn(u64, u64) + Sync),
+        sign: impl FnOnce(&[u8]) -> Result<String, E>,
+    ) -> Result<(Packed, VerifyReport), WriteError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let cannot = |source| WriteError::Write { path: target.to_owned(), source };
+        let prepared = self.prepare(target, sign)?;
+        let output = Output::sized(target, prepared.members.total()).map_err(cannot)?;
+        let file = output.file();
+        let source = Arc::new(Growing::new(file, &prepared.members).map_err(cannot)?);
+        let write = || {
+            let ending = source.ending();
+            // One thread: the system lets only one at a time write to a file, and others would wait in vain.
+            write_file(target, file, &prepared, 1, packing, Some(&source))?;
+            ending.whole();
+            file.sync_all().map_err(cannot)
+        };
+        let prove = || Bundle::from_source(target, source.clone(), keys)?.verify(threads, proving);
+        let (written, proved) = thread::scope(|scope| {
+            let writer = scope.spawn(write);
+            let proved = prove();
+            (writer.join().unwrap_or_else(|cause| panic::resume_unwind(cause)), proved)
+        });
+        // What could not be written cannot be read either: the cause comes first.
+        written?;
+        let report = proved.map_err(|error| cause(&prepared, error))?;
+        output.name().map_err(cannot)?;
+        Ok((prepared.packed, report))
+    }
+}
+
+/// Why the proof failed: because of a wrong source, where one of those whose blobs are damaged is wrong.
+fn cause(prepared: &Prepared, error: BundleError) -> WriteError {
+    let damaged: &[Damage] = match &error {
+        BundleError::Damaged { damage, .. } => damage,
+        _ => &[],
+    };
+    let mut wrong = damaged.iter().filter(|one| one.kind == DamageKind::Content);
+    let source = wrong.find_map(|one| wrong_source(prepared, &one.digest));
+    source.unwrap_or_else(|| WriteError::Proof { source: Box::new(error) })
+}
+
+/// Says so where the source of the blob `digest` has other content.
+fn wrong_source(prepared: &Prepared, digest: &str) -> Option<WriteError> {
+    let mut members = prepared.members.as_slice().iter().zip(&prepared.contents);
+    let (_, content) = members.find(|(member, _)| member.digest == digest)?;
+    let BlobContent::File(path) = content else { return None };
+    let (found, _) = digest::of_all(&mut File::open(path).ok()?).ok()?;
+    let (digest, from) = (digest.to_owned(), path.display().to_string());
+    (found != digest).then_some(WriteError::Content { digest, from, found })
+}
