@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use sealift_bundle::digest::{self, digest_of};
 

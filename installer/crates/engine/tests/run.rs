@@ -10,6 +10,7 @@ use sealift_engine::{EngineError, Executor, Options, StepError, StepOutcome, Ste
 use sealift_events::journal::{self, Journal};
 use sealift_events::state::RunState;
 use sealift_events::{Event, FailureReport, RunResult, Sink, StepEvent};
+use sealift_plan::inputs::{BundleId, Inputs};
 use sealift_plan::operation::Operation;
 use sealift_plan::{Plan, Step};
 
@@ -30,7 +31,17 @@ fn plan(steps: Vec<Step>) -> Plan {
         site: "test".into(),
         product: "P 1".into(),
         kubernetes: "v1".into(),
-        bundle: "sha256:0".into(),
+        inputs: Inputs {
+            bundle: BundleId {
+                product: "p".into(),
+                version: "1".into(),
+                serial: 1,
+                digest: "sha256:0".into(),
+            },
+            installer: "sha256:1".into(),
+            profile: serde_json::Value::Null,
+            hosts: BTreeMap::new(),
+        },
         hosts: vec!["a".into(), "b".into()],
         steps,
     }
