@@ -52,35 +52,46 @@ fn names(lab: &Lab) -> Vec<&str> {
     lab.hosts().map(|host| host.name.as_str()).collect()
 }
 
+/// The files of hosts, by name and path.
+pub type HostFiles<'a> = BTreeMap<&'a str, BTreeMap<String, FileState>>;
+
+/// Looks at these hosts, at the same time.
+pub fn look<'a>(lab: &Lab, hosts: &[&'a str]) -> Result<HostFiles<'a>> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = hosts.iter().map(|host| (*host, scope.spawn(|| files(lab, host)))).collect();
+        looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect()
+    })
+}
+
 /// What hosts look like before a case.
 pub struct Before<'a> {
     lab: &'a Lab,
-    hosts: BTreeMap<&'a str, BTreeMap<String, FileState>>,
+    hosts: HostFiles<'a>,
 }
 
 impl<'a> Before<'a> {
-    /// Looks at these hosts, at the same time.
+    /// Looks at these hosts.
     pub fn look(lab: &'a Lab, hosts: &[&'a str]) -> Result<Self> {
-        let hosts = std::thread::scope(|scope| {
-            let looks: Vec<_> = hosts.iter().map(|host| (*host, scope.spawn(|| files(lab, host)))).collect();
-            looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect::<Result<_>>()
-        })?;
-        Ok(Self { lab, hosts })
+        Ok(Self { lab, hosts: look(lab, hosts)? })
     }
 
     /// Fails when anything differs now, or something of the installer is left.
     pub fn unchanged(&self) -> Result<()> {
-        let names: Vec<&str> = self.hosts.keys().copied().collect();
-        let after = Self::look(self.lab, &names)?;
-        for (host, files) in &self.hosts {
-            let differences = lab::differences(files, &after.hosts[host]);
-            if !differences.is_empty() {
-                bail!("files of {host} are not as before:\n{}", differences.join("\n"));
-            }
-            nothing_left(self.lab, host)?;
-        }
-        Ok(())
+        as_before(self.lab, &self.hosts)
     }
+}
+
+fn as_before(lab: &Lab, before: &HostFiles<'_>) -> Result<()> {
+    let names: Vec<&str> = before.keys().copied().collect();
+    let after = look(lab, &names)?;
+    for (host, files) in before {
+        let differences = lab::differences(files, &after[host]);
+        if !differences.is_empty() {
+            bail!("files of {host} are not as before:\n{}", differences.join("\n"));
+        }
+        nothing_left(lab, host)?;
+    }
+    Ok(())
 }
 
 /// No process, no uploaded program, no data of a cluster.
@@ -106,12 +117,18 @@ pub fn install(context: &Context<'_>, profile: &str, overlays: &[&str]) -> Resul
     context.installer(&arguments)
 }
 
-/// The whole case: refused with this code, these words and a next step, and no host changed.
+/// The whole case: refused with this code, these words and a next step, and all hosts are as they were before the first
+/// case.
 fn refused(context: &Context<'_>, overlays: &[&str], words: &[&str]) -> Result<()> {
-    let before = Before::look(context.lab, &names(context.lab))?;
+    context.fresh_files()?;
     let ended = install(context, DEMO, overlays)?;
     says(&ended, words)?;
-    before.unchanged()
+    unchanged(context)
+}
+
+/// No host differs from what it was before the first case.
+fn unchanged(context: &Context<'_>) -> Result<()> {
+    as_before(context.lab, context.fresh_files()?)
 }
 
 /// Refused before a run began, with these words and a next step.
@@ -125,12 +142,11 @@ pub fn says(ended: &Ended, words: &[&str]) -> Result<()> {
 }
 
 fn check_passes(context: &Context<'_>) -> Result<()> {
-    let hosts = context.hosts();
-    let before = Before::look(context.lab, &hosts)?;
+    context.fresh_files()?;
     let ended =
         context.installer(&["check", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle"])?;
     ended.expect_code(0)?.expect_text(&["0 failed", "nothing was changed"])?;
-    before.unchanged()
+    unchanged(context)
 }
 
 /// The demo's list of known keys, with the line of one host changed by `change` (or taken out).
@@ -189,14 +205,14 @@ fn wrong_password(context: &Context<'_>) -> Result<()> {
         "wrong-password",
         "hosts:\n  - name: w1\n    password: {file: ~/.sealift/wrong-password}\n",
     )?;
-    let before = Before::look(context.lab, &names(context.lab))?;
+    context.fresh_files()?;
     let ended = install(context, "profiles/by-password.yaml", &[&overlay])?;
     says(&ended, &["w1 (10.77.0.21) refused the password of user ops", "check the password of ops"])?;
     // The others take the right one.
     if ["m1", "m2", "m3"].iter().any(|host| ended.errors.contains(&format!("{host} (10.77"))) {
         bail!("a host that takes the password is blamed too:\n{}", ended.errors);
     }
-    before.unchanged()
+    unchanged(context)
 }
 
 fn no_sudo(context: &Context<'_>) -> Result<()> {
@@ -269,7 +285,10 @@ fn leftover_of_another_cluster(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
     let file = "/etc/kubernetes/pki/ca.crt";
     lab.write_file("m1", file, b"of a cluster that somebody may still want\n")?;
-    let result = refused(context, &[], &["leftovers on m1", "/etc/kubernetes", "ask whose cluster this was"]);
+    let before = Before::look(lab, &names(lab))?;
+    let result = install(context, DEMO, &[])
+        .and_then(|ended| says(&ended, &["leftovers on m1", "/etc/kubernetes", "ask whose cluster this was"]))
+        .and_then(|()| before.unchanged());
     let kept = lab.read_file("m1", file);
     lab.run("m1", &["rm", "--recursive", "/etc/kubernetes"])?;
     result?;

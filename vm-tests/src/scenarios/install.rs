@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::reference::Reference;
 use super::{Test, refusals};
 use crate::demo::Proof;
-use crate::lab::{self, FileState, Lab, Role, run};
+use crate::lab::{self, FileState, HostSpec, Lab, Role, run};
 use crate::stage::human_bytes;
 use crate::test::{Context, joined};
 
@@ -144,9 +144,16 @@ pub const ALIVE: &[&str] = &["/var/lib/sudo", "/var/lib/sealift/volumes", "/var/
 
 /// The files of all hosts, without what changes by itself.
 pub fn all_files(lab: &Lab) -> Result<BTreeMap<&str, BTreeMap<String, FileState>>> {
+    files_of(lab, lab.hosts())
+}
+
+/// The same of these hosts.
+pub fn files_of<'a>(
+    lab: &Lab,
+    hosts: impl Iterator<Item = &'a HostSpec>,
+) -> Result<BTreeMap<&'a str, BTreeMap<String, FileState>>> {
     std::thread::scope(|scope| {
-        let looks: Vec<_> = lab
-            .hosts()
+        let looks: Vec<_> = hosts
             .map(|host| (host.name.as_str(), scope.spawn(|| lab.snapshot_files(&host.name, ALIVE))))
             .collect();
         looks.into_iter().map(|(host, look)| Ok((host, joined(look)?))).collect()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Test;
 use super::hosts::{Before, DEMO, install, says};
-use super::install::{ALIVE, all_files};
+use super::install::{ALIVE, files_of};
 use super::masters::{node_is_ready_since_boot, pods_are_well};
 use crate::demo;
 use crate::lab::{self, HostSpec, Lab};
@@ -84,14 +84,15 @@ const LEARNED: &[&str] = &["/etc/hosts", "/var/lib/sealift/journal.jsonl", "/var
 /// A worker that is added to the profile later joins; the hosts that stand learn its name and nothing else.
 fn joins_the_cluster(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
-    let before = all_files(lab)?;
     let machine = machine(lab)?;
+    let standing = || lab.hosts().filter(|host| !host.spare);
+    let before = files_of(lab, standing())?;
     let ended = install_with(context, machine)?;
     ended.expect_code(0)?.expect_text(&["6 nodes Ready, 3 voters"])?;
     context.note(format!("{} joined in {:.0} s", machine.name, ended.seconds));
     let mut changed = Vec::new();
-    for (host, files) in before.iter().filter(|(host, _)| **host != machine.name) {
-        let differences = lab::differences(files, &lab.snapshot_files(host, ALIVE)?);
+    for (host, after) in files_of(lab, standing())? {
+        let differences = lab::differences(&before[host], &after);
         // `+`, `-` or `~`, a space, a path.
         let learned = |line: &&String| LEARNED.iter().any(|start| line[2..].starts_with(start));
         ensure!(

@@ -16,6 +16,8 @@ mod secrets;
 
 use anyhow::Result;
 
+pub use hosts::{HostFiles, look};
+
 use crate::lab::LabSpec;
 use crate::test::{Context, Options};
 

@@ -1,6 +1,6 @@
 //! What a scenario works with: a lab, a seat, and the product.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -16,6 +16,7 @@ use crate::demo::seat::Seat;
 use crate::lab::Lab;
 use crate::payload::Payload;
 use crate::programs::Programs;
+use crate::scenarios::{HostFiles, look};
 
 /// How long an install may take before something must be wrong.
 pub const INSTALL_WITHIN: Duration = Duration::from_mins(25);
@@ -39,6 +40,7 @@ pub struct Context<'a> {
     pub made: &'a Made,
     installed: OnceLock<Result<Installed, String>>,
     notes: RefCell<Vec<String>>,
+    fresh: OnceCell<HostFiles<'a>>,
 }
 
 /// The undisturbed install of a group's lab.
@@ -70,7 +72,18 @@ impl<'a> Context<'a> {
             made,
             installed: OnceLock::new(),
             notes: RefCell::default(),
+            fresh: OnceCell::new(),
         })
+    }
+
+    /// The files of all hosts as the first one who asks finds them: before anybody has touched them.
+    pub fn fresh_files(&self) -> Result<&HostFiles<'a>> {
+        if let Some(files) = self.fresh.get() {
+            return Ok(files);
+        }
+        let names: Vec<&str> = self.lab.hosts().map(|host| host.name.as_str()).collect();
+        let files = look(self.lab, &names)?;
+        Ok(self.fresh.get_or_init(|| files))
     }
 
     /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has

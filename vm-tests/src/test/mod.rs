@@ -80,10 +80,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     install_packages(&wanted, needs_parts)?;
     let parts = std::thread::scope(|scope| {
-        // Where it is not there yet it takes a quarter of an hour, and the gates leave processors idle.
+        // Where they are not there yet they take a quarter of an hour, and the gates leave processors idle.
         let payload = needs_parts.then(|| scope.spawn(|| payload::build(&cache, payload::KUBERNETES)));
+        let programs = needs_parts.then(|| scope.spawn(programs::build));
         gates::run(&mut tally, &cache, options.wants(gates::UPSTREAM));
-        payload.and_then(|payload| build(&mut tally, &cache, payload))
+        build(&mut tally, &cache, programs?, payload?)
     });
     if let Some(parts) = parts {
         gates::upstream(&mut tally, &parts.payload);
@@ -127,9 +128,10 @@ fn install_packages(groups: &[Group], needs_parts: bool) -> Result<()> {
 fn build(
     tally: &mut Tally,
     cache: &Path,
+    programs: std::thread::ScopedJoinHandle<'_, Result<Programs>>,
     payload: std::thread::ScopedJoinHandle<'_, Result<Payload>>,
 ) -> Option<Parts> {
-    let programs = tally.require("build::programs", programs::build)?;
+    let programs = tally.require("build::programs", || joined(programs))?;
     let payload = tally.require("build::payload", || joined(payload))?;
     let made = tally.require("build::bundle", || bundle::make(cache, &programs, &payload))?;
     Some(Parts { programs, payload, made })

@@ -7,8 +7,9 @@ use crate::requirements::{OUR_SETTINGS, OUR_SETTINGS_FILE};
 use crate::text::list;
 
 /// Least number of processes and threads, and the number from which on nothing is said. 110 pods of some hundred
-/// threads each are beyond the kernel's old default of 32768.
-const PROCESSES: (u64, u64) = (16_384, 65_536);
+/// threads each are beyond the kernel's old default of 32768. The kernel allows few threads where memory is small
+/// (`set_max_threads` in Linux' kernel/fork.c: some 7,900 per GiB); that alone must not stop the smallest worker.
+const PROCESSES: (u64, u64) = (4_096, 65_536);
 /// Least number of open files of the whole host, and the number from which on nothing is said.
 const FILES: (u64, u64) = (100_000, 500_000);
 /// Least entropy, bits. Kernels from 5.18 on always say 256.

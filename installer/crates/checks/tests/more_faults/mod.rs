@@ -195,7 +195,7 @@ pub(crate) const MORE: &[Fault] = &[
     fault("sysctl.at-boot", "one that comes before ours", Pass, "w1", |w| {
         at_boot(w, "w1", "/usr/lib/sysctl.d/50-default.conf", "net.ipv4.ip_forward", "0");
     }),
-    fault("limits.processes", "far too few", Fail, "w1", |w| set(w, "w1", "kernel.pid_max", "4096")),
+    fault("limits.processes", "far too few", Fail, "w1", |w| set(w, "w1", "kernel.pid_max", "2048")),
     fault("limits.processes", "the kernel's old default", Warn, "w1", |w| {
         set(w, "w1", "kernel.pid_max", "32768");
     }),
