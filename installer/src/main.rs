@@ -14,7 +14,6 @@ mod failure;
 mod jsonl;
 mod lines;
 mod matrix;
-mod new_file;
 mod output;
 mod profiles;
 mod sessions;

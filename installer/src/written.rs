@@ -1,34 +1,54 @@
-//! Files that the installer leaves at the seat: whole or not at all, readable by their owner alone.
+//! Files that the installer leaves at the seat: whole or not at all.
 
-use std::io::{self, Write};
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, Kind};
 
-/// Writes under a temporary name beside `path` (mode 0600), then renames.
+/// Writes a file that its owner alone may read; what had the name is replaced.
 pub(crate) fn write(path: &Path, content: &str) -> Result<(), Failure> {
-    let put = || -> io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(content.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+    whole(path, content.as_bytes(), 0o600)
+        .and_then(|file| file.persist(path).map_err(|error| error.error))
+        .map(drop)
+        .map_err(|error| cannot(path, &error))
+}
+
+/// Writes a file that was not there before, with these permission bits.
+pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    whole(path, content, mode)
+        .and_then(|file| file.persist_noclobber(path).map_err(|error| error.error))
+        .map(drop)
+        .map_err(|error| cannot(path, &error))
+}
+
+/// All of it on the disk, under a temporary name beside `path`.
+fn whole(path: &Path, content: &[u8], mode: u32) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".installer-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn cannot(path: &Path, error: &io::Error) -> Failure {
+    let failed = Failure::new(Kind::Usage, format!("{} cannot be written", path.display()));
+    let hint = if error.kind() == io::ErrorKind::AlreadyExists {
+        "name another file, or move that one away first: it is not overwritten"
+    } else {
+        "name a file in a folder that you may write to"
     };
-    put().map_err(|error| {
-        let failure = Failure::new(Kind::Usage, format!("{} cannot be written", path.display()));
-        Failure { causes: vec![error.to_string()], ..failure }
-            .hint("name a file in a folder that can be written")
-    })
+    Failure { causes: vec![error.to_string()], ..failed }.hint(hint)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

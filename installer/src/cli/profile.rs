@@ -7,9 +7,9 @@ use sealift_profile::{Extent, Partly, ProfileFinding};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind};
-use crate::new_file::write_new;
 use crate::output::{Output, print};
 use crate::profiles;
+use crate::written::write_new;
 
 /// What can be done with a profile.
 #[derive(Debug, Subcommand)]

@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
-use crate::new_file::write_new;
 use crate::output::{Output, print};
 use crate::site::ask;
+use crate::written::write_new;
 
 /// What can be done with secrets.
 #[derive(Debug, Subcommand)]

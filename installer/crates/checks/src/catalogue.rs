@@ -62,50 +62,51 @@ type Look = fn(&HostInput<'_>) -> Verdict;
 type Compare = for<'a> fn(&[Peer<'a>]) -> PeerVerdicts<'a>;
 
 impl Check {
+    const fn new(
+        (group, severity): (Group, Severity),
+        id: &'static str,
+        title: &'static str,
+        why: &'static str,
+        facts: &'static [&'static str],
+        scope: Scope,
+    ) -> Self {
+        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope }
+    }
+
     /// A check of each host.
     const fn on_host(
-        (group, severity): (Group, Severity),
+        kind: (Group, Severity),
         id: &'static str,
         title: &'static str,
         why: &'static str,
         facts: &'static [&'static str],
         look: Look,
     ) -> Self {
-        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope: Scope::Host(look) }
+        Self::new(kind, id, title, why, facts, Scope::Host(look))
     }
 
     /// A check of each master.
     const fn on_masters(
-        (group, severity): (Group, Severity),
+        kind: (Group, Severity),
         id: &'static str,
         title: &'static str,
         why: &'static str,
         facts: &'static [&'static str],
         look: Look,
     ) -> Self {
-        Self {
-            id,
-            title,
-            why,
-            group,
-            severity,
-            beyond: None,
-            deep: false,
-            facts,
-            scope: Scope::Masters(look),
-        }
+        Self::new(kind, id, title, why, facts, Scope::Masters(look))
     }
 
     /// A check that compares hosts.
     const fn among_hosts(
-        (group, severity): (Group, Severity),
+        kind: (Group, Severity),
         id: &'static str,
         title: &'static str,
         why: &'static str,
         facts: &'static [&'static str],
         look: Compare,
     ) -> Self {
-        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope: Scope::Peers(look) }
+        Self::new(kind, id, title, why, facts, Scope::Peers(look))
     }
 
     /// A check of the site's answers.
@@ -116,18 +117,7 @@ impl Check {
         why: &'static str,
         look: fn(&CheckInput<'_>) -> Verdict,
     ) -> Self {
-        let group = Group::Product;
-        Self {
-            id,
-            title,
-            why,
-            group,
-            severity,
-            beyond: None,
-            deep: false,
-            facts: &[],
-            scope: Scope::Site(look),
-        }
+        Self::new((Group::Product, severity), id, title, why, &[], Scope::Site(look))
     }
 }
 
