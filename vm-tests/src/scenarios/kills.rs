@@ -20,8 +20,9 @@ pub const TESTS: &[Test] = &[
     Test::lab("kills::while_blobs_come_from_the_seat", |context| {
         over_a_slow_link(context, || killed(context, "m1.store-binaries", Moment::HalfWay))
     }),
+    // The slow link keeps the first master's next blobs away meanwhile: the test after this one needs them on their way.
     Test::lab("kills::while_a_master_fetches_blobs", |context| {
-        killed(context, "m2.store-binaries", Moment::Moving)
+        over_a_slow_link(context, || killed(context, "m2.store-binaries", Moment::Moving))
     }),
     Test::lab("kills::after_a_cut_that_the_run_rode_out", |context| {
         over_a_slow_link(context, || rides_out_a_cut(context))

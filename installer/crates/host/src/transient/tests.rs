@@ -22,7 +22,7 @@ shift
 for word; do set -- "$@" "$(printf %s "$word" | sed 's/\$\$/$/g')"; shift; done
 echo "$description" >"$here/$unit.loaded"
 echo started >>"$here/started"
-setsid sh -c '"$@"; echo $? >"$0"' "$here/$unit.status" "$@" </dev/null >/dev/null 2>&1 &
+setsid sh -c '"$@"; echo $? >"$0.new"; mv "$0.new" "$0"' "$here/$unit.status" "$@" </dev/null >/dev/null 2>&1 &
 echo $! >"$here/$unit.pid"
 "#;
 const SYSTEMCTL: &str = r#"#!/bin/sh
