@@ -11,7 +11,7 @@ use sealift_bundle::BundleError;
 use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 
-use crate::cache::{Cache, CacheError, Content, Room, require_room};
+use crate::cache::{Cache, CacheError, Content, Room, require_room_beside};
 use crate::compress::{self, CompressError, Framed};
 use crate::gate::{self, GateError, Renderer};
 use crate::key::SigningKey;
@@ -271,7 +271,7 @@ fn room_for(contents: &Contents<'_>, target: &Path) -> Result<(), CacheError> {
     for size in sizes.into_values().chain(charts) {
         room.add(size);
     }
-    require_room(target.parent().unwrap_or(Path::new("")), room.needed())
+    require_room_beside(target, room.needed())
 }
 
 /// A folder for the bundle until it has proved itself; gone when dropped, and what a killed build left in it, too.

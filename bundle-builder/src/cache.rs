@@ -24,7 +24,7 @@ mod upkeep;
 use known::Stamp;
 
 pub use known::OpenFile;
-pub use room::{Room, require_room};
+pub use room::{Room, require_room, require_room_beside};
 pub use upkeep::{BadEntry, Keep, Pruned, Verified};
 
 const KNOWN_FILES: &str = "known-files";

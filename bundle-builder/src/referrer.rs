@@ -1,8 +1,10 @@
 //! Referrers: signatures, SBOMs and attestations that stand beside an image and name it as their subject (OCI image-spec
-//! 1.1, "Referrers"), or that the tags of cosign lead to.
+//! 1.1, "Referrers"), that the tags of cosign lead to, or that stand in the image's own index (BuildKit's).
 //!
 //! They come and go without the image changing, so a lock pins what is found, and a build fetches that. Their manifests
 //! travel byte for byte, `subject` included.
+
+use std::collections::BTreeMap;
 
 use sealift_bundle::digest;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,12 @@ pub const COSIGN_TAGS: [(&str, &str); 3] = [
     ("att", "application/vnd.dev.cosign.artifact.att.v1+json"),
     ("sbom", "application/vnd.dev.cosign.artifact.sbom.v1+json"),
 ];
+
+/// What BuildKit calls an attestation that it puts into an image's index (its document "Image attestation storage").
+const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
+/// The annotations by which it marks it, and those that say of which manifest it is.
+const ATTESTATION_MARK: (&str, &str) = ("vnd.docker.reference.type", "attestation-manifest");
+const ATTESTATION_SUBJECT: &str = "vnd.docker.reference.digest";
 
 /// A manifest that says something about an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +131,27 @@ struct Named {
     digest: String,
     size: u64,
     artifact_type: Option<String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Named {
+    fn referrer(self) -> Referrer {
+        Referrer {
+            digest: self.digest,
+            size: self.size,
+            media_type: if self.media_type.is_empty() { ACCEPTED[2].to_owned() } else { self.media_type },
+            artifact_type: self.artifact_type.filter(|text| !text.is_empty()),
+            tag: None,
+        }
+    }
+
+    /// Which manifest of the same index it is an attestation of.
+    fn attests(&self) -> Option<&str> {
+        let annotation = |name| self.annotations.get(name).map(String::as_str);
+        (annotation(ATTESTATION_MARK.0) == Some(ATTESTATION_MARK.1))
+            .then(|| annotation(ATTESTATION_SUBJECT))?
+    }
 }
 
 impl Document {
@@ -175,15 +204,23 @@ pub fn listed(content: &[u8]) -> Result<Vec<Referrer>, ReferrerError> {
     if named.len() > MOST {
         return Err(ReferrerError::LongList { count: named.len() });
     }
-    let referrer = |named: Named| Referrer {
-        digest: named.digest,
-        size: named.size,
-        media_type: if named.media_type.is_empty() { ACCEPTED[2].to_owned() } else { named.media_type },
-        artifact_type: named.artifact_type.filter(|text| !text.is_empty()),
-        tag: None,
-    };
     // A digest of another kind cannot be packed; its maker has to say it in sha256, too.
-    Ok(named.into_iter().filter(|named| digest::is_valid(&named.digest)).map(referrer).collect())
+    Ok(named.into_iter().filter(|named| digest::is_valid(&named.digest)).map(Named::referrer).collect())
+}
+
+/// Attestations of the manifests `subjects` that stand with them in the image's index `content`; none in a manifest.
+#[must_use]
+pub fn inside(content: &[u8], subjects: &[&str]) -> Vec<Referrer> {
+    let entries = Document::parse(content).and_then(|document| document.manifests).unwrap_or_default();
+    let wanted = |entry: &Named| {
+        digest::is_valid(&entry.digest) && entry.attests().is_some_and(|subject| subjects.contains(&subject))
+    };
+    let referrer = |entry: Named| {
+        let mut referrer = entry.referrer();
+        referrer.artifact_type.get_or_insert_with(|| ATTESTATION.to_owned());
+        referrer
+    };
+    entries.into_iter().filter(wanted).map(referrer).collect()
 }
 
 /// What `content` names, the manifest or index `wanted` of a referrer.
@@ -212,6 +249,7 @@ pub(crate) fn read(content: &[u8]) {
     let _ = listed(content);
     let wanted = Content { digest: digest::digest_of(content), size: content.len() as u64 };
     let _ = parts(&wanted, content);
+    let _ = inside(content, &[]);
     let _ = Referrer::of_subject(&wanted.digest, content, "");
 }
 
@@ -252,6 +290,35 @@ mod tests {
         let manifest = format!(r#"{{"config":{{"digest":"{one}","size":3}}}}"#);
         let found = parts(&wanted(&manifest), manifest.as_bytes()).unwrap();
         assert_eq!(found, Parts { manifests: vec![], blobs: vec![content] });
+    }
+
+    #[test]
+    fn attestations_in_an_index_belong_to_their_manifest() {
+        let [amd64, arm64, first, second] =
+            ["amd64", "arm64", "first", "second"].map(|text| digest::digest_of(text.as_bytes()));
+        let attestation = |own: &str, subject: &str, kind: &str| {
+            format!(
+                r#"{{"mediaType":"m","digest":"{own}","size":7,"platform":{{"os":"unknown","architecture":"unknown"}},
+                "annotations":{{"vnd.docker.reference.type":"{kind}","vnd.docker.reference.digest":"{subject}"}}}}"#
+            )
+        };
+        let index = format!(
+            r#"{{"manifests":[{{"digest":"{amd64}","size":3}},{},{},{},{}]}}"#,
+            attestation(&first, &amd64, "attestation-manifest"),
+            attestation(&second, &arm64, "attestation-manifest"),
+            attestation(&second, &amd64, "other"),
+            attestation("sha512:00", &amd64, "attestation-manifest"),
+        );
+        let found = inside(index.as_bytes(), &[&amd64]);
+        let expected = Referrer {
+            digest: first,
+            size: 7,
+            media_type: "m".to_owned(),
+            artifact_type: Some(ATTESTATION.to_owned()),
+            tag: None,
+        };
+        assert_eq!(found, [expected]);
+        assert_eq!(inside(b"no index", &[&amd64]), []);
     }
 
     #[test]

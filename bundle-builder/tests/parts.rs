@@ -72,6 +72,25 @@ fn parts_of_four_gibibytes_are_refused_for_fat32() {
 }
 
 #[test]
+fn what_does_not_fit_on_the_disk_is_told_before_it_is_written() {
+    let vendor = vendor();
+    // Larger than the disk has room for, without taking room itself.
+    let free = rustix::fs::statvfs(vendor.folder.path()).unwrap();
+    let grow = |name: &str| {
+        let file = fs::File::options().write(true).open(vendor.path(name)).unwrap();
+        file.set_len(free.f_bavail * free.f_frsize + (1 << 30)).unwrap();
+    };
+    let names = vendor.names(".");
+    grow(&part(vendor.names("disk").len()));
+    let said = vendor.fail(2, &["join", &part(1), "--out", "joined.bundle"]);
+    assert!(said.contains("not enough room in .: ") && said.contains("next: make room"), "{said}");
+    grow("orders.bundle");
+    let said = vendor.fail(2, &["split", "orders.bundle", "--size", "64GiB", "--out", "."]);
+    assert!(said.contains("not enough room in .: ") && said.contains("next: make room"), "{said}");
+    assert_eq!(vendor.names("."), names);
+}
+
+#[test]
 fn damage_is_named_with_its_part_and_mended_from_another_copy() {
     let vendor = vendor();
     flip(&vendor, &part(2), 20_000);

@@ -108,6 +108,48 @@ fn a_signed_image_is_locked_with_its_signature() {
     opened.verify(2, &|_, _| ()).unwrap();
 }
 
+/// BuildKit puts what attests an image into the image's own index.
+#[test]
+fn attestations_in_an_image_index_travel_with_the_platforms_that_are_packed() {
+    let vendor = Vendor::new();
+    let mut index: Value =
+        serde_json::from_str(&vendor.registry.push_index(WEB, &["amd64", "arm64"])).unwrap();
+    let attest = |subject: &Value| {
+        let text = format!("provenance of {subject}");
+        let layer = vendor.registry.push_blob(REPOSITORY, text.as_bytes());
+        let config = vendor.registry.push_blob(REPOSITORY, format!("{{\"of\":{subject}}}").as_bytes());
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.digest, "size": config.size},
+            "layers": [{"mediaType": "application/vnd.in-toto+json", "digest": layer.digest, "size": layer.size}],
+        })
+        .to_string();
+        let digest = vendor.registry.push_manifest(REPOSITORY, "attestation", MANIFEST, manifest.as_bytes());
+        json!({
+            "mediaType": MANIFEST, "digest": digest, "size": manifest.len(),
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {
+                "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": subject,
+            },
+        })
+    };
+    let manifests = index["manifests"].as_array_mut().unwrap();
+    let added = [attest(&manifests[0]["digest"]), attest(&manifests[1]["digest"])];
+    manifests.extend(added.clone());
+    vendor.registry.push_manifest(REPOSITORY, "4.2.0", INDEX, index.to_string().as_bytes());
+    vendor.lock();
+    vendor.build("cache", "orders.bundle");
+    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
+    let opened = Bundle::open(&vendor.path("orders.bundle"), &keys).unwrap();
+    opened.verify(2, &|_, _| ()).unwrap();
+    let image = opened.document().images.iter().find(|image| image.name == WEB).unwrap();
+    // Of the platform that is packed; not of the other one.
+    let [referrer] = &*image.referrers else { panic!("{:?}", image.referrers) };
+    assert_eq!((&*referrer.digest, referrer.blobs.len()), (added[0]["digest"].as_str().unwrap(), 3));
+    let said = vendor.succeed(&["inspect", "orders.bundle", "--key", "release.key.pub"]);
+    assert!(said.contains("\nbeside      1 attestation, "), "{said}");
+}
+
 /// Puts an SBOM that names the image `subject` beside it; its manifest.
 fn add_sbom(vendor: &Vendor, subject: &str) -> String {
     let kind = "application/vnd.cyclonedx+json";

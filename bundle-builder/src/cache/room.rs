@@ -56,6 +56,12 @@ pub fn require_room(folder: &Path, needed: u64) -> Result<(), CacheError> {
     if free < needed { Err(CacheError::Room { folder: folder.to_owned(), needed, free }) } else { Ok(()) }
 }
 
+/// As [`require_room`], in the folder that the file `target` will be in.
+pub fn require_room_beside(target: &Path, needed: u64) -> Result<(), CacheError> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    require_room(folder.unwrap_or(Path::new(".")), needed)
+}
+
 fn existing(folder: &Path) -> PathBuf {
     let above = folder.ancestors().find(|path| path.is_dir());
     above.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()

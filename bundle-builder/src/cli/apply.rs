@@ -1,13 +1,13 @@
 //! `bundle-builder apply`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use sealift_bundle::delta::{Delta, apply};
 
 use super::Lines;
 use super::trust::Trust;
-use crate::cache::require_room;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes};
@@ -48,8 +48,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         delta.target().key_id(),
         bytes(delta.target().size())
     );
-    let folder = arguments.out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    require_room(folder.unwrap_or(Path::new(".")), delta.target().size())?;
+    require_room_beside(&arguments.out, delta.target().size())?;
     let progress = |done, total| lines.advance("apply", done, total);
     let size = apply(&old, &delta, &arguments.out, parallel::cores(), &progress)?;
     lines.end();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::trust::Trust;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::inspect::extract::{self, Found};
 use crate::progress::bytes;
@@ -40,6 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = extract::find(bundle.document(), &arguments.name)?;
     let target =
         if arguments.out.is_dir() { arguments.out.join(found.file_name()) } else { arguments.out.clone() };
+    require_room_beside(&target, found.size())?;
     let size = extract::extract(&bundle, found, &target, arguments.overwrite)?;
     let what = match found {
         Found::Image(image) => format!("image {} as an OCI archive", image.name),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::split::join;
+use sealift_bundle::split::{self, join};
 
 use super::Lines;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::progress::{Progress as _, bytes};
 
@@ -25,6 +26,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
+    require_room_beside(&arguments.out, split::size(&arguments.first)?)?;
     let size = join(&arguments.first, &arguments.out, &|done, total| lines.advance("join", done, total))?;
     lines.end();
     println!("joined    {}, {}", arguments.out.display(), bytes(size));

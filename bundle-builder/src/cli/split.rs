@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::split::split;
+use sealift_bundle::split::{self, split};
 
 use super::{Lines, size};
+use crate::cache::require_room;
 use crate::failure::Failure;
 use crate::progress::{Progress as _, bytes, count};
 
@@ -33,6 +34,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let beside = || arguments.bundle.parent().map(PathBuf::from).unwrap_or_default();
     let folder = arguments.out.clone().unwrap_or_else(beside);
+    // Blocks are shared only where a part's length is a multiple of theirs, which no medium asks for.
+    require_room(&folder, split::size(&arguments.bundle)?)?;
     let advance = |done, total| lines.advance("split", done, total);
     let parts = split(&arguments.bundle, arguments.size, &folder, &advance)?;
     lines.end();

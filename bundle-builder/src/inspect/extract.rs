@@ -91,6 +91,16 @@ impl Found<'_> {
         }
     }
 
+    /// Bytes that it takes outside, about.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Image(image) => image.size,
+            Self::Chart(chart) => chart.size,
+            Self::File(file) => file.plain_size,
+        }
+    }
+
     /// How it is asked for without doubt: kind and name.
     fn full_name(&self) -> String {
         match self {

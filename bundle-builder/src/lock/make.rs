@@ -15,6 +15,7 @@ use crate::manifest::{self, Manifest, Names};
 use crate::parallel;
 use crate::progress::count;
 use crate::recipe::{ChartEntry, FileContent, ImageEntry, Recipe};
+use crate::referrer;
 use crate::source::chart::{self, ChartOrigin};
 use crate::source::file::{self, FoundFile};
 use crate::source::image::ImageOrigin;
@@ -194,8 +195,10 @@ fn pin_image(entry: &ImageEntry, wanted: &[String], reach: &Reach<'_>) -> Result
         }
     };
     let platforms = choose(&entry.name, wanted, &offered)?;
+    let manifests: Vec<&str> = platforms.values().map(String::as_str).collect();
+    let inside = referrer::inside(&content, &manifests);
     let subjects = std::iter::once(&digest).chain(platforms.values()).cloned().collect();
-    let referrers = origin.referrers(subjects, reach)?;
+    let referrers = origin.referrers(subjects, inside, reach)?;
     Ok(LockedImage {
         name: entry.name.clone(),
         digest,

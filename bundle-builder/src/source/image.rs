@@ -81,13 +81,16 @@ impl<'a> ImageOrigin<'a> {
         }
     }
 
-    /// What stands beside the manifests `subjects` of the image, and beside that in turn: an SBOM may be signed, too.
+    /// What stands beside the manifests `subjects` of the image and what is `known` of it already, and beside that in turn:
+    /// an SBOM may be signed, too.
     pub fn referrers(
         &self,
         mut subjects: Vec<String>,
+        known: Vec<Referrer>,
         reach: &Reach<'_>,
     ) -> Result<Vec<Referrer>, SourceError> {
-        let mut found = Vec::new();
+        subjects.extend(known.iter().map(|referrer| referrer.digest.clone()));
+        let mut found = known;
         let mut next = 0;
         while let Some(subject) = subjects.get(next).cloned() {
             // Of several names for one manifest the first counts.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use super::memory;
-use crate::demo::seat::Seat;
+use crate::demo::seat::{DEMO, Seat};
 use crate::lab::Lab;
 use crate::test::{INSTALL_WITHIN, InstallerRun};
 
@@ -53,7 +53,7 @@ pub fn measure(lab: &Lab, seat: &Seat<'_>) -> Result<Measured> {
 }
 
 fn start(seat: &Seat<'_>) -> Result<InstallerRun> {
-    InstallerRun::start(&mut seat.installer(&Seat::install_arguments(&["--output=json"])))
+    InstallerRun::start(&mut seat.installer(&Seat::install_arguments(&[DEMO], &["--output=json"])))
 }
 
 fn second_run(seat: &Seat<'_>) -> Result<f64> {

@@ -14,6 +14,9 @@ use crate::lab::Lab;
 use crate::programs::{self, Programs};
 use crate::stage::Show;
 
+/// The demo's profile, at the seat.
+pub const DEMO: &str = "profiles/demo.yaml";
+
 /// The seat of a lab, ready to install from.
 pub struct Seat<'a> {
     lab: &'a Lab,
@@ -44,10 +47,10 @@ impl<'a> Seat<'a> {
         self.lab.seat_command(&words)
     }
 
-    /// The arguments of the demo's install.
-    pub fn install_arguments<'b>(extra: &[&'b str]) -> Vec<&'b str> {
-        let mut arguments =
-            vec!["install", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle", "--yes"];
+    /// The arguments of an install of the demo's bundle by `profiles`, each over the one before.
+    pub fn install_arguments<'b>(profiles: &[&'b str], extra: &[&'b str]) -> Vec<&'b str> {
+        let mut arguments = vec!["install", "--bundle", "orders.bundle", "--yes"];
+        arguments.extend(profiles.iter().flat_map(|profile| ["--profile", profile]));
         arguments.extend(extra);
         arguments
     }
@@ -67,7 +70,8 @@ impl<'a> Seat<'a> {
 
     /// `installer install`, its words shown as they come. Gives how many steps changed something.
     pub fn install(&self, show: Show) -> Result<u64> {
-        let arguments = Self::install_arguments(if show == Show::Json { &["--output=json"] } else { &[] });
+        let arguments =
+            Self::install_arguments(&[DEMO], if show == Show::Json { &["--output=json"] } else { &[] });
         let status = self.installer(&arguments).status().context("cannot start the installer")?;
         if !status.success() {
             bail!("installer install ended with {status}; run the demo again, it goes on where it stopped");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{Test, refusals};
@@ -15,6 +15,7 @@ use crate::{payload, programs, wait};
 
 /// In order.
 pub const TESTS: &[Test] = &[
+    Test::lab("format::as_much_in_it_as_in_a_real_one", as_much_as_in_a_real_one),
     Test::lab("format::two_builds_from_one_lock_are_equal", two_builds_are_equal),
     Test::lab("format::skopeo_lists_and_copies_images", skopeo),
     Test::lab("format::oras_reads_every_entry", oras),
@@ -23,6 +24,30 @@ pub const TESTS: &[Test] = &[
     Test::lab("format::parts_are_read_where_they_lie", parts),
     Test::lab("format::a_key_that_follows_a_trusted_one_is_trusted", rotation),
 ];
+
+/// What is proved with this bundle is proved for one of a real product's kind: images, charts, cluster binaries, and images
+/// for both kinds of processors.
+fn as_much_as_in_a_real_one(context: &Context<'_>) -> Result<()> {
+    let bundle = refusals::open(context, &context.made.bundle)?;
+    let document = bundle.document();
+    for (what, least, found) in [
+        ("images", 20, document.images.len()),
+        ("charts", 5, document.charts.len()),
+        ("binaries", 12, document.files.iter().filter(|file| file.mode & 0o111 != 0).count()),
+    ] {
+        ensure!(found >= least, "{found} {what} are in the bundle, {least} are wanted");
+    }
+    let products = document.images.iter().filter(|image| image.name.contains("/orders/"));
+    let mut both = 0;
+    for image in products.filter(|image| image.media_type.contains("index")) {
+        let index: Value = serde_json::from_slice(&bundle.read_blob(&image.digest)?)?;
+        let entries = index["manifests"].as_array().context("an index without manifests")?;
+        let packed = entries.iter().filter(|entry| image.blobs.iter().any(|blob| entry["digest"] == **blob));
+        both += usize::from(packed.count() >= 2);
+    }
+    ensure!(both >= 3, "{both} images of the product are packed for two platforms, 3 are made for them");
+    Ok(())
+}
 
 /// The second build starts from nothing but recipe, lock and upstream.
 fn two_builds_are_equal(context: &Context<'_>) -> Result<()> {

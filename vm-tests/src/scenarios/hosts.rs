@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::Test;
+pub use crate::demo::seat::DEMO;
 use crate::lab::{self, Backend, FileState, Lab};
 use crate::test::{Context, Ended, joined};
 
@@ -33,9 +34,6 @@ const LOGIN_TRACES: &[&str] = &["/var/lib/sudo"];
 
 /// Folders that a snapshot does not look into because clusters change them all the time: here they must be empty.
 const CLUSTER_FOLDERS: &[&str] = &["/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd"];
-
-/// The profile that the cases start from, as the seat has it.
-pub const DEMO: &str = "profiles/demo.yaml";
 
 /// What only packages fill. An emulated machine takes half a minute to read it; the containers' cases look there.
 const PACKAGED: &[&str] = &["/boot", "/usr/lib", "/usr/share"];

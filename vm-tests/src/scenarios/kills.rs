@@ -13,9 +13,12 @@ use super::reference::Reference;
 use crate::demo::Proof;
 use crate::test::{Context, Ended, INSTALL_WITHIN, InstallerRun};
 
+/// On a lab of their own: a host that does not answer is waited for.
+pub const WAITING: &[Test] =
+    &[Test::fresh("kills::host_unreachable_half_way_is_named", host_unreachable_half_way)];
+
 /// In order.
 pub const TESTS: &[Test] = &[
-    Test::fresh("kills::host_unreachable_half_way_is_named", host_unreachable_half_way),
     Test::lab("kills::while_hosts_are_prepared", |context| killed(context, "m2.certificate", Moment::Begun)),
     Test::lab("kills::while_blobs_come_from_the_seat", |context| {
         over_a_slow_link(context, || killed(context, "m1.store-binaries", Moment::HalfWay))
@@ -139,7 +142,8 @@ fn over_a_slow_link(context: &Context<'_>, work: impl FnOnce() -> Result<()>) ->
 }
 
 /// The first master's cable is pulled while bytes flow to it, and stays out: everything else waits for these bytes. It
-/// is back when the seat knows nothing of the connections any more: the host has to find out by itself that it is free.
+/// is back when the seat knows nothing of the connections any more: the host has to find out by itself that it is free,
+/// and the same command then gets as far as the same step.
 fn host_unreachable_half_way(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
     let step = "m1.store-binaries";
@@ -155,7 +159,8 @@ fn host_unreachable_half_way(context: &Context<'_>) -> Result<()> {
     forgotten?;
     let ended = ended?;
     context.note(format!("given up {:.0} s after the cable was pulled", cut.elapsed().as_secs_f64()));
-    names_host_cause_and_next_step(&ended, "m1 (10.77.0.11)")
+    names_host_cause_and_next_step(&ended, "m1 (10.77.0.11)")?;
+    killed(context, step, Moment::Begun)
 }
 
 fn names_host_cause_and_next_step(ended: &Ended, host: &str) -> Result<()> {

@@ -28,10 +28,16 @@ pub const TESTS: &[Test] = &[
 const WITHIN: Duration = Duration::from_mins(10);
 const POD: &str = "on-the-machine";
 
-/// The lab's spare host, switched on.
-fn machine(lab: &Lab) -> Result<&HostSpec> {
+/// The lab's spare host, switched on; it takes its time to boot.
+pub fn switched_on(lab: &Lab) -> Result<&HostSpec> {
     let host = lab.spec().hosts.iter().find(|host| host.spare).context("this lab has no spare machine")?;
     lab.start_host(&host.name)?;
+    Ok(host)
+}
+
+/// The lab's spare host, when it answers.
+fn machine(lab: &Lab) -> Result<&HostSpec> {
+    let host = switched_on(lab)?;
     lab.wait_ssh(&host.name)?;
     Ok(host)
 }

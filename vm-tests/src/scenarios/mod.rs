@@ -18,6 +18,8 @@ use anyhow::Result;
 
 pub use hosts::{HostFiles, look};
 
+use crate::demo::seat::DEMO;
+
 use crate::lab::LabSpec;
 use crate::test::{Context, Options};
 
@@ -68,6 +70,10 @@ pub struct Group {
     pub lab_test: &'static str,
     /// The lab.
     pub spec: fn() -> LabSpec,
+    /// Profiles that it is installed by, each over the one before.
+    pub profiles: &'static [&'static str],
+    /// Whether its tests need little of the machine and much time: it runs beside the others.
+    pub mostly_waits: bool,
     /// The tests.
     pub tests: Vec<Test>,
 }
@@ -80,15 +86,25 @@ impl Group {
     }
 }
 
-/// All scenarios. One lab at a time: the machine is small.
+/// All scenarios. One lab with work to do at a time: the machine is small.
 pub fn groups() -> Vec<Group> {
     vec![
+        Group {
+            lab: "test-d",
+            lab_test: "lab::containers_beside",
+            spec: || LabSpec::standard(0),
+            profiles: &[DEMO],
+            mostly_waits: true,
+            tests: kills::WAITING.to_vec(),
+        },
         Group {
             lab: "test-a",
             lab_test: "lab::containers",
             // The spare machine has a kernel and a clock of its own and is mostly emulated: all is slow there, so it
             // is switched on late, and joins the cluster that stands.
             spec: LabSpec::with_spare_machine,
+            profiles: &[DEMO],
+            mostly_waits: false,
             tests: [
                 hosts::TESTS,
                 refusals::TESTS,
@@ -105,12 +121,16 @@ pub fn groups() -> Vec<Group> {
             lab: "test-b",
             lab_test: "lab::containers_again",
             spec: || LabSpec::standard(0),
+            profiles: &[DEMO],
+            mostly_waits: false,
             tests: kills::TESTS.to_vec(),
         },
         Group {
             lab: "test-c",
             lab_test: "lab::one_master",
             spec: || LabSpec::new(1, 0, 0),
+            profiles: &[DEMO],
+            mostly_waits: false,
             tests: refusals::ON_THE_WAY.to_vec(),
         },
     ]

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Ended, InstallerRun, Sampler};
 use crate::bundle::Made;
 use crate::cluster::Cluster;
-use crate::demo::seat::Seat;
+use crate::demo::seat::{self, Seat};
 use crate::lab::Lab;
 use crate::payload::Payload;
 use crate::programs::Programs;
@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub payload: &'a Payload,
     /// The bundle.
     pub made: &'a Made,
+    /// Profiles that this lab is installed by, each over the one before.
+    pub profiles: &'a [&'a str],
     installed: OnceLock<Result<Installed, String>>,
     notes: RefCell<Vec<String>>,
     fresh: OnceCell<HostFiles<'a>>,
@@ -70,10 +72,16 @@ impl<'a> Context<'a> {
             programs,
             payload,
             made,
+            profiles: &[seat::DEMO],
             installed: OnceLock::new(),
             notes: RefCell::default(),
             fresh: OnceCell::new(),
         })
+    }
+
+    /// One whose lab is installed by other profiles than the demo's.
+    pub fn installed_by(self, profiles: &'a [&'a str]) -> Self {
+        Self { profiles, ..self }
     }
 
     /// The files of all hosts as the first one who asks finds them: before anybody has touched them.
@@ -95,8 +103,8 @@ impl<'a> Context<'a> {
 
     fn install_once(&self) -> Result<Installed> {
         // As a customer does it: somebody signs the plan, and what was signed is installed.
-        let plan =
-            ["plan", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle", "--write", SIGNED_PLAN];
+        let mut plan = vec!["plan", "--bundle", "orders.bundle", "--write", SIGNED_PLAN];
+        plan.extend(self.profiles.iter().flat_map(|profile| ["--profile", profile]));
         self.installer(&plan)?.expect_code(0)?;
         let sampler = Sampler::start();
         let before = self.lab.seat_tx_bytes()?;
@@ -107,9 +115,9 @@ impl<'a> Context<'a> {
         Ok(Installed { ended, processes, sent })
     }
 
-    /// Starts `installer install` of the demo's profile and bundle as JSON lines, with more arguments behind.
+    /// Starts `installer install` of the lab's profiles and bundle as JSON lines, with more arguments behind.
     pub fn start_install(&self, extra: &[&str]) -> Result<InstallerRun> {
-        let mut arguments = Seat::install_arguments(&["--output=json"]);
+        let mut arguments = Seat::install_arguments(self.profiles, &["--output=json"]);
         arguments.extend(extra);
         InstallerRun::start(&mut self.seat.installer(&arguments))
     }

@@ -88,11 +88,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     });
     if let Some(parts) = parts {
         gates::upstream(&mut tally, &parts.payload);
-        for group in &wanted {
-            if !stop.load(Ordering::Relaxed) {
-                run_group(&mut tally, group, &cache, &parts, options, &stop);
-            }
-        }
+        run_groups(&mut tally, &wanted, &cache, &parts, options, &stop);
     } else if needs_parts {
         tally.fail(gates::UPSTREAM, "there is no registry to test against");
         for group in &wanted {
@@ -154,6 +150,40 @@ impl Drop for LabGuard<'_> {
     }
 }
 
+/// One group after the other; those that mostly wait run beside the others.
+fn run_groups(
+    tally: &mut Tally,
+    groups: &[Group],
+    cache: &Path,
+    parts: &Parts,
+    options: &Options,
+    stop: &AtomicBool,
+) {
+    let (waiting, busy): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(|group| group.mostly_waits);
+    std::thread::scope(|scope| {
+        let beside = waiting.into_iter().map(|group| {
+            let mut own = tally.beside();
+            let thread = scope.spawn(move || {
+                run_group(&mut own, group, cache, parts, options, stop);
+                own
+            });
+            (group, thread)
+        });
+        let beside: Vec<_> = beside.collect();
+        for group in busy {
+            if !stop.load(Ordering::Relaxed) {
+                run_group(tally, group, cache, parts, options, stop);
+            }
+        }
+        for (group, thread) in beside {
+            match thread.join() {
+                Ok(own) => tally.add(own),
+                Err(_) => fail_all(tally, group, "a thread of the tests broke"),
+            }
+        }
+    });
+}
+
 fn run_group(
     tally: &mut Tally,
     group: &Group,
@@ -174,7 +204,7 @@ fn run_group(
     };
     let guard = LabGuard { cache, lab, keep: options.keep };
     let context = match Context::new(cache, &guard.lab, &parts.programs, &parts.payload, &parts.made) {
-        Ok(context) => context,
+        Ok(context) => context.installed_by(group.profiles),
         Err(error) => return fail_all(tally, group, &format!("the seat is not ready: {error:#}")),
     };
     for test in &group.tests {
@@ -187,7 +217,7 @@ fn run_group(
             }
             (test.work)(&context)
         });
-        context.take_notes().iter().for_each(|note| println!("    {note}"));
+        context.take_notes().iter().for_each(|note| tally.note(note));
     }
 }
 

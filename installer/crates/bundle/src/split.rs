@@ -55,6 +55,14 @@ pub enum SplitError {
     },
 }
 
+/// Bytes of the bundle that `path` names: one file, or parts, by the first of them or their common name.
+///
+/// # Errors
+/// When it is not there, or a part is missing.
+pub fn size(path: &Path) -> Result<u64, SplitError> {
+    Ok(parts::open(path)?.size())
+}
+
 /// Cuts the bundle file `bundle` into parts of `part_size` bytes, named as it is, in `folder`; gives their paths. All
 /// get their names when all are written. `progress` gets bytes done and bytes in all.
 ///
