@@ -75,7 +75,8 @@ fn survey_script(program: &AgentProgram, hex: &str) -> String {
         .map(|folder| if folder == "~" { "\"$HOME\"".to_owned() } else { quote(folder) })
         .collect();
     // `same FILE UID`: a plain file of that owner, changed by nobody else, with the right digest.
-    // The probe has no interpreter line: where the kernel may execute it, the shell runs it itself.
+    // The probe has no interpreter line: where the kernel may execute it, the shell runs it itself. It is gone before a word is
+    // said: with the seat gone, saying something ends the shell.
     [
         "echo uid $(id -u)".to_owned(),
         "for c in sudo gzip; do if command -v $c >/dev/null 2>&1; then echo $c yes; fi; done".to_owned(),
@@ -89,9 +90,10 @@ fn survey_script(program: &AgentProgram, hex: &str) -> String {
             "for d in {}; do f=\"$d/{name}\"; p=\"$d/{probe}\"; \
              if [ -d \"$d\" ]; then true; else echo missing \"$d\"; continue; fi; \
              if ( umask 077; set -C; echo exit 0 > \"$p\" ) 2>/dev/null && chmod 0700 \"$p\"; then true; \
-             else echo unwritable \"$d\"; continue; fi; \
-             if \"$p\" >/dev/null 2>&1; then if same \"$f\" \"$(id -u)\"; then echo present \"$f\"; else echo free \"$f\"; fi; \
-             else echo noexec \"$d\"; fi; rm -f \"$p\"; done",
+             else rm -f \"$p\"; echo unwritable \"$d\"; continue; fi; \
+             \"$p\" >/dev/null 2>&1; runs=$?; rm -f \"$p\"; \
+             if [ $runs -ne 0 ]; then echo noexec \"$d\"; \
+             elif same \"$f\" \"$(id -u)\"; then echo present \"$f\"; else echo free \"$f\"; fi; done",
             folders.join(" ")
         ),
     ]
@@ -208,6 +210,20 @@ pub(crate) fn remove(connection: &Connection, path: &str) -> Result<(), RemoteEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seat_that_goes_while_it_is_answered_leaves_no_probe_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = vec![folder.path().to_str().unwrap().to_owned()];
+        let program = AgentProgram { folders, ..AgentProgram::new("agent", "") };
+        // What the shell is told when it speaks to nobody.
+        let gone = "echo() { case $1 in free|noexec) kill -KILL $$ ;; *) command echo \"$@\" ;; esac; }";
+        let script = format!("{gone}; {}", survey_script(&program, &"0".repeat(64)));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(output.status.code().is_none(), "{output:?}");
+        assert!(output.stdout.starts_with(b"uid "), "{output:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn the_survey_tells_places_in_order_and_why_others_are_none() {
