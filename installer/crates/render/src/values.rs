@@ -87,9 +87,4 @@ mod tests {
         let mut values = json!({"a": 1});
         assert_eq!(put(&mut values, "a.b", json!(2)), Err(RenderError::ValuesPath("a.b".into())));
     }
-
-    #[test]
-    fn replicas_follow_the_number_of_workers() {
-        assert_eq!([0, 1, 2, 4, 5, 9].map(service_replicas), [1, 1, 2, 2, 3, 3]);
-    }
 }
