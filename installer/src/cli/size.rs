@@ -130,7 +130,7 @@ impl NeedFlags {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let site =
         if arguments.profiles.is_empty() { None } else { Some(sealift_profile::load(&arguments.profiles)?) };
-    let needs = arguments.needs.over(&site.as_ref().and_then(|site| site.needs.clone()).unwrap_or_default());
+    let needs = arguments.needs.over(&site.as_ref().map(Site::planned_needs).unwrap_or_default());
     refuse_impossible(&needs)?;
     let hosts = hosts(arguments, site.as_ref())?;
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
