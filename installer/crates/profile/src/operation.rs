@@ -28,7 +28,9 @@ pub const UNIT_LABEL: &str = "sealift.dev/unit";
 /// | years to look ahead, where `needs.growth.years` is not said | 2 | 2 | 0 | 0 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(description = "What the site is for; decides what is judged and assumed, and changes nothing on the hosts.")]
+#[schemars(
+    description = "What the site is for; decides what is judged and assumed, and changes nothing on the hosts."
+)]
 pub enum Environment {
     /// People depend on it: three masters and two workers are asked for.
     Production,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use jiff::civil::date;
 use sealift_profile::{
-    Availability, Circumstances, Extent, Growth, ProfileError, load_partly, load_with_places, template, to_yaml,
-    version,
+    Availability, Circumstances, Extent, Growth, ProfileError, load_partly, load_with_places, template,
+    to_yaml, version,
 };
 use tempfile::TempDir;
 
@@ -96,7 +96,11 @@ fn each_fault_has_a_finding_of_its_own_with_place_and_remedy() {
         ("too few processes", "access:", "nodes: {podPidsLimit: 10}\naccess:"),
         ("memory with its unit", "access:", "nodes: {reserved: {memoryMebibytes: 2Gi}}\naccess:"),
         ("a share in percent", "access:", "nodes: {evictionBrake: {unhealthyZoneThreshold: 55}}\naccess:"),
-        ("a brake the wrong way", "access:", "nodes: {evictionBrake: {secondaryNodeEvictionRate: 1}}\naccess:"),
+        (
+            "a brake the wrong way",
+            "access:",
+            "nodes: {evictionBrake: {secondaryNodeEvictionRate: 1}}\naccess:",
+        ),
         ("no copy at all", "access:", "replicas: {services: 0}\naccess:"),
         ("a zone with a space", "role: worker", "role: worker\n    placement: {zone: hall a}"),
         (

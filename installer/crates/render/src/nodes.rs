@@ -43,7 +43,10 @@ pub fn reservation(own: Reserved, settings: HostSettings) -> Result<Reservation,
     };
     let (memory, has) = (kept.memory_mebibytes + kept.eviction_mebibytes, settings.memory_bytes / MEBIBYTE);
     if memory >= has {
-        return Err(RenderError::NothingLeft { kept: format!("{memory} MiB"), of: format!("{has} MiB of memory") });
+        return Err(RenderError::NothingLeft {
+            kept: format!("{memory} MiB"),
+            of: format!("{has} MiB of memory"),
+        });
     }
     if kept.cpu_millicores >= u64::from(settings.cpus) * 1000 {
         let kept = format!("{} thousandths of a processor", kept.cpu_millicores);

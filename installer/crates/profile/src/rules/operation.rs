@@ -23,7 +23,8 @@ fn placement(site: &Site, report: &mut Report<'_>) {
             let path = format!("hosts[{i}].placement.{key}");
             if value.is_empty() || !is_label_value(value) {
                 let message = format!("`{value}` is no name for a {key}: it becomes a label of the node");
-                let remedy = "use letters, digits, `-`, `_` and `.`, at most 63, a letter or digit at both ends";
+                let remedy =
+                    "use letters, digits, `-`, `_` and `.`, at most 63, a letter or digit at both ends";
                 report.find("placement", &path, message, remedy);
             }
             if host.labels.contains_key(label) {
