@@ -136,8 +136,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
     let document = bundle.document();
     let shapes: Vec<Shape> = arguments.shapes.iter().map(|given| given.shape).collect();
+    let reserved = site.as_ref().map(|site| site.nodes.reserved).unwrap_or_default();
     let overrides = site.and_then(|site| site.sizing).unwrap_or_default();
-    let input = Input::new(document, &needs, overrides, shapes)?;
+    let input = Input { reserved, ..Input::new(document, &needs, overrides, shapes)? };
     if hosts.is_empty() {
         let result = sizing(&input)?;
         let text = sentence(document, &result);
