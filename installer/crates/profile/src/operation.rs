@@ -46,7 +46,7 @@ pub enum Environment {
 pub struct Nodes {
     /// Most processes and threads of one pod; one that wants more cannot start another and leaves its neighbours alone.
     ///
-    /// Default as in OpenShift (`podPidsLimit`, 4096); upstream has no limit. Fewer than 128 are too few for the
+    /// Default as in `OpenShift` (4096); upstream has no limit. Fewer than 128 are too few for the
     /// cluster's own parts.
     #[schemars(range(min = 128, max = 4_194_304))]
     pub pod_pids_limit: u32,
