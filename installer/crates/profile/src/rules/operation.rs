@@ -51,10 +51,9 @@ fn eviction_brake(brake: &EvictionBrake, report: &mut Report<'_>) {
         }
     }
     if brake.secondary_node_eviction_rate > brake.node_eviction_rate {
-        let message = format!(
-            "a cut-off zone would lose pods faster ({} nodes a second) than one that is well ({})",
-            brake.secondary_node_eviction_rate, brake.node_eviction_rate
-        );
+        let (cut_off, well) = (brake.secondary_node_eviction_rate, brake.node_eviction_rate);
+        let message =
+            format!("the rate of a cut-off zone, {cut_off}, is above that of one that is well, {well}");
         let path = "nodes.evictionBrake.secondaryNodeEvictionRate";
         report.find("eviction-brake", path, message, "write a number below nodeEvictionRate");
     }
