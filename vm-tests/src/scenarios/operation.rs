@@ -120,18 +120,19 @@ fn process_limit(context: &Context<'_>) -> Result<()> {
 /// What a node of this size keeps: thousandths of a processor and MiB of memory.
 ///
 /// Written down here a second time from what is published: AKS' table for processors (60, 40, 20, 20, then 10 each), GKE's
-/// ladder for memory (25 % of the first 4 GiB, 20 % of 4, 10 % of 8, 6 % up to 128, 2 % above), in steps of 16 MiB.
+/// ladder for memory (25 % of the first 4 GiB, 20 % of 4, 10 % of 8, 6 % up to 128, 2 % above), of whole GiB, rounded up.
 fn formula(cores: u64, kibibytes: u64) -> (u64, u64) {
     const GIB: u64 = 1 << 20;
     let cpu =
         (0..cores).map(|core| [60, 40, 20, 20].get(usize::try_from(core).unwrap_or(9)).unwrap_or(&10)).sum();
+    let kibibytes = kibibytes.next_multiple_of(GIB);
     let steps = [(0, 25), (4 * GIB, 20), (8 * GIB, 10), (16 * GIB, 6), (128 * GIB, 2)];
     let mut kept = 0;
     for (number, (from, percent)) in steps.iter().enumerate() {
         let to = steps.get(number + 1).map_or(u64::MAX, |(next, _)| *next);
         kept += kibibytes.min(to).saturating_sub(*from) * percent;
     }
-    (cpu, kept.div_ceil(100 * 1024).next_multiple_of(16))
+    (cpu, kept.div_ceil(100 * 1024))
 }
 
 fn reservations(context: &Context<'_>) -> Result<()> {
@@ -388,8 +389,8 @@ mod tests {
     #[test]
     fn the_formula_is_the_published_one() {
         assert_eq!(formula(2, 4 << 20), (100, 1024));
-        assert_eq!(formula(8, 32 << 20), (180, 3648));
-        assert_eq!(formula(16, 64 << 20), (260, 5616));
+        assert_eq!(formula(8, (32 << 20) - 700_000), (180, 3646));
+        assert_eq!(formula(16, 64 << 20), (260, 5612));
     }
 
     #[test]

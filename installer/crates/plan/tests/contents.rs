@@ -280,8 +280,8 @@ fn each_node_keeps_a_share_of_its_own_size() {
     (large.cpus, large.memory_bytes) = (16, 64 << 30);
     let plan = world.plan().unwrap();
     let (small, large) = (kubelet_patch(&plan, "w1"), kubelet_patch(&plan, "w2"));
-    assert!(small.contains("cpu: 140m") && small.contains("memory: 1744Mi"), "{small}");
-    assert!(large.contains("cpu: 260m") && large.contains("memory: 5616Mi"), "{large}");
+    assert!(small.contains("cpu: 140m") && small.contains("memory: 1844Mi"), "{small}");
+    assert!(large.contains("cpu: 260m") && large.contains("memory: 5612Mi"), "{large}");
 }
 
 #[test]

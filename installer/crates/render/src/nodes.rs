@@ -14,8 +14,6 @@ use crate::{HostSettings, RenderError, hosts_of};
 /// Names and values of a component's command-line arguments.
 pub type Arguments = Vec<(String, String)>;
 
-/// Memory is kept in steps of so many MiB: a kernel that takes some pages more at its next boot changes nothing.
-const STEP: u64 = 16;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// What kubelet keeps of a node.
@@ -29,14 +27,21 @@ pub struct Reservation {
     pub eviction_mebibytes: u64,
 }
 
-/// What a node of this size keeps: by the formula that sizing plans with ([`node_overhead`]), rounded up to 16 MiB, with
-/// the site's own numbers in place of it. An error where nothing is left for pods: such a kubelet would not start.
+/// The memory that a node's reservation is calculated from, bytes: whole GiB, rounded up. Kernels show somewhat less than a
+/// machine was sold with, which is what sizing plans with; and one that takes some pages more at its next boot changes
+/// nothing.
+#[must_use]
+pub fn counted_memory(memory_bytes: u64) -> u64 {
+    memory_bytes.next_multiple_of(1 << 30)
+}
+
+/// What a node of this size keeps: by the formula that sizing plans with ([`node_overhead`] of [`counted_memory`]), with the
+/// site's own numbers in place of it. An error where nothing is left for pods: such a kubelet would not start.
 pub fn reservation(own: Reserved, settings: HostSettings) -> Result<Reservation, RenderError> {
-    let formula = node_overhead(u64::from(settings.cpus) * 1000, settings.memory_bytes);
-    let steps = |bytes: u64| bytes.div_ceil(MEBIBYTE).next_multiple_of(STEP);
+    let formula = node_overhead(u64::from(settings.cpus) * 1000, counted_memory(settings.memory_bytes));
     let kept = Reservation {
         cpu_millicores: own.cpu_millicores.map_or(formula.cpu_millicores, u64::from),
-        memory_mebibytes: own.memory_mebibytes.map_or_else(|| steps(formula.memory_bytes), u64::from),
+        memory_mebibytes: own.memory_mebibytes.map_or(formula.memory_bytes.div_ceil(MEBIBYTE), u64::from),
         eviction_mebibytes: own
             .eviction_mebibytes
             .map_or(formula.eviction_bytes.div_ceil(MEBIBYTE), u64::from),
