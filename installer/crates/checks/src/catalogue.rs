@@ -245,7 +245,7 @@ impl Verdict {
     }
 
     /// Blocks unless somebody accepts the risk, though the check itself is advice.
-    pub fn to_be_accepted(mut self) -> Self {
+    pub fn unless_accepted(mut self) -> Self {
         self.severity = Some(Severity::Block);
         self
     }

@@ -227,7 +227,7 @@ fn spare(input: &CheckInput<'_>, check: &str, count: usize, enough: usize, remed
         Verdict::pass(format!("{count}, enough for a test site"))
     } else if environment::blocks(check, input.site) {
         let remedy = format!("{remedy}, or let somebody accept the risk under acceptedRisks");
-        Verdict::fail(format!("{count} in production"), remedy).to_be_accepted()
+        Verdict::fail(format!("{count} in production"), remedy).unless_accepted()
     } else {
         Verdict::warn(count.to_string(), format!("nothing for a trial; else {remedy}"))
     }
