@@ -232,9 +232,9 @@ fn node_failure(context: &Context<'_>) -> Result<()> {
         ensure!(told == update, "the kubelet of {host} reports every {told}, planned was {update}");
     }
     // What the API server does to a pod that says nothing itself.
-    const POD: &str = "tolerates";
-    let made = run_until(&cluster, &pod(POD, "w1", &json!({}), "exit 0"), &["Succeeded"])?;
-    delete(&cluster, &[POD])?;
+    let name = "tolerates";
+    let made = run_until(&cluster, &pod(name, "w1", &json!({}), "exit 0"), &["Succeeded"])?;
+    delete(&cluster, &[name])?;
     let waits: Vec<u64> = made["spec"]["tolerations"]
         .as_array()
         .into_iter()
