@@ -114,6 +114,8 @@ impl SampleSite {
             SiteValue::EndpointHost => json!("api.cluster.internal"),
             SiteValue::EndpointPort => json!(6443),
             SiteValue::ControlPlaneCount | SiteValue::ServiceReplicas => json!(if small { 1 } else { 3 }),
+            SiteValue::DnsReplicas => json!(if small { 1 } else { 5 }),
+            SiteValue::PodBandwidth => json!(!small),
             SiteValue::WorkerCount => json!(if small { 0 } else { 5 }),
             SiteValue::WorkerNames if small => json!(["m1"]),
             SiteValue::WorkerNames => json!(["w1", "w2", "w3", "w4", "w5"]),

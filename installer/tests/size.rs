@@ -189,6 +189,30 @@ fn the_profile_gives_needs_overrides_and_roles() {
 }
 
 #[test]
+fn a_test_site_is_sized_without_spare_and_growth_and_keeps_what_it_says() {
+    let seat = Seat::new();
+    let head = PROFILE.split("needs:").next().unwrap();
+    let sized = |name: &str, more: &str| {
+        let profile = seat.file(name, &format!("{head}{more}"));
+        seat.json(&["--profile", &profile]).1["data"]["sizing"].take()
+    };
+    let answer = |sizing: &Value, key: &str| {
+        let list = sizing["answers"].as_array().unwrap();
+        list.iter().find(|answer| answer["key"] == key).unwrap()["text"].as_str().unwrap().to_owned()
+    };
+    let (usual, trial) = (sized("usual.yaml", ""), sized("test.yaml", "environment: test\n"));
+    assert_eq!(answer(&usual, "needs.retentionDays"), "data are kept for 365 days");
+    assert_eq!(answer(&trial, "needs.retentionDays"), "data are kept for 7 days");
+    assert_eq!(answer(&trial, "needs.growth.years"), "the machines shall do for 0 years");
+    let masters = |sizing: &Value| sizing["tiers"][1]["masters"]["count"]["amount"].clone();
+    assert_eq!((masters(&usual), masters(&trial)), (3.into(), 1.into()));
+
+    let own = sized("own.yaml", "nodes: {reserved: {memoryMebibytes: 6000}}\n");
+    let because = own["tiers"][1]["workers"]["because"].as_str().unwrap();
+    assert!(because.contains("(decided by the site)"), "{because}");
+}
+
+#[test]
 fn nonsense_is_refused_with_everything_that_is_wrong() {
     let seat = Seat::new();
     let ended = seat.size(&["--users", "0", "--think-seconds", "NaN", "--years", "99"]);

@@ -130,14 +130,15 @@ impl NeedFlags {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let site =
         if arguments.profiles.is_empty() { None } else { Some(sealift_profile::load(&arguments.profiles)?) };
-    let needs = arguments.needs.over(&site.as_ref().and_then(|site| site.needs.clone()).unwrap_or_default());
+    let needs = arguments.needs.over(&site.as_ref().map(Site::planned_needs).unwrap_or_default());
     refuse_impossible(&needs)?;
     let hosts = hosts(arguments, site.as_ref())?;
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
     let document = bundle.document();
     let shapes: Vec<Shape> = arguments.shapes.iter().map(|given| given.shape).collect();
+    let reserved = site.as_ref().map(|site| site.nodes.reserved).unwrap_or_default();
     let overrides = site.and_then(|site| site.sizing).unwrap_or_default();
-    let input = Input::new(document, &needs, overrides, shapes)?;
+    let input = Input { reserved, ..Input::new(document, &needs, overrides, shapes)? };
     if hosts.is_empty() {
         let result = sizing(&input)?;
         let text = sentence(document, &result);

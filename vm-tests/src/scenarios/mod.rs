@@ -9,6 +9,7 @@ mod install;
 mod kills;
 mod machine;
 mod masters;
+mod operation;
 mod plan;
 mod reference;
 mod refusals;
@@ -112,6 +113,7 @@ pub fn groups() -> Vec<Group> {
                 plan::TESTS,
                 install::TESTS,
                 secrets::TESTS,
+                operation::TESTS,
                 masters::TESTS,
                 machine::TESTS,
             ]

@@ -299,8 +299,12 @@ pub enum SiteValue {
     WorkerCount,
     /// Node names of all workers (of all masters where there is no worker).
     WorkerNames,
-    /// Replicas for a stateless service: 1 on one worker node, else 2, 3 from five workers on.
+    /// Replicas for a stateless service: 1 on one worker node, else 2, 3 from five workers on; or what the site decides.
     ServiceReplicas,
+    /// DNS servers of the whole cluster; each master runs one of them.
+    DnsReplicas,
+    /// Whether pods' annotations limit their network.
+    PodBandwidth,
     /// `nameserver`s that the site gave for names outside the cluster; an empty list where there are none.
     Nameservers,
     /// A setting of this name: the site's answer or its default.

@@ -15,6 +15,7 @@ mod mesh;
 mod names;
 mod network;
 mod ownership;
+mod placement;
 mod ports;
 mod product;
 mod protection;
@@ -243,6 +244,12 @@ impl Verdict {
         Self { state: State::NotRun, ..Self::pass(measured) }
     }
 
+    /// Blocks unless somebody accepts the risk, though the check itself is advice.
+    pub fn unless_accepted(mut self) -> Self {
+        self.severity = Some(Severity::Block);
+        self
+    }
+
     /// Far enough off that nobody may accept it.
     pub fn beyond_acceptance(mut self) -> Self {
         self.severity = Some(Severity::Stop);
@@ -281,6 +288,7 @@ pub fn catalogue() -> &'static [Check] {
             folders::CHECKS,
             etcd::CHECKS,
             product::CHECKS,
+            placement::CHECKS,
         ]
         .concat()
     });

@@ -17,8 +17,10 @@
 //! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks, not even where it
 //! could not be given. What hosts say is not trusted: it is shown without control characters and cut short. A host that an
 //! earlier run of ours holds for this very site is not in its own way: its ports, its disk use and its files are ours.
+//! A production site has to follow some advice or accept the risk; on a test site headroom counts less.
 
 mod catalogue;
+mod environment;
 pub mod facts;
 mod finding;
 mod requirements;

@@ -6,6 +6,7 @@ use sealift_bundle::document::BundleDocument;
 use sealift_profile::{Host, HostRole, Site};
 
 use crate::catalogue::{Check, HostInput, Peer, Scope, Severity, Verdict, catalogue};
+use crate::environment;
 use crate::facts::Facts;
 use crate::finding::{Finding, State};
 use crate::requirements::Requirements;
@@ -34,7 +35,8 @@ impl<'a> CheckInput<'a> {
 /// Runs all checks. One finding per check and host that it concerns, in the catalogue's and the profile's order.
 #[must_use]
 pub fn run(input: &CheckInput<'_>) -> Vec<Finding> {
-    catalogue().iter().flat_map(|check| run_one(check, input)).collect()
+    let findings = catalogue().iter().flat_map(|check| run_one(check, input));
+    findings.map(|finding| environment::judged(finding, input.site)).collect()
 }
 
 fn run_one(check: &'static Check, input: &CheckInput<'_>) -> Vec<Finding> {

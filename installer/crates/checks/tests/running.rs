@@ -7,7 +7,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use sealift_checks::{Requirements, Severity, State, Summary, blocking, catalogue, check};
-use sealift_profile::AcceptedRisk;
+use sealift_profile::{AcceptedRisk, Environment};
 use world::{GB, World};
 
 fn accept(check: &str, host: Option<&str>) -> AcceptedRisk {
@@ -364,4 +364,44 @@ fn findings_are_plain_json() {
         (&json["check"], &json["host"], &json["state"]),
         (&"cpu.count".into(), &"m1".into(), &"fail".into())
     );
+}
+
+#[test]
+fn production_asks_for_spare_machines_or_for_somebody_who_accepts() {
+    let mut world = World::healthy();
+    world.site.environment = Some(Environment::Production);
+    world.site.hosts.retain(|host| !["m2", "m3", "w2"].contains(&host.name.as_str()));
+    let findings = world.findings();
+    let blocked: Vec<&str> = blocking(&findings, &world.site).iter().map(|finding| finding.check).collect();
+    assert_eq!(blocked, ["site.masters", "site.workers"]);
+    assert!(findings.iter().any(|finding| finding.remedy.contains("acceptedRisks")));
+
+    world.site.accepted_risks = vec![accept("site.masters", None), accept("site.workers", None)];
+    let findings = world.findings();
+    assert!(blocking(&findings, &world.site).is_empty());
+    assert!(findings.iter().all(|finding| finding.check != "risks.known" || finding.state == State::Pass));
+
+    // Elsewhere it only warns: nobody need accept it.
+    world.site.environment = None;
+    let findings = world.findings();
+    let said: Vec<&str> = blocking(&findings, &world.site).iter().map(|finding| finding.check).collect();
+    assert_eq!(said, ["risks.known"]);
+}
+
+#[test]
+fn a_test_site_takes_a_slow_disk_and_no_useless_one() {
+    let mut world = World::healthy();
+    let fsync = |world: &mut World, micros: u64| {
+        let times = world.host("m1").etcd_writes.as_mut().unwrap();
+        (times.p99_micros, times.runs) = (micros, vec![micros; 3]);
+        let findings = world.findings();
+        let found = findings.iter().find(|one| one.check == "disk.etcd-fsync" && one.state != State::Pass);
+        found.map(|one| (one.state, one.severity))
+    };
+    assert_eq!(fsync(&mut world, 60_000), Some((State::Fail, Severity::Block)));
+    let useless = fsync(&mut world, 5_000_000).unwrap();
+    world.site.environment = Some(Environment::Test);
+    assert_eq!(fsync(&mut world, 60_000), Some((State::Warn, Severity::Advice)));
+    assert_eq!(fsync(&mut world, 5_000_000), Some(useless));
+    assert_eq!(useless, (State::Fail, Severity::Stop));
 }

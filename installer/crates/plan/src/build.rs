@@ -108,7 +108,14 @@ impl<'a> Graph<'a> {
         Ok(HostSettings {
             legacy_cgroup: facts.cgroup == CgroupVersion::V1,
             restricted_oom_score: !facts.cap_sys_resource,
+            cpus: facts.cpus,
+            memory_bytes: facts.memory_bytes,
         })
+    }
+
+    /// Processors of all hosts.
+    fn cores(&self) -> Result<u64, PlanError> {
+        self.input.site.hosts.iter().map(|host| Ok(u64::from(self.facts(host)?.cpus))).sum()
     }
 
     /// Whether any host may not write the size of its connection tracking table: kube-proxy's configuration is one

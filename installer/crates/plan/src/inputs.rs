@@ -280,7 +280,10 @@ fn compare_hosts(name: &str, was: &DecidingFacts, is: &DecidingFacts, found: &mu
     compare("operating system", os.clone(), is.os.clone());
     compare("architecture", architecture.clone(), is.architecture.clone());
     compare("processors", cpus.to_string(), is.cpus.to_string());
-    if memory_bytes.abs_diff(is.memory_bytes) > memory_bytes / MEMORY_TOLERANCE {
+    // What a node keeps for itself follows from this.
+    let counted = sealift_render::nodes::counted_memory;
+    let other_size = counted(*memory_bytes) != counted(is.memory_bytes);
+    if other_size || memory_bytes.abs_diff(is.memory_bytes) > memory_bytes / MEMORY_TOLERANCE {
         compare("memory", gibibytes(*memory_bytes), gibibytes(is.memory_bytes));
     }
     let hierarchy = |version: CgroupVersion| match version {

@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use sealift_bundle::document::Role;
+use sealift_bundle::document::{Role, SiteValue};
 use sealift_checks::facts::CgroupVersion;
 use sealift_plan::operation::{FileSpec, Operation, SecretSet, SecretSource};
 use sealift_plan::{Plan, PlanError};
@@ -262,4 +262,65 @@ fn what_the_bundle_lacks_is_named() {
     let lost = world.document.images[0].blobs[0].clone();
     world.document.blobs.retain(|blob| blob.digest != lost);
     assert_eq!(world.plan(), Err(PlanError::NotInBundle { what: "blob", name: lost }));
+}
+
+/// What a host's kubelet is told of its own.
+fn kubelet_patch(plan: &Plan, host: &str) -> String {
+    let Operation::WriteFiles { files, .. } = &step(plan, &format!("{host}.kernel")).operation else {
+        panic!()
+    };
+    let patch = files.iter().find(|file| file.path.ends_with("kubeletconfiguration0+merge.yaml")).unwrap();
+    patch.content.clone()
+}
+
+#[test]
+fn each_node_keeps_a_share_of_its_own_size() {
+    let mut world = World::demo();
+    let large = world.facts.get_mut("w2").unwrap();
+    (large.cpus, large.memory_bytes) = (16, 64 << 30);
+    let plan = world.plan().unwrap();
+    let (small, large) = (kubelet_patch(&plan, "w1"), kubelet_patch(&plan, "w2"));
+    assert!(small.contains("cpu: 140m") && small.contains("memory: 1844Mi"), "{small}");
+    assert!(large.contains("cpu: 260m") && large.contains("memory: 5612Mi"), "{large}");
+}
+
+#[test]
+fn a_node_that_keeps_everything_is_named() {
+    let mut world = World::demo();
+    world.site.nodes.reserved.memory_mebibytes = Some(16_000);
+    let error = world.plan().unwrap_err();
+    assert_eq!(error.to_string(), "rendering for m1");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("`nodes.reserved` keeps 16100 MiB of 7629 MiB of memory"), "{cause}");
+}
+
+#[test]
+fn places_become_labels_when_a_node_joins_and_are_corrected_later() {
+    let mut world = World::demo();
+    world.site.hosts[3].placement.zone = Some("hall-a".into());
+    world.site.hosts[3].labels = [("disks".to_owned(), "fast".to_owned())].into();
+    let plan = world.plan().unwrap();
+    let Operation::KubeadmJoin { join, .. } = &step(&plan, "w1.join").operation else { panic!() };
+    assert!(join.config.content.contains("topology.kubernetes.io/zone=hall-a"), "{}", join.config.content);
+    let Operation::NodeLabels { node, labels } = &step(&plan, "m1.labels-w1").operation else { panic!() };
+    let keys: Vec<&String> = labels.keys().collect();
+    assert_eq!(node, "w1");
+    assert_eq!(keys, ["disks", "node-role.kubernetes.io/worker", "topology.kubernetes.io/zone"]);
+}
+
+#[test]
+fn charts_get_numbers_of_copies_from_the_size_of_the_site() {
+    let copies = |cpus: u32, own: Option<u32>| {
+        let mut world = World::demo();
+        world.facts.values_mut().for_each(|facts| facts.cpus = cpus);
+        world.site.replicas.dns = own;
+        let dns = world.document.components.iter_mut().find(|component| component.name == "coredns");
+        dns.unwrap().values_from.insert("replicas".into(), SiteValue::DnsReplicas);
+        let plan = world.plan().unwrap();
+        let Operation::HelmRelease { release } = &step(&plan, "m1.release-coredns").operation else {
+            panic!()
+        };
+        release.values["replicas"].clone()
+    };
+    assert_eq!((copies(4, None), copies(200, None), copies(4, Some(5))), (json!(3), json!(4), json!(5)));
 }

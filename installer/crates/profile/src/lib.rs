@@ -11,7 +11,8 @@
 //! 2. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
 //!    [`load_partly`] for those who can do with sections that are left open ([`Partly`]).
 //! 3. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
-//!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]).
+//!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]);
+//!    [`Site::environment`], [`Site::nodes`] and [`Site::replicas`] hold the operating choices ([`operation`]).
 //! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
 //!    [`Opener`]: sealed ones.
 //! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
@@ -34,6 +35,7 @@ mod names;
 pub mod needs;
 mod node;
 mod open;
+pub mod operation;
 mod rules;
 pub mod schema;
 pub mod seal;
@@ -50,6 +52,7 @@ pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_partly, load_with_pla
 pub use names::{is_dns_label, nearest};
 pub use needs::{Availability, CountOverride, Growth, MachineOverride, Needs, SizingOverrides};
 pub use open::{OpenSection, Partly};
+pub use operation::{Environment, EvictionBrake, NodeFailure, Nodes, Placement, Replicas, Reserved};
 pub use schema::{schema, schema_text};
 pub use seal::{Opener, SealError, Sealer};
 pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};

@@ -4,6 +4,7 @@ mod hosts;
 mod logins;
 mod needs;
 mod networks;
+mod operation;
 mod risks;
 
 use crate::circumstances::Circumstances;
@@ -29,6 +30,7 @@ pub(crate) fn check(site: &Site, places: &Places, circumstances: &Circumstances<
     networks::check(site, &mut report);
     logins::check(site, &mut report);
     needs::check(site, &mut report);
+    operation::check(site, &mut report);
     risks::check(site, circumstances, &mut report);
     report.findings
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::needs::{Needs, SizingOverrides};
+use crate::operation::{Environment, Nodes, Placement, Replicas};
 use crate::secret::SecretRef;
 
 /// `apiVersion` of the profiles that this installer reads.
@@ -30,6 +31,9 @@ pub struct Site {
     /// Sections that are left open, for the wizard to ask; nothing runs unattended as long as one is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interactive: Vec<String>,
+    /// What the site is for; decides what is judged and assumed, and changes nothing on the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// Networks and endpoint of the cluster.
     #[serde(default)]
     pub cluster: Cluster,
@@ -48,6 +52,12 @@ pub struct Site {
     /// Numbers of machines that the site decides itself, each with its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizing: Option<SizingOverrides>,
+    /// How nodes behave, and how the controllers watch them.
+    #[serde(default)]
+    pub nodes: Nodes,
+    /// Numbers of copies that the site decides itself.
+    #[serde(default, skip_serializing_if = "Replicas::is_calculated")]
+    pub replicas: Replicas,
     /// Answers to the product's questions.
     #[serde(default)]
     pub product: ProductAnswers,
@@ -183,6 +193,9 @@ pub struct Host {
     /// Password for sudo where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_password: Option<SecretRef>,
+    /// Where it stands; becomes labels of its node.
+    #[serde(default, skip_serializing_if = "Placement::is_unknown")]
+    pub placement: Placement,
     /// Node labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use jiff::civil::date;
 use sealift_profile::{
-    Circumstances, Extent, ProfileError, load_partly, load_with_places, template, to_yaml, version,
+    Availability, Circumstances, Extent, Growth, ProfileError, load_partly, load_with_places, template,
+    to_yaml, version,
 };
 use tempfile::TempDir;
 
@@ -90,6 +91,23 @@ fn each_fault_has_a_finding_of_its_own_with_place_and_remedy() {
         ("older or unknown version", "sealift/v1", "sealift/v0"),
         ("name that means false", "name: m1", "name: no"),
         ("name that is a number", "name: m1", "name: 1e3"),
+        ("no such environment", "access:", "environment: staging\naccess:"),
+        ("no such preset", "access:", "nodes: {failure: fastest}\naccess:"),
+        ("too few processes", "access:", "nodes: {podPidsLimit: 10}\naccess:"),
+        ("memory with its unit", "access:", "nodes: {reserved: {memoryMebibytes: 2Gi}}\naccess:"),
+        ("a share in percent", "access:", "nodes: {evictionBrake: {unhealthyZoneThreshold: 55}}\naccess:"),
+        (
+            "a brake the wrong way",
+            "access:",
+            "nodes: {evictionBrake: {secondaryNodeEvictionRate: 1}}\naccess:",
+        ),
+        ("no copy at all", "access:", "replicas: {services: 0}\naccess:"),
+        ("a zone with a space", "role: worker", "role: worker\n    placement: {zone: hall a}"),
+        (
+            "a zone said twice",
+            "role: worker",
+            "role: worker\n    placement: {zone: a}\n    labels: {topology.kubernetes.io/zone: b}",
+        ),
         ("sealed text that is cut", "{file: ~/.ssh/id}", "{sealed: '-----BEGIN AGE ENCRYPTED FILE-----'}"),
     ];
     let mut all = String::new();
@@ -245,4 +263,36 @@ fn a_rendered_profile_says_where_each_value_comes_from() {
     assert_eq!(loaded.origin("cluster.endpoint"), "default");
     insta::assert_snapshot!(text);
     assert!(!to_yaml(&loaded.site).unwrap().contains('#'));
+}
+
+#[test]
+fn each_master_runs_a_dns_server() {
+    let masters = "  - {name: m2, address: 10.20.0.12, role: control-plane}
+  - {name: m3, address: 10.20.0.13, role: control-plane}
+  - name: w1\n";
+    let text = good().replacen("  - name: w1\n", masters, 1);
+    let with = |dns: u32| text.replacen("access:", &format!("replicas: {{dns: {dns}}}\naccess:"), 1);
+    let found = findings(&with(2));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("each of the 3 masters runs a DNS server\n  write 3 or more"), "{}", found[0]);
+    let folder = TempDir::new().unwrap();
+    assert!(load_with_places(&written(&folder, &with(3)), &circumstances()).is_ok());
+}
+
+#[test]
+fn an_environment_answers_what_nobody_told() {
+    let folder = TempDir::new().unwrap();
+    let planned = |environment: &str, needs: &str| {
+        let more = format!("environment: {environment}\nneeds: {{{needs}}}\naccess:");
+        let text = good().replacen("access:", &more, 1);
+        load_with_places(&written(&folder, &text), &circumstances()).unwrap().site.planned_needs()
+    };
+    let production = planned("production", "users: 50");
+    assert_eq!((production.users, production.retention_days, production.growth), (Some(50), None, None));
+    let test = planned("test", "retentionDays: 3, growth: {usersPercentPerYear: 5}");
+    assert_eq!((test.retention_days, test.availability), (Some(3), Some(Availability::NoSpare)));
+    let growth = Growth { users_percent_per_year: Some(5), data_percent_per_year: None, years: Some(0) };
+    assert_eq!(test.growth, Some(growth));
+    let trial = planned("pre-release", "");
+    assert_eq!((trial.retention_days, trial.availability), (Some(30), None));
 }

@@ -8,9 +8,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride, Growth,
-    Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, ProductAnswers, SecretRef, Site,
-    SizingOverrides, load_with_places, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride,
+    Environment, EvictionBrake, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs,
+    NodeFailure, Nodes, Placement, ProductAnswers, Replicas, Reserved, SecretRef, Site, SizingOverrides,
+    load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -61,10 +62,12 @@ prop_compose! {
         password in option::of(secret()),
         sudo_password in option::of(secret()),
         labels in btree_map("[a-z]{1,6}(/[a-z]{1,6})?", "[a-z0-9]{0,6}", 0..3),
+        (region, zone, unit) in (option::of(label()), option::of("[A-Z0-9]{1,9}"), option::of(label())),
     ) -> Host {
         let (role, host_key) = (role_key.0, Some(role_key.1));
         let (name, address) = (String::new(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Host { name, address, role, host_key, user, port, password, sudo_password, labels }
+        let placement = Placement { region, zone, unit };
+        Host { name, address, role, host_key, user, port, password, sudo_password, placement, labels }
     }
 }
 
@@ -123,6 +126,37 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn brake()(
+        unhealthy_zone_threshold in 0.01f64..=1.0,
+        large_cluster_size_threshold in 0u32..=5000,
+        node_eviction_rate in 0.01f64..=10.0,
+        share in 0f64..=1.0,
+    ) -> EvictionBrake {
+        EvictionBrake {
+            unhealthy_zone_threshold, large_cluster_size_threshold, node_eviction_rate,
+            secondary_node_eviction_rate: node_eviction_rate * share,
+        }
+    }
+}
+
+prop_compose! {
+    fn nodes()(
+        (pod_pids_limit, pod_bandwidth) in (128u32..=4_194_304, any::<bool>()),
+        reserved in (option::of(0u32..=64_000), option::of(0u32..=262_144), option::of(50u32..=65_536)),
+        failure in prop_oneof![Just(NodeFailure::Default), Just(NodeFailure::Fast), Just(NodeFailure::Tolerant)],
+        eviction_brake in option::of(brake()),
+    ) -> Nodes {
+        let (cpu_millicores, memory_mebibytes, eviction_mebibytes) = reserved;
+        let reserved = Reserved { cpu_millicores, memory_mebibytes, eviction_mebibytes };
+        Nodes { pod_pids_limit, reserved, failure, eviction_brake, pod_bandwidth }
+    }
+}
+
+fn environment() -> impl Strategy<Value = Environment> {
+    prop_oneof![Just(Environment::Production), Just(Environment::PreRelease), Just(Environment::Test)]
+}
+
+prop_compose! {
     fn site()(
         name in label().prop_filter("no word of YAML", |name| !["on", "off", "yes", "no", "y", "n"].contains(&name.as_str())),
         unseal in option::of("[a-z/]{1,9}".prop_map(SecretRef::File)),
@@ -134,6 +168,8 @@ prop_compose! {
         risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
         nameservers in vec(1u8..200, 0..3),
         (needs, sizing) in (option::of(needs()), option::of(overrides())),
+        (environment, nodes) in (option::of(environment()), nodes()),
+        replicas in (option::of(5u32..500), option::of(1u32..500)),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
@@ -147,6 +183,7 @@ prop_compose! {
         }).collect();
         Site {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name }, interactive: Vec::new(), unseal,
+            environment, nodes, replicas: Replicas { dns: replicas.0, services: replicas.1 },
             cluster: Cluster { nameservers, ..Cluster::default() },
             access, hosts, needs, sizing, product: ProductAnswers { settings, secrets }, accepted_risks,
         }

@@ -6,6 +6,7 @@ use sealift_bundle::document::BundleDocument;
 use sealift_profile::site::{Host, HostRole, Site};
 use serde_json::{Value, json};
 
+use crate::nodes::{self, Arguments};
 use crate::{HostSettings, RenderError, cluster_dns, hosts_of};
 
 /// Folder with the host's patches, named in every kubeadm document.
@@ -60,15 +61,17 @@ pub fn join_config(site: &Site, host: &Host) -> Result<String, RenderError> {
     yaml_documents("kubeadm join configuration", &[join])
 }
 
-/// The part of `KubeletConfiguration` that depends on what was probed on this host.
-pub fn kubelet_patch(settings: HostSettings) -> Result<String, RenderError> {
-    let patch = json!({
+/// The part of `KubeletConfiguration` that depends on what was probed on this host: cgroups, and what of its size it
+/// keeps.
+pub fn kubelet_patch(site: &Site, settings: HostSettings) -> Result<String, RenderError> {
+    let mut patch = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": if settings.legacy_cgroup { "cgroupfs" } else { "systemd" },
         // The default, true, keeps kubelet from starting on cgroup v1 (Kubernetes 1.35 and later).
         "failCgroupV1": !settings.legacy_cgroup,
     });
+    add(&mut patch, nodes::kept(nodes::reservation(site.nodes.reserved, settings)?));
     yaml_documents("kubelet patch", &[patch])
 }
 
@@ -101,12 +104,20 @@ fn node_registration(site: &Site, host: &Host) -> Value {
     } else {
         json!([])
     };
+    let mut arguments = vec![("node-ip".to_owned(), host.address.to_string())];
+    // Where it stands must be known from its first moment: the scheduler goes by it. A kubelet may say these labels itself
+    // (page "Using Node Authorization", NodeRestriction); the others come through the API.
+    let labels: Vec<String> =
+        host.placement.labels().iter().map(|(label, value)| format!("{label}={value}")).collect();
+    if !labels.is_empty() {
+        arguments.push(("node-labels".to_owned(), labels.join(",")));
+    }
     json!({
         "name": host.name,
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
         "taints": taints,
-        "kubeletExtraArgs": [{"name": "node-ip", "value": host.address}],
+        "kubeletExtraArgs": named(arguments),
     })
 }
 
@@ -119,7 +130,9 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
         names.push(master.name.clone());
         names.push(master.address.to_string());
     }
-    Ok(json!({
+    let api_server = [nodes::api_server_arguments(site)].concat();
+    let controller_manager = nodes::controller_manager_arguments(site);
+    let mut configuration = json!({
         "apiVersion": API_VERSION,
         "kind": "ClusterConfiguration",
         "clusterName": site.metadata.name,
@@ -135,11 +148,29 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
         "etcd": {"local": {"dataDir": "/var/lib/etcd", "imageRepository": repository, "imageTag": etcd_tag}},
         // CoreDNS is a component of the bundle, spread over the masters.
         "dns": {"disabled": true},
-    }))
+    });
+    for (component, arguments) in [("apiServer", api_server), ("controllerManager", controller_manager)] {
+        if !arguments.is_empty() {
+            configuration[component]["extraArgs"] = named(arguments);
+        }
+    }
+    Ok(configuration)
+}
+
+/// Arguments as kubeadm wants them.
+fn named(arguments: Arguments) -> Value {
+    arguments.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+}
+
+/// Puts the keys of one map beside those of another.
+fn add(map: &mut Value, more: Value) {
+    if let (Value::Object(map), Value::Object(more)) = (map, more) {
+        map.extend(more);
+    }
 }
 
 fn kubelet_configuration(site: &Site) -> Result<Value, RenderError> {
-    Ok(json!({
+    let mut configuration = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "clusterDNS": [cluster_dns(site.cluster.service_cidr)?],
@@ -149,7 +180,9 @@ fn kubelet_configuration(site: &Site) -> Result<Value, RenderError> {
         // Images cannot be pulled again from outside: collect late. Those of the bundle are pinned besides.
         "imageGCHighThresholdPercent": 90,
         "imageGCLowThresholdPercent": 85,
-    }))
+    });
+    add(&mut configuration, nodes::kubelet_settings(site));
+    Ok(configuration)
 }
 
 fn kube_proxy_configuration(site: &Site, small_conntrack: bool) -> Value {

@@ -4,10 +4,11 @@
 //! and facts into text. Structured documents are serialised from types, never templated; unit files and
 //! configuration in other syntaxes come from templates that are embedded and parsed once.
 //!
-//! In order of use: [`HostSettings`], then [`kubeadm`], [`runtime`], [`system`], [`load_balancer`], [`values`].
+//! In order of use: [`HostSettings`], then [`kubeadm`], [`nodes`], [`runtime`], [`system`], [`load_balancer`], [`values`].
 
 pub mod kubeadm;
 pub mod load_balancer;
+pub mod nodes;
 pub mod runtime;
 pub mod system;
 mod template;
@@ -28,6 +29,10 @@ pub struct HostSettings {
     pub legacy_cgroup: bool,
     /// Root cannot lower OOM scores here (a container without `CAP_SYS_RESOURCE`).
     pub restricted_oom_score: bool,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
 }
 
 /// Why something could not be rendered.
@@ -55,6 +60,14 @@ pub enum RenderError {
     /// The service network is too small for the cluster DNS address.
     #[error("service network {0} has no tenth address for the cluster DNS")]
     ServiceNetwork(IpNet),
+    /// A node would keep all that it has.
+    #[error("`nodes.reserved` keeps {kept} of {of}: nothing is left for pods")]
+    NothingLeft {
+        /// How much it keeps.
+        kept: String,
+        /// Of how much.
+        of: String,
+    },
     /// A value from the site is put where the values have something else than a map.
     #[error("values path `{0}` runs through something that is no map")]
     ValuesPath(String),

@@ -4,35 +4,31 @@ use sealift_bundle::document::{BundleDocument, Component, SiteValue};
 use sealift_profile::site::{HostRole, Site};
 use serde_json::{Map, Value, json};
 
-use crate::{RenderError, cluster_dns, hosts_of};
+use crate::{RenderError, cluster_dns, hosts_of, nodes};
 
-/// The values of a component's release.
+/// The values of a component's release. `cores` are the processors of all hosts.
 pub fn of_component(
     site: &Site,
     document: &BundleDocument,
     component: &Component,
+    cores: u64,
 ) -> Result<Value, RenderError> {
     let mut values = match &component.values {
         Value::Null => Value::Object(Map::new()),
         values => values.clone(),
     };
     for (path, source) in &component.values_from {
-        put(&mut values, path, site_value(site, document, source)?)?;
+        put(&mut values, path, site_value(site, document, source, cores)?)?;
     }
     Ok(values)
 }
 
-/// Replicas of a stateless service: 1 on a single worker, 2 on up to four, 3 from five workers on.
-#[must_use]
-pub fn service_replicas(workers: usize) -> usize {
-    match workers {
-        0 | 1 => 1,
-        2..=4 => 2,
-        _ => 3,
-    }
-}
-
-fn site_value(site: &Site, document: &BundleDocument, source: &SiteValue) -> Result<Value, RenderError> {
+fn site_value(
+    site: &Site,
+    document: &BundleDocument,
+    source: &SiteValue,
+    cores: u64,
+) -> Result<Value, RenderError> {
     let cluster = &site.cluster;
     let names = |role| hosts_of(site, role).map(|host| host.name.clone()).collect::<Vec<_>>();
     let mut workers = names(HostRole::Worker);
@@ -47,8 +43,10 @@ fn site_value(site: &Site, document: &BundleDocument, source: &SiteValue) -> Res
         SiteValue::EndpointPort => json!(cluster.endpoint_port),
         SiteValue::ControlPlaneCount => json!(names(HostRole::ControlPlane).len()),
         SiteValue::WorkerCount => json!(names(HostRole::Worker).len()),
-        SiteValue::ServiceReplicas => json!(service_replicas(workers.len())),
+        SiteValue::ServiceReplicas => json!(nodes::service_replicas(site)),
         SiteValue::WorkerNames => json!(workers),
+        SiteValue::DnsReplicas => json!(nodes::dns_replicas(site, cores)),
+        SiteValue::PodBandwidth => json!(site.nodes.pod_bandwidth),
         SiteValue::Nameservers => json!(cluster.nameservers),
         SiteValue::Setting(name) => setting(site, document, name)?,
     })
@@ -88,10 +86,5 @@ mod tests {
     fn a_path_through_a_number_is_refused() {
         let mut values = json!({"a": 1});
         assert_eq!(put(&mut values, "a.b", json!(2)), Err(RenderError::ValuesPath("a.b".into())));
-    }
-
-    #[test]
-    fn replicas_follow_the_number_of_workers() {
-        assert_eq!([0, 1, 2, 4, 5, 9].map(service_replicas), [1, 1, 2, 2, 3, 3]);
     }
 }

@@ -14,8 +14,12 @@ use sealift_render::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-const VIRTUAL_MACHINE: HostSettings = HostSettings { legacy_cgroup: false, restricted_oom_score: false };
-const CONTAINER: HostSettings = HostSettings { legacy_cgroup: true, restricted_oom_score: true };
+/// 8 cores and 32 GiB.
+const VIRTUAL_MACHINE: HostSettings =
+    HostSettings { legacy_cgroup: false, restricted_oom_score: false, cpus: 8, memory_bytes: 32 << 30 };
+/// 2 cores and 4 GiB.
+const CONTAINER: HostSettings =
+    HostSettings { legacy_cgroup: true, restricted_oom_score: true, cpus: 2, memory_bytes: 4 << 30 };
 
 fn demo() -> Site {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../profiles/demo.yaml");
@@ -97,8 +101,8 @@ fn host_names_that_look_like_other_types_stay_names() {
 
 #[test]
 fn kubelets_patch_follows_the_hosts_cgroup_hierarchy() {
-    let (unified, legacy) = (kubeadm::kubelet_patch(VIRTUAL_MACHINE), kubeadm::kubelet_patch(CONTAINER));
-    let (unified, legacy) = (unified.unwrap(), legacy.unwrap());
+    let patch = |settings| kubeadm::kubelet_patch(&demo(), settings).unwrap();
+    let (unified, legacy) = (patch(VIRTUAL_MACHINE), patch(CONTAINER));
     insta::assert_snapshot!("kubelet_patch_v2", unified);
     insta::assert_snapshot!("kubelet_patch_v1", legacy);
     assert_eq!(parsed(&unified)[0]["failCgroupV1"], true);
@@ -280,12 +284,14 @@ fn values_take_what_the_site_knows() {
         (SiteValue::WorkerCount, json!(2)),
         (SiteValue::WorkerNames, json!(["w1", "w2"])),
         (SiteValue::ServiceReplicas, json!(2)),
+        (SiteValue::DnsReplicas, json!(3)),
+        (SiteValue::PodBandwidth, json!(true)),
         (SiteValue::Nameservers, json!(["10.0.0.53"])),
         (SiteValue::Setting("domain".into()), json!("orders.demo.internal")),
         (SiteValue::Setting("companyName".into()), json!("Example")),
     ];
     for (source, value) in expected {
-        let values = values::of_component(&site, &document, &component(source.clone())).unwrap();
+        let values = values::of_component(&site, &document, &component(source.clone()), 20).unwrap();
         assert_eq!(values, json!({"kept": true, "deep": {"kept": 1, "value": value}}), "{source:?}");
     }
 }
@@ -295,7 +301,7 @@ fn a_site_without_workers_runs_the_product_on_its_masters() {
     let mut site = demo();
     site.hosts.truncate(3);
     let value = |source| {
-        let values = values::of_component(&site, &sample_document(), &component(source)).unwrap();
+        let values = values::of_component(&site, &sample_document(), &component(source), 12).unwrap();
         values["deep"]["value"].clone()
     };
     assert_eq!(value(SiteValue::WorkerNames), json!(["m1", "m2", "m3"]));
@@ -307,12 +313,12 @@ fn a_site_without_workers_runs_the_product_on_its_masters() {
 fn values_that_cannot_be_made_are_refused() {
     let site = demo();
     let open = component(SiteValue::Setting("domain".into()));
-    let result = values::of_component(&site, &sample_document(), &open);
+    let result = values::of_component(&site, &sample_document(), &open, 20);
     assert_eq!(result, Err(RenderError::Setting("domain".into())));
 
     let mut blocked = component(SiteValue::PodCidr);
     blocked.values = json!({"deep": "text"});
-    let result = values::of_component(&site, &sample_document(), &blocked);
+    let result = values::of_component(&site, &sample_document(), &blocked, 20);
     assert_eq!(result, Err(RenderError::ValuesPath("deep.value".into())));
 }
 

@@ -27,7 +27,7 @@ impl Room {
     /// Capacity less the node's own overhead, less what runs on every host, less the reserve of a master that works;
     /// of that so many percent.
     pub(crate) fn new(shape: Shape, demand: &Demand, fill: u64, steers: bool) -> Self {
-        let own = node_overhead(shape.millicores, shape.memory_bytes);
+        let own = node_overhead(shape.millicores, shape.memory_bytes).with(demand.reserved);
         let reserve = if steers { RESERVE } else { Shape { millicores: 0, memory_bytes: 0 } };
         let cpu = [own.cpu_millicores, demand.host_cpu, reserve.millicores];
         let memory = [own.memory_bytes, own.eviction_bytes, demand.host_memory, reserve.memory_bytes];

@@ -161,7 +161,7 @@ fn shortfalls(
     kind: TierKind,
     hosts: &[AssignedHost],
 ) -> Vec<Shortfall> {
-    let demand = Demand::new(input.model, answers, &load(answers, kind.years(answers)));
+    let demand = Demand::new(input, answers, &load(answers, kind.years(answers)));
     let working = || hosts.iter().filter(|host| host.works);
     let rooms: Vec<Room> =
         working().map(|host| Room::new(host.host.shape, &demand, kind.fill(), host.steers)).collect();

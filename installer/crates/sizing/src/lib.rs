@@ -33,7 +33,7 @@ pub mod words;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::sizing::SizingModel;
-use sealift_profile::{Needs, SizingOverrides};
+use sealift_profile::{Needs, Reserved, SizingOverrides};
 use serde::Serialize;
 
 pub use answers::{Answer, CrossCheck, Load};
@@ -90,10 +90,12 @@ pub struct Input<'a> {
     pub overrides: SizingOverrides,
     /// Sizes of machines to choose from; the site's own where it decides that.
     pub shapes: Vec<Shape>,
+    /// What each machine keeps for itself, where the site decides that: the nodes will keep the same.
+    pub reserved: Reserved,
 }
 
 impl<'a> Input<'a> {
-    /// For a bundle; where `shapes` is empty, among [`usual_shapes`].
+    /// For a bundle; where `shapes` is empty, among [`usual_shapes`]. Each machine keeps what the formula says.
     pub fn new(
         document: &'a BundleDocument,
         needs: &'a Needs,
@@ -108,7 +110,8 @@ impl<'a> Input<'a> {
             None if shapes.is_empty() => usual_shapes(),
             None => shapes,
         };
-        Ok(Self { needs, model, bytes: BundleBytes::of(document), overrides, shapes })
+        let (bytes, reserved) = (BundleBytes::of(document), Reserved::default());
+        Ok(Self { needs, model, bytes, overrides, shapes, reserved })
     }
 }
 

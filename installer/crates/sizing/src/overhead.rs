@@ -6,6 +6,7 @@
 //! 10 % of the next 8, 6 % up to 128, 2 % above. Eviction: kubelet's default `memory.available<100Mi`. Of the published
 //! formulas these keep most memory, which is the safe side for an estimate.
 
+use sealift_profile::Reserved;
 use serde::Serialize;
 
 /// The formula's name, for reports.
@@ -33,6 +34,19 @@ pub struct NodeOverhead {
     pub memory_bytes: u64,
     /// Bytes of memory that must stay free before pods are evicted.
     pub eviction_bytes: u64,
+}
+
+impl NodeOverhead {
+    /// With the numbers that a site decides itself in place of these.
+    #[must_use]
+    pub fn with(self, own: Reserved) -> Self {
+        let bytes = |mebibytes: u32| u64::from(mebibytes) << 20;
+        Self {
+            cpu_millicores: own.cpu_millicores.map_or(self.cpu_millicores, u64::from),
+            memory_bytes: own.memory_mebibytes.map_or(self.memory_bytes, bytes),
+            eviction_bytes: own.eviction_mebibytes.map_or(self.eviction_bytes, bytes),
+        }
+    }
 }
 
 /// What a node of this size (thousandths of a processor, bytes of memory) keeps. Rounded up; monotone in both.
@@ -76,5 +90,13 @@ mod tests {
         let mebibytes = |gib: u64| node_overhead(0, gib * GIB).memory_bytes.div_ceil(1 << 20);
         assert_eq!([4, 8, 16, 32, 64].map(mebibytes), [1024, 1844, 2663, 3646, 5612]);
         assert_eq!(node_overhead(0, 0).memory_bytes, 0);
+    }
+
+    #[test]
+    fn a_sites_own_numbers_stand_in_place_of_the_formulas() {
+        let own = Reserved { memory_mebibytes: Some(3), ..Reserved::default() };
+        let kept = node_overhead(2000, 4 * GIB).with(own);
+        let expected = NodeOverhead { cpu_millicores: 100, memory_bytes: 3 << 20, eviction_bytes: EVICTION };
+        assert_eq!(kept, expected);
     }
 }

@@ -1,8 +1,10 @@
 //! What each part needs under a load, and all parts together.
 
 use sealift_bundle::sizing::{PartClass, PartDisk, Placement, SizingModel, SizingPart};
+use sealift_profile::Reserved;
 use serde::Serialize;
 
+use crate::Input;
 use crate::answers::{Answers, Load, guessed};
 use crate::words::{self, Figure, Unit, cores, decimal, disk, memory};
 
@@ -75,10 +77,13 @@ pub(crate) struct Demand {
     pub host_memory: u64,
     pub host_pods: u64,
     pub stores: Vec<Store>,
+    /// What the site lets each machine keep for itself, in place of the formula's numbers.
+    pub reserved: Reserved,
 }
 
 impl Demand {
-    pub fn new(model: &SizingModel, answers: &Answers, load: &Load) -> Self {
+    pub fn new(input: &Input<'_>, answers: &Answers, load: &Load) -> Self {
+        let model = input.model;
         let mut demand = Self {
             parts: Vec::new(),
             cpu: 0,
@@ -91,6 +96,7 @@ impl Demand {
             host_memory: 0,
             host_pods: 0,
             stores: Vec::new(),
+            reserved: input.reserved,
         };
         for part in &model.parts {
             demand.add(need(part, model, answers, load));

@@ -7,6 +7,7 @@ use crate::answers::{Answers, Load, load};
 use crate::disks::{self, PathNeed};
 use crate::fit::{self, Count, Resource, Room, Shortfall};
 use crate::masters::{self, master_size};
+use crate::overhead::{FORMULA, node_overhead};
 use crate::parts::{ClassNeed, Demand, PartNeed};
 use crate::shape::Shape;
 use crate::words::{self, Figure, Unit, decimal};
@@ -121,7 +122,7 @@ pub struct Slack {
 /// The size of machine for all tiers: the one with which the last costs least (see [`Shape::weight`]).
 pub(crate) fn choose(input: &Input<'_>, answers: &Answers) -> Result<Shape, SizingError> {
     let kind = TierKind::WithGrowth;
-    let demand = Demand::new(input.model, answers, &load(answers, kind.years(answers)));
+    let demand = Demand::new(input, answers, &load(answers, kind.years(answers)));
     let cost = |shape: &Shape| {
         let count = fit::count(*shape, &demand, kind.fill(), answers.spare)?;
         let weight = u128::from(shape.weight()) * u128::from(count.machines);
@@ -150,7 +151,7 @@ pub(crate) fn tier(
     shape: Shape,
 ) -> Result<Tier, SizingError> {
     let load = load(answers, kind.years(answers));
-    let demand = Demand::new(input.model, answers, &load);
+    let demand = Demand::new(input, answers, &load);
     let count =
         fit::count(shape, &demand, kind.fill(), answers.spare).ok_or_else(|| nothing_fits(&demand))?;
     let assumed = demand.parts.iter().any(|part| part.cpu.assumed || part.memory.assumed);
@@ -282,7 +283,8 @@ fn worker_reason(count: &Count, spare: bool) -> String {
 }
 
 fn shape_reason(shape: Shape, room: &Room, demand: &Demand, kind: TierKind, input: &Input<'_>) -> String {
-    let own = crate::overhead::node_overhead(shape.millicores, shape.memory_bytes);
+    let own = node_overhead(shape.millicores, shape.memory_bytes).with(input.reserved);
+    let formula = if input.reserved.is_calculated() { FORMULA } else { "decided by the site" };
     let why = match &input.overrides.machine {
         Some(machine) => format!("decided by the site: {}", machine.reason.trim_end_matches('.')),
         None => "of the sizes to choose from, all machines together cost least with this one".to_owned(),
@@ -294,7 +296,7 @@ fn shape_reason(shape: Shape, room: &Room, demand: &Demand, kind: TierKind, inpu
         words::memory(room.memory_bytes),
         words::cores(own.cpu_millicores),
         words::memory(own.memory_bytes + own.eviction_bytes),
-        crate::overhead::FORMULA,
+        formula,
         words::cores(demand.host_cpu),
         words::memory(demand.host_memory),
         kind.fill(),

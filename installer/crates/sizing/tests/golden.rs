@@ -4,7 +4,7 @@
 use sealift_bundle::sizing::{
     BasisKind, PartClass, PartDisk, Placement, Samples, SizingBasis, SizingModel, SizingPart,
 };
-use sealift_profile::{Availability, CountOverride, Growth, HostRole, Needs, SizingOverrides};
+use sealift_profile::{Availability, CountOverride, Growth, HostRole, Needs, Reserved, SizingOverrides};
 use sealift_sizing::{
     BundleBytes, Input, Resource, Shape, Sizing, Tier, TierKind, Unit, sizing, usual_shapes, words,
 };
@@ -49,7 +49,7 @@ fn model(parts: Vec<SizingPart>) -> SizingModel {
 
 fn input<'a>(model: &'a SizingModel, needs: &'a Needs) -> Input<'a> {
     let (bytes, overrides) = (BundleBytes::default(), SizingOverrides::default());
-    Input { needs, model, bytes, overrides, shapes: usual_shapes() }
+    Input { needs, model, bytes, overrides, shapes: usual_shapes(), reserved: Reserved::default() }
 }
 
 fn tier(sizing: &Sizing, kind: TierKind) -> &Tier {
@@ -343,4 +343,20 @@ fn a_bundle_without_a_model_says_so() {
     document.sizing = None;
     let error = Input::new(&document, &needs, SizingOverrides::default(), Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "the bundle does not say what Orders 4.2.0 needs");
+}
+
+#[test]
+fn what_the_site_lets_its_machines_keep_is_planned_with() {
+    let (model, needs) = worked_example();
+    let usual = sizing(&input(&model, &needs)).unwrap();
+    let reserved = Reserved { memory_mebibytes: Some(12 << 10), ..Reserved::default() };
+    let given = input(&model, &needs);
+    let shape = tier(&usual, TierKind::Recommended).workers.shape;
+    let more = sizing(&Input { reserved, shapes: vec![shape], ..given }).unwrap();
+    let room = |result: &Sizing| tier(result, TierKind::Recommended).workers.room.unwrap();
+    let (usual_room, less_room) = (room(&usual), room(&more));
+    assert_eq!(less_room.cpu_millicores, usual_room.cpu_millicores);
+    assert!(less_room.memory_bytes < usual_room.memory_bytes, "{less_room:?} {usual_room:?}");
+    let because = &tier(&more, TierKind::Recommended).workers.because;
+    assert!(because.contains("decided by the site"), "{because}");
 }

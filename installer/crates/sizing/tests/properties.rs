@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sealift_bundle::sizing::{
     BasisKind, PartClass, PartDisk, Placement, Samples, SizingBasis, SizingModel, SizingPart,
 };
-use sealift_profile::{Availability, Growth, HostRole, Needs, SizingOverrides};
+use sealift_profile::{Availability, Growth, HostRole, Needs, Reserved, SizingOverrides};
 use sealift_sizing::{
     BundleBytes, GivenHost, Input, Resource, Sizing, Tier, TierKind, judge, node_overhead, sizing,
     usual_shapes,
@@ -100,7 +100,8 @@ fn bytes() -> BundleBytes {
 }
 
 fn input<'a>(model: &'a SizingModel, needs: &'a Needs) -> Input<'a> {
-    Input { needs, model, bytes: bytes(), overrides: SizingOverrides::default(), shapes: usual_shapes() }
+    let (overrides, reserved) = (SizingOverrides::default(), Reserved::default());
+    Input { needs, model, bytes: bytes(), overrides, shapes: usual_shapes(), reserved }
 }
 
 /// Every amount that more work may only make larger, by name.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sealift_profile::{AcceptedRisk, Site, nearest};
+use sealift_profile::{AcceptedRisk, Environment, Site, nearest};
 
 use super::{Check, Scope, Severity, Verdict, catalogue, check};
+use crate::environment;
 use crate::finding::Group;
 use crate::run::CheckInput;
 use crate::text::list;
@@ -154,7 +155,7 @@ pub fn risk_faults(site: &Site) -> Vec<String> {
         Some(check) if check.severity == Severity::Stop => {
             Some(format!("`{}` cannot be accepted: nothing works without it", check.id))
         }
-        Some(check) if check.severity == Severity::Advice => {
+        Some(check) if check.severity == Severity::Advice && !environment::blocks(check.id, site) => {
             Some(format!("`{}` need not be accepted: it only warns", check.id))
         }
         Some(_) => None,
@@ -205,11 +206,7 @@ fn kinds(input: &CheckInput<'_>) -> Verdict {
 
 fn masters(input: &CheckInput<'_>) -> Verdict {
     let count = input.site.masters().count();
-    if count >= 3 {
-        Verdict::pass(count.to_string()).limit("3 or more")
-    } else {
-        Verdict::warn(count.to_string(), "nothing for a trial; else name three masters").limit("3 or more")
-    }
+    spare(input, "site.masters", count, 3, "name three masters").limit("3 or more")
 }
 
 fn workers(input: &CheckInput<'_>) -> Verdict {
@@ -219,10 +216,20 @@ fn workers(input: &CheckInput<'_>) -> Verdict {
         count => count,
     };
     let limit = "2 or more hosts that the product may run on";
-    if count >= 2 {
-        Verdict::pass(count.to_string()).limit(limit)
+    spare(input, "site.workers", count, 2, "name more workers").limit(limit)
+}
+
+/// Fewer machines than survive a loss: what that means depends on what the site is for.
+fn spare(input: &CheckInput<'_>, check: &str, count: usize, enough: usize, remedy: &str) -> Verdict {
+    if count >= enough {
+        Verdict::pass(count.to_string())
+    } else if input.site.environment == Some(Environment::Test) {
+        Verdict::pass(format!("{count}, enough for a test site"))
+    } else if environment::blocks(check, input.site) {
+        let remedy = format!("{remedy}, or let somebody accept the risk under acceptedRisks");
+        Verdict::fail(format!("{count} in production"), remedy).unless_accepted()
     } else {
-        Verdict::warn(count.to_string(), "nothing for a trial; else name more workers").limit(limit)
+        Verdict::warn(count.to_string(), format!("nothing for a trial; else {remedy}"))
     }
 }
 

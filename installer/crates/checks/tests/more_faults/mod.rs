@@ -3,6 +3,7 @@
 use sealift_checks::Protocol;
 use sealift_checks::State::{Error, Fail, NotRun, Pass, Warn};
 use sealift_checks::facts::{Attempt, BootSetting, Claim, Drops, ModuleState, Proxy};
+use sealift_profile::Environment;
 
 use crate::world::{GB, World, hosts_line, interface, module, setting, tcp};
 use crate::{Fault, fault};
@@ -22,6 +23,13 @@ fn lacks_module(w: &mut World, host: &str, name: &str) {
 
 fn lacks_command(w: &mut World, host: &str, name: &str) {
     w.details(host).commands.insert(name.to_owned(), false);
+}
+
+/// The zones of the first hosts.
+fn zones(w: &mut World, zones: &[&str]) {
+    for (host, zone) in w.site.hosts.iter_mut().zip(zones) {
+        host.placement.zone = Some((*zone).to_owned());
+    }
 }
 
 fn drops(w: &mut World, host: &str, hook: &str, chain: &str) {
@@ -356,6 +364,23 @@ pub(crate) const MORE: &[Fault] = &[
     }),
     fault("site.masters", "one", Warn, "-", |w| {
         w.site.hosts.retain(|host| !["m2", "m3"].contains(&host.name.as_str()));
+    }),
+    fault("site.zones", "one host in none", Warn, "-", |w| {
+        zones(w, &["a", "b", "c", "a"]);
+    }),
+    fault("site.zones", "masters together", Warn, "-", |w| zones(w, &["a", "a", "a", "b", "c"])),
+    fault("site.zones", "masters spread", Pass, "-", |w| zones(w, &["a", "b", "c", "a", "b"])),
+    fault("site.masters", "one in a test site", Pass, "-", |w| {
+        w.site.environment = Some(Environment::Test);
+        w.site.hosts.retain(|host| !["m2", "m3"].contains(&host.name.as_str()));
+    }),
+    fault("disk.headroom", "nearly full in a test site", Pass, "m1 m2 m3 w1 w2", |w| {
+        w.site.environment = Some(Environment::Test);
+        w.host("w2").disks.iter_mut().for_each(|disk| disk.available_bytes = 16 * GB);
+    }),
+    fault("network.latency", "two cities, a test site", Warn, "m3", |w| {
+        w.site.environment = Some(Environment::Test);
+        slow(w, "m3", "m1", 18_000);
     }),
     fault("site.workers", "one", Warn, "-", |w| w.site.hosts.retain(|host| host.name != "w2")),
     fault("site.name-servers", "four", Warn, "-", |w| {

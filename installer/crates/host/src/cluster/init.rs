@@ -58,7 +58,12 @@ pub(super) fn phase(
 ) -> Result<Outcome, Failure> {
     let wrote = ctx.write_file(&config.path, config.content.as_bytes(), config.mode)?;
     if is_done(ctx, phase, node)? {
-        return Ok(Outcome { changed: wrote, ..unchanged("in place") });
+        // A running cluster is not told anew what its masters and kubelets go by: that must not look as if it were.
+        return Ok(if wrote {
+            changed("in place as it was made; what differs in its configuration now is not applied to it")
+        } else {
+            unchanged("in place")
+        });
     }
     let args = arguments(phase);
     let command = format!("kubeadm init phase {}", args.join(" "));

@@ -9,6 +9,15 @@ use crate::protocol::{Failure, Outcome};
 
 /// What a line of fstab that we commented out starts with.
 const MARK: &str = "# off by Sealift: ";
+/// Services that make swap at every boot by themselves, with no swap unit that could be masked (Debian's zram-tools and
+/// dphys-swapfile, Ubuntu's zram-config, Fedora's older zram-swap, systemd-swap of others).
+const SERVICES: [&str; 5] = [
+    "zramswap.service",
+    "dphys-swapfile.service",
+    "zram-config.service",
+    "zram-swap.service",
+    "systemd-swap.service",
+];
 
 pub(crate) fn apply(ctx: &Context<'_>) -> Result<Outcome, Failure> {
     let areas = active(ctx)?;
@@ -17,7 +26,8 @@ pub(crate) fn apply(ctx: &Context<'_>) -> Result<Outcome, Failure> {
         ctx.run(Command::new("swapoff").arg(path))?;
     }
     let fstab = without_swap_in_fstab(ctx)?;
-    let masked = mask_units(ctx)?;
+    // Services first: one that still ran could make a new unit.
+    let masked = mask(ctx, &services(ctx)?)? + mask(ctx, &units(ctx)?)?;
     let left = active(ctx)?;
     if !left.is_empty() {
         return Err(Failure::other(format!("swap is still in use: {}", left.join(", "))));
@@ -59,8 +69,25 @@ fn comment_swap(fstab: &str) -> String {
     text
 }
 
-/// Masks every swap unit that systemd would start (from GPT, zram generators, hand-written ones).
-fn mask_units(ctx: &Context<'_>) -> Result<usize, Failure> {
+/// Keeps units from ever starting. Gives how many that were.
+fn mask(ctx: &Context<'_>, units: &[String]) -> Result<usize, Failure> {
+    for unit in units {
+        ctx.record(Change::UnitMasked { unit: unit.clone() })?;
+        ctx.run(Command::new("systemctl").args(["mask", "--now", unit]))?;
+    }
+    Ok(units.len())
+}
+
+/// Those of [`SERVICES`] that this host has.
+fn services(ctx: &Context<'_>) -> Result<Vec<String>, Failure> {
+    let list = ["list-unit-files", "--type=service", "--plain", "--no-legend", "--full"];
+    // Where none of them is there it ends with status 1.
+    let text = ctx.run_to_end(Command::new("systemctl").args(list).args(SERVICES))?.text();
+    Ok(parse_unit_files(&text, |unit| SERVICES.contains(&unit)))
+}
+
+/// Every swap unit that systemd would start (from GPT, zram generators, hand-written ones).
+fn units(ctx: &Context<'_>) -> Result<Vec<String>, Failure> {
     let list = Command::new("systemctl").args([
         "list-units",
         "--type=swap",
@@ -78,17 +105,13 @@ fn mask_units(ctx: &Context<'_>) -> Result<usize, Failure> {
     ]);
     let mut units = parse_units(&ctx.run(list)?.text());
     // Without a single one it ends with status 1.
-    units.extend(parse_unit_files(&ctx.run_to_end(files)?.text()));
+    units.extend(parse_unit_files(&ctx.run_to_end(files)?.text(), is_swap));
     units.sort();
     units.dedup();
-    for unit in &units {
-        ctx.record(Change::UnitMasked { unit: unit.clone() })?;
-        ctx.run(Command::new("systemctl").args(["mask", "--now", unit]))?;
-    }
-    Ok(units.len())
+    Ok(units)
 }
 
-fn is_swap(unit: &&str) -> bool {
+fn is_swap(unit: &str) -> bool {
     unit.rsplit_once('.').is_some_and(|(_, kind)| kind == "swap")
 }
 
@@ -97,18 +120,18 @@ fn parse_units(text: &str) -> Vec<String> {
     text.lines()
         .filter_map(|line| {
             let mut columns = line.split_whitespace();
-            let unit = columns.next().filter(is_swap)?;
+            let unit = columns.next().filter(|unit| is_swap(unit))?;
             (columns.next()? == "loaded").then(|| unit.to_owned())
         })
         .collect()
 }
 
 /// `UNIT STATE PRESET`.
-fn parse_unit_files(text: &str) -> Vec<String> {
+fn parse_unit_files(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     text.lines()
         .filter_map(|line| {
             let mut columns = line.split_whitespace();
-            let unit = columns.next().filter(is_swap)?;
+            let unit = columns.next().filter(|unit| wanted(unit))?;
             (!columns.next()?.starts_with("masked")).then(|| unit.to_owned())
         })
         .collect()
@@ -117,6 +140,8 @@ fn parse_unit_files(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::testing::Recorder;
+    use crate::paths::Paths;
 
     #[test]
     fn only_swap_lines_are_commented_and_only_once() {
@@ -134,8 +159,36 @@ mod tests {
         let units = "dev-sda3.swap loaded active active Swap Partition\ndev-zram0.swap masked inactive dead dev-zram0.swap\n";
         assert_eq!(parse_units(units), ["dev-sda3.swap"]);
         assert_eq!(
-            parse_unit_files("dev-sda3.swap generated -\ndev-zram0.swap masked-runtime enabled\n"),
+            parse_unit_files("dev-sda3.swap generated -\ndev-zram0.swap masked-runtime enabled\n", is_swap),
             ["dev-sda3.swap"]
         );
+    }
+
+    /// Stands for a Debian with zram-tools: its service makes swap, and no swap unit is there.
+    const SYSTEMCTL: &str = r#"#!/bin/sh
+here=${0%/*}
+echo "$*" >>"$here/told"
+case "$*" in
+  *--type=service*) if [ -e "$here/masked" ]; then echo "zramswap.service masked enabled"
+                    else echo "zramswap.service enabled enabled"; fi ;;
+  mask*) touch "$here/masked" ;;
+esac
+"#;
+
+    #[test]
+    fn services_that_make_swap_are_masked_and_only_once() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        let programs = paths.host("/usr/local/sbin");
+        std::fs::create_dir_all(&programs).unwrap();
+        file::write_atomic(&programs.join("systemctl"), SYSTEMCTL.as_bytes(), 0o755).unwrap();
+        let recorder = Recorder::default();
+        let off = || apply(&Context::new(&paths, &recorder, "r", "s")).unwrap();
+        assert!(off().changed);
+        let told = std::fs::read_to_string(programs.join("told")).unwrap();
+        assert!(told.lines().any(|line| line == "mask --now zramswap.service"), "{told}");
+        assert!(!off().changed);
+        let again = std::fs::read_to_string(programs.join("told")).unwrap();
+        assert_eq!(again.matches("mask --now").count(), 1, "{again}");
     }
 }

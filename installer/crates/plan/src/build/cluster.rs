@@ -124,7 +124,7 @@ impl Graph<'_> {
         let gate = Gate::NodesReady { nodes };
         self.add(first, "nodes", "all nodes Ready".into(), &strs(&needs), wait(gate, NODES_SECONDS));
         for host in &self.input.site.hosts {
-            let mut labels: BTreeMap<String, String> = host.labels.clone();
+            let mut labels: BTreeMap<String, String> = host.node_labels();
             if host.role == HostRole::Worker {
                 labels.insert("node-role.kubernetes.io/worker".into(), String::new());
             }

@@ -20,7 +20,10 @@ impl Graph<'_> {
                 Self::rendered(host, system::sysctls(&self.facts(host)?.settings(&system::SYSCTLS)))?,
             ),
             file(kubeadm::RESOLV_CONF, system::resolv_conf(site)),
-            file(kubeadm::KUBELET_PATCH, Self::rendered(host, kubeadm::kubelet_patch(self.settings(host)?))?),
+            file(
+                kubeadm::KUBELET_PATCH,
+                Self::rendered(host, kubeadm::kubelet_patch(site, self.settings(host)?))?,
+            ),
         ];
         let kernel = Operation::WriteFiles {
             files,

@@ -127,7 +127,10 @@ impl<'a> Graph<'a> {
             chart: chart.name.clone(),
             version: chart.version.clone(),
             blob: Blob { digest: chart.digest.clone(), size: chart.size },
-            values: Self::rendered(self.first, values::of_component(site, document, component))?,
+            values: Self::rendered(
+                self.first,
+                values::of_component(site, document, component, self.cores()?),
+            )?,
             timeout_seconds: component.timeout_seconds,
         })
     }

@@ -156,7 +156,7 @@ fn swap(plan: &Plan, host: &str) -> SwapChange {
     let facts = plan.inputs.hosts.get(host);
     SwapChange {
         areas: facts.map(|facts| facts.swap.iter().cloned().collect()).unwrap_or_default(),
-        lasting: "swap lines of /etc/fstab commented out, swap units of systemd masked".to_owned(),
+        lasting: "swap lines of /etc/fstab commented out, swap units of systemd and services that make swap (zram) masked".to_owned(),
     }
 }
 
