@@ -3,6 +3,7 @@
 //! A scenario knows the product as its user does: programs, files, exit codes, words, and what the hosts and the
 //! cluster themselves say. It must not know the installer's code.
 
+mod choices;
 mod format;
 mod hosts;
 mod install;
@@ -19,10 +20,8 @@ use anyhow::Result;
 
 pub use hosts::{HostFiles, look};
 
-use crate::demo::seat::DEMO;
-
 use crate::lab::LabSpec;
-use crate::test::{Context, Options};
+use crate::test::{Context, Options, Profiles, demo};
 
 /// What a test finds when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +70,8 @@ pub struct Group {
     pub lab_test: &'static str,
     /// The lab.
     pub spec: fn() -> LabSpec,
-    /// Profiles that it is installed by, each over the one before.
-    pub profiles: &'static [&'static str],
+    /// What it is installed by.
+    pub profiles: Profiles,
     /// Whether its tests need little of the machine and much time: it runs beside the others.
     pub mostly_waits: bool,
     /// The tests.
@@ -94,7 +93,7 @@ pub fn groups() -> Vec<Group> {
             lab: "test-d",
             lab_test: "lab::containers_beside",
             spec: || LabSpec::standard(0),
-            profiles: &[DEMO],
+            profiles: demo,
             mostly_waits: true,
             tests: kills::WAITING.to_vec(),
         },
@@ -104,7 +103,7 @@ pub fn groups() -> Vec<Group> {
             // The spare machine has a kernel and a clock of its own and is mostly emulated: all is slow there, so it
             // is switched on late, and joins the cluster that stands.
             spec: LabSpec::with_spare_machine,
-            profiles: &[DEMO],
+            profiles: demo,
             mostly_waits: false,
             tests: [
                 hosts::TESTS,
@@ -113,17 +112,24 @@ pub fn groups() -> Vec<Group> {
                 plan::TESTS,
                 install::TESTS,
                 secrets::TESTS,
-                operation::TESTS,
                 masters::TESTS,
                 machine::TESTS,
             ]
             .concat(),
         },
         Group {
+            lab: "test-e",
+            lab_test: "lab::every_choice_made",
+            spec: || LabSpec::standard(0),
+            profiles: choices::profiles,
+            mostly_waits: false,
+            tests: [choices::TESTS, operation::TESTS].concat(),
+        },
+        Group {
             lab: "test-b",
             lab_test: "lab::containers_again",
             spec: || LabSpec::standard(0),
-            profiles: &[DEMO],
+            profiles: demo,
             mostly_waits: false,
             tests: kills::TESTS.to_vec(),
         },
@@ -131,7 +137,7 @@ pub fn groups() -> Vec<Group> {
             lab: "test-c",
             lab_test: "lab::one_master",
             spec: || LabSpec::new(1, 0, 0),
-            profiles: &[DEMO],
+            profiles: demo,
             mostly_waits: false,
             tests: refusals::ON_THE_WAY.to_vec(),
         },

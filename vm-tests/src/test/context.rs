@@ -24,6 +24,14 @@ pub const INSTALL_WITHIN: Duration = Duration::from_mins(25);
 /// The plan that a lab is installed by, at the seat.
 pub const SIGNED_PLAN: &str = "signed-plan.json";
 
+/// Profiles that a lab is installed by, at its seat, each over the one before. What they need is made ready.
+pub type Profiles = fn(&Context<'_>) -> Result<Vec<String>>;
+
+/// Those of the demo.
+pub fn demo(_: &Context<'_>) -> Result<Vec<String>> {
+    Ok(vec![seat::DEMO.to_owned()])
+}
+
 /// What every test of a group gets.
 pub struct Context<'a> {
     /// Root of the cache.
@@ -38,8 +46,7 @@ pub struct Context<'a> {
     pub payload: &'a Payload,
     /// The bundle.
     pub made: &'a Made,
-    /// Profiles that this lab is installed by, each over the one before.
-    pub profiles: &'a [&'a str],
+    profiles: Profiles,
     installed: OnceLock<Result<Installed, String>>,
     notes: RefCell<Vec<String>>,
     fresh: OnceCell<HostFiles<'a>>,
@@ -72,15 +79,15 @@ impl<'a> Context<'a> {
             programs,
             payload,
             made,
-            profiles: &[seat::DEMO],
+            profiles: demo,
             installed: OnceLock::new(),
             notes: RefCell::default(),
             fresh: OnceCell::new(),
         })
     }
 
-    /// One whose lab is installed by other profiles than the demo's.
-    pub fn installed_by(self, profiles: &'a [&'a str]) -> Self {
+    /// One whose lab is installed by these profiles.
+    pub fn installed_by(self, profiles: Profiles) -> Self {
         Self { profiles, ..self }
     }
 
@@ -103,8 +110,9 @@ impl<'a> Context<'a> {
 
     fn install_once(&self) -> Result<Installed> {
         // As a customer does it: somebody signs the plan, and what was signed is installed.
+        let profiles = (self.profiles)(self)?;
         let mut plan = vec!["plan", "--bundle", "orders.bundle", "--write", SIGNED_PLAN];
-        plan.extend(self.profiles.iter().flat_map(|profile| ["--profile", profile]));
+        plan.extend(profiles.iter().flat_map(|profile| ["--profile", profile]));
         self.installer(&plan)?.expect_code(0)?;
         let sampler = Sampler::start();
         let before = self.lab.seat_tx_bytes()?;
@@ -117,7 +125,9 @@ impl<'a> Context<'a> {
 
     /// Starts `installer install` of the lab's profiles and bundle as JSON lines, with more arguments behind.
     pub fn start_install(&self, extra: &[&str]) -> Result<InstallerRun> {
-        let mut arguments = Seat::install_arguments(self.profiles, &["--output=json"]);
+        let profiles = (self.profiles)(self)?;
+        let profiles: Vec<&str> = profiles.iter().map(String::as_str).collect();
+        let mut arguments = Seat::install_arguments(&profiles, &["--output=json"]);
         arguments.extend(extra);
         InstallerRun::start(&mut self.seat.installer(&arguments))
     }

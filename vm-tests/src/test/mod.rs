@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-pub use context::{Context, INSTALL_WITHIN, SIGNED_PLAN};
+pub use context::{Context, INSTALL_WITHIN, Profiles, SIGNED_PLAN, demo};
 pub use installer_run::{Ended, InstallerRun};
 pub use sampler::Sampler;
 pub use tally::Tally;
