@@ -68,7 +68,7 @@ impl Certificates {
     /// Certificates that stand there twice count once.
     #[must_use]
     pub fn authorities(&self) -> Option<Vec<Authority>> {
-        authorities(self.text.as_deref()?).ok()
+        Some(Content::of(self.text.as_deref()?).authorities)
     }
 }
 
@@ -89,26 +89,36 @@ impl Site {
     }
 }
 
-/// What a text of certificates holds, or everything that is wrong with it: cause and what to do.
-pub(crate) fn authorities(text: &str) -> Result<Vec<Authority>, Vec<(String, &'static str)>> {
-    let blocks = blocks(text);
-    if blocks.is_empty() {
-        let remedy = "give PEM: blocks that begin with `-----BEGIN CERTIFICATE-----`";
-        return Err(vec![("there is no certificate in it".to_owned(), remedy)]);
-    }
-    let mut found: Vec<Authority> = Vec::new();
-    let mut faults = Vec::new();
-    for (number, (label, pem)) in blocks.into_iter().enumerate() {
-        match authority(&label, pem) {
-            Ok(authority) if found.iter().any(|other| other.pem == authority.pem) => {}
-            Ok(authority) => found.push(authority),
-            Err((why, remedy)) => faults.push((format!("block {} {why}", number + 1), remedy)),
-        }
-    }
-    if faults.is_empty() { Ok(found) } else { Err(faults) }
+/// What is wrong, and what to do.
+type Fault = (String, &'static str);
+
+/// What a text of certificates holds.
+#[derive(Default)]
+pub(crate) struct Content {
+    pub(crate) authorities: Vec<Authority>,
+    pub(crate) faults: Vec<Fault>,
 }
 
-fn authority(label: &str, pem: String) -> Result<Authority, (String, &'static str)> {
+impl Content {
+    pub(crate) fn of(text: &str) -> Self {
+        let mut content = Self::default();
+        let blocks = blocks(text);
+        if blocks.is_empty() {
+            let remedy = "give PEM: blocks that begin with `-----BEGIN CERTIFICATE-----`";
+            content.faults.push(("there is no certificate in it".to_owned(), remedy));
+        }
+        for (number, (label, pem)) in blocks.into_iter().enumerate() {
+            match authority(&label, pem) {
+                Ok(authority) if content.authorities.contains(&authority) => {}
+                Ok(authority) => content.authorities.push(authority),
+                Err((why, remedy)) => content.faults.push((format!("block {} {why}", number + 1), remedy)),
+            }
+        }
+        content
+    }
+}
+
+fn authority(label: &str, pem: String) -> Result<Authority, Fault> {
     if label.ends_with("PRIVATE KEY") {
         let remedy = "take the key out, keep it where it belongs, and change it where others have seen it";
         return Err(("is a private key".to_owned(), remedy));

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{LABEL, Report};
 use crate::api::Oidc;
-use crate::certificates::{self, Authority, Certificates};
+use crate::certificates::{Authority, Certificates, Content};
 use crate::circumstances::Circumstances;
 use crate::names::is_dns_label;
 use crate::site::Site;
@@ -116,14 +116,11 @@ fn authorities(path: &str, given: &Certificates, today: Date, report: &mut Repor
             return report.find("certificates", at, message, "correct the path, or bring the file there");
         }
     };
-    match certificates::authorities(&text) {
-        Ok(found) => found.iter().for_each(|authority| validity(&at, &shown, authority, today, report)),
-        Err(faults) => {
-            for (why, remedy) in faults {
-                report.find("certificates", &at, format!("{shown}: {why}"), remedy);
-            }
-        }
+    let content = Content::of(&text);
+    for (why, remedy) in content.faults {
+        report.find("certificates", &at, format!("{shown}: {why}"), remedy);
     }
+    content.authorities.iter().for_each(|authority| validity(&at, &shown, authority, today, report));
 }
 
 fn validity(at: &str, shown: &str, authority: &Authority, today: Date, report: &mut Report<'_>) {
