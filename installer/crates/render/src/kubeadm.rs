@@ -4,9 +4,9 @@
 
 use sealift_bundle::document::BundleDocument;
 use sealift_profile::site::{Host, HostRole, Site};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{HostSettings, RenderError, cluster_dns, hosts_of};
+use crate::{HostSettings, RenderError, api, cluster_dns, hosts_of, yaml_document};
 
 /// Folder with the host's patches, named in every kubeadm document.
 pub const PATCHES_FOLDER: &str = "/etc/sealift/kubeadm-patches";
@@ -131,7 +131,13 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
             "serviceSubnet": cluster.service_cidr.to_string(),
             "dnsDomain": "cluster.local",
         },
-        "apiServer": {"certSANs": names},
+        "apiServer": {
+            "certSANs": names,
+            "extraArgs": api::as_extra_arguments(api::api_server_arguments(site)),
+            "extraVolumes": api::api_server_volumes(site),
+        },
+        "controllerManager": {"extraArgs": api::as_extra_arguments(api::other_arguments(site))},
+        "scheduler": {"extraArgs": api::as_extra_arguments(api::other_arguments(site))},
         "etcd": {"local": {"dataDir": "/var/lib/etcd", "imageRepository": repository, "imageTag": etcd_tag}},
         // CoreDNS is a component of the bundle, spread over the masters.
         "dns": {"disabled": true},
@@ -139,7 +145,7 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
 }
 
 fn kubelet_configuration(site: &Site) -> Result<Value, RenderError> {
-    Ok(json!({
+    let mut configuration = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "clusterDNS": [cluster_dns(site.cluster.service_cidr)?],
@@ -149,7 +155,15 @@ fn kubelet_configuration(site: &Site) -> Result<Value, RenderError> {
         // Images cannot be pulled again from outside: collect late. Those of the bundle are pinned besides.
         "imageGCHighThresholdPercent": 90,
         "imageGCLowThresholdPercent": 85,
-    }))
+    });
+    merge(&mut configuration, api::kubelet_settings(site));
+    Ok(configuration)
+}
+
+fn merge(document: &mut Value, settings: Map<String, Value>) {
+    if let Value::Object(document) = document {
+        document.extend(settings);
+    }
 }
 
 fn kube_proxy_configuration(site: &Site, small_conntrack: bool) -> Value {
@@ -174,8 +188,6 @@ fn split_tag(reference: &str) -> Result<(&str, &str), RenderError> {
 }
 
 fn yaml_documents(what: &'static str, documents: &[Value]) -> Result<String, RenderError> {
-    let texts: Result<Vec<String>, _> = documents.iter().map(serde_yaml::to_string).collect();
-    texts
-        .map(|texts| texts.join("---\n"))
-        .map_err(|error| RenderError::Yaml { what, reason: error.to_string() })
+    let texts: Result<Vec<String>, _> = documents.iter().map(|one| yaml_document(what, one)).collect();
+    texts.map(|texts| texts.join("---\n"))
 }
