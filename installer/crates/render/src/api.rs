@@ -19,8 +19,8 @@ use crate::RenderError;
 
 /// Folder of the files that API servers read, on every master.
 pub const FOLDER: &str = "/etc/sealift/api";
-/// The encryption configuration with its key. Made on the first master, never rendered.
-pub const ENCRYPTION: &str = "/etc/sealift/api/encryption.yaml";
+/// The encryption configuration with its key (JSON, which is YAML, too). Made on the first master, never rendered.
+pub const ENCRYPTION: &str = "/etc/sealift/api/encryption.json";
 /// Folder of the audit log.
 pub const AUDIT_FOLDER: &str = "/var/log/kubernetes/audit";
 /// The kernel settings of a hardened host.
@@ -29,8 +29,6 @@ pub const KERNEL_DEFAULTS_FILE: &str = "/etc/sysctl.d/91-sealift-kernel-defaults
 const AUDIT_POLICY: &str = "/etc/sealift/api/audit-policy.yaml";
 const AUTHENTICATION: &str = "/etc/sealift/api/authentication.yaml";
 const ADMISSION: &str = "/etc/sealift/api/admission.yaml";
-/// Name of the encryption key in the configuration, and so in what stands in etcd.
-pub const KEY_NAME: &str = "key1";
 
 /// Every argument that a choice can set: one that stands in a running API server and is not wanted, or the other way
 /// round, is a choice that has changed.
@@ -137,27 +135,35 @@ pub fn api_server_arguments(site: &Site) -> Vec<(String, String)> {
     arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What is mounted into the API servers' pods, as kubeadm's `extraVolumes`.
+/// Folders that are mounted into the API servers' pods, under their own paths.
 #[must_use]
-pub fn api_server_volumes(site: &Site) -> Vec<Value> {
-    let volume = |name: &str, path: &str, read_only: bool| {
-        json!({
-            "name": name, "hostPath": path, "mountPath": path, "readOnly": read_only, "pathType": "Directory",
-        })
-    };
+pub fn api_server_mounts(site: &Site) -> Vec<&'static str> {
     let api = &site.api;
-    let mut volumes = Vec::new();
+    let mut folders = Vec::new();
     if has_authentication(site)
         || api.audit.is_some()
         || api.encryption_at_rest.is_some()
         || api.pod_security.is_some()
     {
-        volumes.push(volume("sealift-api", FOLDER, true));
+        folders.push(FOLDER);
     }
     if api.audit.is_some() {
-        volumes.push(volume("sealift-audit", AUDIT_FOLDER, false));
+        folders.push(AUDIT_FOLDER);
     }
-    volumes
+    folders
+}
+
+/// [`api_server_mounts`] as kubeadm's `extraVolumes`.
+#[must_use]
+pub fn api_server_volumes(site: &Site) -> Value {
+    let volume = |path: &str| {
+        let name = if path == AUDIT_FOLDER { "sealift-audit" } else { "sealift-api" };
+        json!({
+            "name": name, "hostPath": path, "mountPath": path, "readOnly": path != AUDIT_FOLDER,
+            "pathType": "Directory",
+        })
+    };
+    api_server_mounts(site).into_iter().map(volume).collect()
 }
 
 /// Arguments of the controller manager and of the scheduler alike: no profiling (CIS 1.3.2 and 1.4.1).

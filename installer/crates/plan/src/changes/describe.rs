@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealift_profile::site::Cluster;
-use sealift_render::{SITE_CA, load_balancer};
+use sealift_render::{SITE_CA, api, load_balancer};
 
 use super::{
     CommandChange, Content, FileChange, FolderChange, HostChanges, LinesChange, ModuleChange, NetworkChange,
@@ -11,7 +11,8 @@ use super::{
 };
 use crate::flows::{self, Part, Peer};
 use crate::operation::{
-    DirectorySpec, FileSpec, InitPhase, JoinPhase, JoinSpec, Operation, Ready, ServiceSpec,
+    ApiServerSpec, DirectorySpec, FileSpec, GroupRole, InitPhase, JoinPhase, JoinSpec, Operation, Ready,
+    ServiceSpec,
 };
 use crate::{Plan, Step};
 
@@ -102,6 +103,23 @@ impl<'a> Describing<'a> {
                 if !certificate_names.is_empty() {
                     host.registry_certificate(certificate_names);
                 }
+            }
+            Operation::TrustAuthorities { files, program } => {
+                host.written(files, &[], false, None);
+                host.command(program, &step.title);
+            }
+            Operation::PrepareApiServer { api_server } => host.api_server(api_server),
+            Operation::EnsureEncryptionKey { resources: _ } | Operation::InstallEncryptionKey { from: _ } => {
+                host.file(api::ENCRYPTION, 0o600, Content::Secret { size: None });
+            }
+            Operation::GroupRoles { roles } => {
+                for GroupRole { name, group, role } in roles {
+                    host.cluster.push(format!("role {role} in the whole cluster for group {group} ({name})"));
+                }
+            }
+            Operation::EnsureConfigMap { namespace, name, data } => {
+                let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+                host.cluster.push(format!("config map {namespace}/{name} ({})", keys.join(", ")));
             }
             Operation::Service { service } => host.service(service, cluster),
             Operation::PullImages { images } => {
@@ -243,6 +261,14 @@ impl HostChanges {
         let by = format!("the installer, for {}", names.join(", "));
         self.file(&format!("{STATE}/pki/registry.crt"), 0o644, Content::Made { by });
         self.file(&format!("{STATE}/pki/registry.key"), 0o600, Content::Secret { size: None });
+    }
+
+    /// Arguments stand in kubeadm's documents, too, which are listed whole.
+    fn api_server(&mut self, api_server: &ApiServerSpec) {
+        let ApiServerSpec { directories, files, reloaded_files, arguments: _ } = api_server;
+        self.folders(directories);
+        self.written(files, &[], false, None);
+        self.written(reloaded_files, &[], false, None);
     }
 
     fn service(&mut self, service: &ServiceSpec, cluster: &Cluster) {
