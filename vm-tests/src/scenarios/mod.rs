@@ -3,6 +3,9 @@
 //! A scenario knows the product as its user does: programs, files, exit codes, words, and what the hosts and the
 //! cluster themselves say. It must not know the installer's code.
 
+// They join the tests of a cluster that is installed with `api::PROFILE`.
+#[allow(dead_code)]
+mod api;
 mod format;
 mod hosts;
 mod install;

@@ -37,7 +37,10 @@ fn chosen() -> World {
             groups_prefix: "oidc:".to_owned(),
             groups: vec![group("/staff/operators", Role::View), group("admins", Role::ClusterAdmin)],
         }),
-        pod_security: Some(PodSecurity { exempt_namespaces: vec!["tools".to_owned()], ..PodSecurity::default() }),
+        pod_security: Some(PodSecurity {
+            exempt_namespaces: vec!["tools".to_owned()],
+            ..PodSecurity::default()
+        }),
         hardened: true,
     };
     world.site.customer_ca = Some(authority());
@@ -59,7 +62,10 @@ fn everything_stands_before_the_api_server_of_each_master() {
     for (host, start) in [("m1", "init-control-plane"), ("m2", "join-etcd"), ("m3", "join-etcd")] {
         let before = ancestors(&plan, &format!("{host}.{start}")).into_iter().collect::<Vec<_>>();
         for name in ["api-server", "encryption-key"] {
-            assert!(before.contains(&format!("{host}.{name}").as_str()), "{host}.{start} does not wait for {name}");
+            assert!(
+                before.contains(&format!("{host}.{name}").as_str()),
+                "{host}.{start} does not wait for {name}"
+            );
         }
         assert_eq!(api_server(&plan, host), api_server(&plan, "m1"), "all masters alike");
     }

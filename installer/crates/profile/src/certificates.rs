@@ -127,8 +127,7 @@ fn authority(label: &str, pem: String) -> Result<Authority, Fault> {
         return Err((format!("is a {}", label.to_lowercase()), "leave only certificates in it"));
     }
     let damaged = "copy it once more, whole and with its line breaks";
-    let (_, block) =
-        parse_x509_pem(pem.as_bytes()).map_err(|_| ("cannot be read".to_owned(), damaged))?;
+    let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|_| ("cannot be read".to_owned(), damaged))?;
     let certificate = block.parse_x509().map_err(|_| ("is no X.509 certificate".to_owned(), damaged))?;
     let subject = certificate.subject().to_string();
     if !certificate.is_ca() {

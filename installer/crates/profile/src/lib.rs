@@ -47,9 +47,7 @@ mod template;
 mod yaml;
 
 pub use access::HostAccess;
-pub use api::{
-    Api, Audit, EncryptionAtRest, GroupRole, Oidc, PodSecurity, Role, Standard,
-};
+pub use api::{Api, Audit, EncryptionAtRest, GroupRole, Oidc, PodSecurity, Role, Standard};
 pub use certificates::{Authority, Certificates};
 pub use circumstances::Circumstances;
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};

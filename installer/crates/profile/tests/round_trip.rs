@@ -8,10 +8,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances, Cluster,
-    CountOverride, EncryptionAtRest, GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata,
-    Needs, Oidc, PodSecurity, ProductAnswers, Role, SecretRef, Site, SizingOverrides, Standard, load_with_places,
-    to_yaml,
+    API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances,
+    Cluster, CountOverride, EncryptionAtRest, GroupRole, Growth, Host, HostRole, KIND, Loaded,
+    MachineOverride, Metadata, Needs, Oidc, PodSecurity, ProductAnswers, Role, SecretRef, Site,
+    SizingOverrides, Standard, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {

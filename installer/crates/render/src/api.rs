@@ -3,7 +3,7 @@
 //! Everything the API server reads lies in one folder that is mounted into its pod, so the pod is the same on all
 //! masters. Sources: the Kubernetes pages "Auditing", "Encrypting Confidential Data at Rest", "Authenticating" and
 //! "Enforce Pod Security Standards by Configuring the Built-in Admission Controller"; items of the CIS Kubernetes
-//! Benchmark v1.10.
+//! Benchmark v1.12.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -58,14 +58,12 @@ pub const KERNEL_DEFAULTS: [(&str, u32); 6] = [
     ("vm.panic_on_oom", 0),
 ];
 
-/// Strong ciphers of TLS 1.2 that Go has (CIS 1.2.29 and 4.2.12); those of TLS 1.3 are all strong and cannot be chosen.
-const CIPHERS: [&str; 6] = [
+/// Strong ciphers of TLS 1.2 (of those in CIS 1.2.29 and 4.2.12); those of TLS 1.3 are all strong and cannot be chosen.
+const CIPHERS: [&str; 4] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
 
 /// A file that API servers read.
@@ -205,7 +203,9 @@ pub fn kubelet_settings(site: &Site) -> Map<String, Value> {
 /// [`KERNEL_DEFAULTS_FILE`] of a hardened site's hosts.
 #[must_use]
 pub fn kernel_defaults(site: &Site) -> Option<String> {
-    let mut text = "# Written by Sealift: what the kubelet wants and may not set itself (protectKernelDefaults).\n".to_owned();
+    let mut text =
+        "# Written by Sealift: what the kubelet wants and may not set itself (protectKernelDefaults).\n"
+            .to_owned();
     for (name, value) in KERNEL_DEFAULTS {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} = {value}");
@@ -271,7 +271,8 @@ fn jwt(site: &Site, oidc: &Oidc) -> Result<Value, RenderError> {
         issuer["audienceMatchPolicy"] = json!("MatchAny");
     }
     if let Some(certificates) = site.oidc_ca() {
-        let authorities = certificates.authorities().ok_or(RenderError::CertificatesNotRead("api.oidc.ca"))?;
+        let authorities =
+            certificates.authorities().ok_or(RenderError::CertificatesNotRead("api.oidc.ca"))?;
         issuer["certificateAuthority"] = json!(bundle(&authorities));
     }
     Ok(json!({

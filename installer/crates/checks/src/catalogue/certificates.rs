@@ -41,7 +41,8 @@ fn validity(input: &CheckInput<'_>) -> Verdict {
         }
     }
     let clocks = input.facts.values().map(|facts| &facts.clock);
-    let Some(now) = clocks.map(|clock| clock.unix_millis.saturating_sub(clock.skew_millis) / 1000).next() else {
+    let Some(now) = clocks.map(|clock| clock.unix_millis.saturating_sub(clock.skew_millis) / 1000).next()
+    else {
         return Verdict::error("no clock was read");
     };
     let Some((path, first)) = all.into_iter().min_by_key(|(_, authority)| authority.until) else {

@@ -66,12 +66,17 @@ fn refusal(differences: Vec<String>) -> Failure {
 /// In what a running API server differs from the choices, in words.
 fn differences(ctx: &Context<'_>, manifest: &str, spec: &ApiServerSpec) -> Result<Vec<String>, Failure> {
     let given = arguments(manifest);
-    let said = |value: Option<&str>| value.map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"));
+    let said =
+        |value: Option<&str>| value.map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"));
     let mut found = Vec::new();
     for (name, wanted) in &spec.arguments {
         let (is, wanted) = (given.get(name.as_str()).copied(), wanted.as_deref());
         if is != wanted {
-            found.push(format!("its argument --{name} is {}, the profile comes to {}", said(is), said(wanted)));
+            found.push(format!(
+                "its argument --{name} is {}, the profile comes to {}",
+                said(is),
+                said(wanted)
+            ));
         }
     }
     for file in &spec.files {
@@ -141,11 +146,18 @@ pub(super) fn ensure_key(ctx: &Context<'_>, resources: &[String]) -> Result<Outc
             FailureKind::Conflict,
             format!("{ENCRYPTION} encrypts something else than {}", resources.join(", ")),
         )
-        .hint("what is encrypted is chosen when a cluster is installed: write `api.encryptionAtRest` as it was"));
+        .hint(
+            "what is encrypted is chosen when a cluster is installed: write `api.encryptionAtRest` as it was",
+        ));
     }
     if file::read_if_exists(&ctx.paths().host(MANIFEST))?.is_some() {
-        return Err(Failure::new(FailureKind::Conflict, format!("{ENCRYPTION} is gone, and the API server needs it"))
-            .hint("put it back from another master, where the same file stands; a new key could read no secret"));
+        return Err(Failure::new(
+            FailureKind::Conflict,
+            format!("{ENCRYPTION} is gone, and the API server needs it"),
+        )
+        .hint(
+            "put it back from another master, where the same file stands; a new key could read no secret",
+        ));
     }
     let key = Key { name: KEY_NAME.to_owned(), secret: random_key()? };
     let configuration = Configuration {
@@ -157,7 +169,8 @@ pub(super) fn ensure_key(ctx: &Context<'_>, resources: &[String]) -> Result<Outc
         }],
     };
     let text = serde_json::to_vec_pretty(&configuration).map(Zeroizing::new);
-    let text = text.map_err(|error| Failure::other("cannot write the encryption configuration").because(&error))?;
+    let text =
+        text.map_err(|error| Failure::other("cannot write the encryption configuration").because(&error))?;
     ctx.write_file(ENCRYPTION, &text, 0o600)?;
     Ok(changed(format!("made the key for {}", resources.join(", "))))
 }
@@ -188,9 +201,8 @@ pub(super) fn install_key(ctx: &Context<'_>, secrets: &SecretFiles) -> Result<Ou
 
 /// Hands the key out.
 pub(super) fn export_key(ctx: &Context<'_>) -> Result<SecretFiles, Failure> {
-    let content = file::read_text_if_exists(&ctx.paths().host(ENCRYPTION))?.ok_or_else(|| {
-        Failure::new(FailureKind::Conflict, format!("{ENCRYPTION} is not on this master"))
-    })?;
+    let content = file::read_text_if_exists(&ctx.paths().host(ENCRYPTION))?
+        .ok_or_else(|| Failure::new(FailureKind::Conflict, format!("{ENCRYPTION} is not on this master")))?;
     Ok(SecretFiles(vec![SecretFile { name: ENCRYPTION_NAME.to_owned(), content }]))
 }
 
@@ -287,7 +299,8 @@ mod tests {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (first, second) = (Paths::below(first.path()), Paths::below(second.path()));
         let recorder = Recorder::default();
-        let (one, two) = (Context::new(&first, &recorder, "r", "s"), Context::new(&second, &recorder, "r", "s"));
+        let (one, two) =
+            (Context::new(&first, &recorder, "r", "s"), Context::new(&second, &recorder, "r", "s"));
         let secrets = ["secrets".to_owned()];
         let said = ensure_key(&one, &secrets).unwrap();
         assert!(said.changed);

@@ -46,7 +46,9 @@ pub(crate) fn apply(
         Operation::EnsureEncryptionKey { resources } => api_server::ensure_key(ctx, resources),
         Operation::InstallEncryptionKey { .. } => api_server::install_key(ctx, secrets),
         Operation::GroupRoles { roles } => roles::ensure(ctx, roles),
-        Operation::EnsureConfigMap { namespace, name, data } => config_map::ensure(ctx, namespace, name, data),
+        Operation::EnsureConfigMap { namespace, name, data } => {
+            config_map::ensure(ctx, namespace, name, data)
+        }
         Operation::HelmRelease { release } => release::ensure(ctx, release),
         Operation::Acceptance { release, namespace, timeout_seconds } => {
             acceptance::run(ctx, release, namespace, *timeout_seconds)

@@ -45,7 +45,8 @@ fn steps(standing: &[ClusterRoleBinding], roles: &[GroupRole]) -> Steps {
     };
     let unwanted = standing.iter().filter(|one| !wanted.iter().any(|other| same(one, other)));
     let delete = unwanted.map(name).collect();
-    let create = wanted.iter().filter(|one| !standing.iter().any(|other| same(one, other))).cloned().collect();
+    let create =
+        wanted.iter().filter(|one| !standing.iter().any(|other| same(one, other))).cloned().collect();
     Steps { delete, create }
 }
 
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn what_is_wanted_stays_and_the_rest_goes_or_comes() {
-        let standing = [binding(&role("a", "view")), binding(&role("b", "view")), binding(&role("c", "edit"))];
+        let standing =
+            [binding(&role("a", "view")), binding(&role("b", "view")), binding(&role("c", "edit"))];
         let wanted = [role("a", "view"), role("b", "admin"), role("d", "edit")];
         let steps = steps(&standing, &wanted);
         assert_eq!(steps.delete, ["b", "c"]);

@@ -103,7 +103,9 @@ mod tests {
     fn program(paths: &Paths, root: &Path, works: bool) {
         let script = if works {
             let folder = root.display();
-            format!("#!/bin/sh\nmkdir -p {folder}/etc/ssl/certs\ncat {folder}{FOLDER}/*.crt >{folder}/etc/ssl/certs/ca-certificates.crt\n")
+            format!(
+                "#!/bin/sh\nmkdir -p {folder}/etc/ssl/certs\ncat {folder}{FOLDER}/*.crt >{folder}/etc/ssl/certs/ca-certificates.crt\n"
+            )
         } else {
             "#!/bin/sh\n".to_owned()
         };

@@ -65,7 +65,11 @@ impl Graph<'_> {
             (operation, "make the key that secrets are encrypted with", None)
         } else {
             let operation = Operation::InstallEncryptionKey { from: first.name.clone() };
-            (operation, "copy the key that secrets are encrypted with", Some(format!("{}.encryption-key", first.name)))
+            (
+                operation,
+                "copy the key that secrets are encrypted with",
+                Some(format!("{}.encryption-key", first.name)),
+            )
         };
         let needs: Vec<&str> = ["api-server"].into_iter().chain(made.as_deref()).collect();
         self.add(host, "encryption-key", title.to_owned(), &needs, operation);

@@ -50,7 +50,12 @@ fn issuer(issuer: &str, report: &mut Report<'_>) {
 fn claims(oidc: &Oidc, report: &mut Report<'_>) {
     if oidc.audiences.is_empty() {
         let message = "no audience is named, so no token would be for this cluster".to_owned();
-        report.find("oidc-audience", "api.oidc.audiences", message, "name the client that people log in with");
+        report.find(
+            "oidc-audience",
+            "api.oidc.audiences",
+            message,
+            "name the client that people log in with",
+        );
     }
     for (i, audience) in oidc.audiences.iter().enumerate() {
         let path = format!("api.oidc.audiences[{i}]");
@@ -134,6 +139,11 @@ fn validity(at: &str, shown: &str, authority: &Authority, today: Date, report: &
     }
     if let Some(from) = day(authority.from).filter(|from| *from > today) {
         let message = format!("{shown}: the certificate of {subject} holds from {from} on only");
-        report.find("certificates", at, message, "set the clock of this machine, or give the one that holds now");
+        report.find(
+            "certificates",
+            at,
+            message,
+            "set the clock of this machine, or give the one that holds now",
+        );
     }
 }
