@@ -103,11 +103,12 @@ impl Issuer {
     pub fn start(lab: &Lab) -> Result<Self> {
         let home = lab.seat_home();
         let own = std::env::current_exe().context("cannot find this very program")?;
-        let words = [&own.to_string_lossy(), "lab", "issuer", "--folder", &folder(&home).to_string_lossy()];
+        let (own, folder) = (own.to_string_lossy(), folder(&home));
+        let words = [&own, "lab", "issuer", "--folder", &folder.to_string_lossy()];
         let mut command = lab.seat_command(&words);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("the issuer has no output")?;
-        let issuer = Self { child, key: signing_key(&fs::read_to_string(folder(&home).join(SIGNING_KEY))?)? };
+        let issuer = Self { child, key: signing_key(&fs::read_to_string(folder.join(SIGNING_KEY))?)? };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
         if line.trim() != "listening" {
