@@ -116,6 +116,14 @@ fn the_key_comes_from_the_first_master_and_stands_in_no_plan() {
 }
 
 #[test]
+fn the_firewall_ticket_has_the_way_to_the_issuer() {
+    let world = chosen();
+    let table = sealift_plan::tickets::firewall(&world.site, &world.plan().unwrap());
+    let row = table.lines().find(|row| row.contains("issuer of people's logins")).unwrap();
+    assert!(row.starts_with("m1; m2; m3,") && row.contains(",login.plant.example,tcp,443,"), "{row}");
+}
+
+#[test]
 fn groups_get_their_roles_and_only_those() {
     let plan = chosen().plan().unwrap();
     let Operation::GroupRoles { roles } = &step(&plan, "m1.group-roles").operation else { panic!() };

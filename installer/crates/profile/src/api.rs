@@ -97,6 +97,21 @@ fn prefix() -> String {
     "oidc:".to_owned()
 }
 
+impl Oidc {
+    /// Host (without brackets) and port of the issuer, which masters have to reach.
+    #[must_use]
+    pub fn endpoint(&self) -> (&str, u16) {
+        let rest = self.issuer.strip_prefix("https://").unwrap_or(&self.issuer);
+        let authority = rest.split('/').next().unwrap_or_default();
+        // An IPv6 address has colons of its own, in brackets.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(443)),
+            _ => (authority, 443),
+        };
+        (host.trim_start_matches('[').trim_end_matches(']'), port)
+    }
+}
+
 /// What a group of the issuer may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -190,5 +205,24 @@ impl Site {
     #[must_use]
     pub fn oidc_ca(&self) -> Option<&Certificates> {
         self.api.oidc.as_ref()?.ca.as_ref().or(self.customer_ca.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_issuers_host_and_port() {
+        let endpoint = |issuer: &str| {
+            let json = serde_json::json!({"issuer": issuer, "audiences": ["a"]});
+            let oidc: Oidc = serde_json::from_value(json).unwrap();
+            let (host, port) = oidc.endpoint();
+            format!("{host} {port}")
+        };
+        assert_eq!(endpoint("https://login.example/realms/x"), "login.example 443");
+        assert_eq!(endpoint("https://10.77.0.2:8443"), "10.77.0.2 8443");
+        assert_eq!(endpoint("https://[fd00::2]/x"), "fd00::2 443");
+        assert_eq!(endpoint("https://[fd00::2]:8443"), "fd00::2 8443");
     }
 }
