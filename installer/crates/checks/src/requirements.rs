@@ -24,8 +24,18 @@ pub const PATHS: [&str; 9] =
 /// Kernel modules that the agent must look for.
 pub const MODULES: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan", "nf_tables"];
 /// Programs that the agent must look for in root's search path.
-pub const COMMANDS: [&str; 8] =
-    ["ip", "mount", "umount", "nsenter", "modprobe", "systemd-run", "ethtool", "tc"];
+pub const COMMANDS: [&str; 10] = [
+    "ip",
+    "mount",
+    "umount",
+    "nsenter",
+    "modprobe",
+    "systemd-run",
+    "ethtool",
+    "tc",
+    "update-ca-certificates",
+    "update-ca-trust",
+];
 /// Kernel settings (`sysctl(8)` names) that the agent must read.
 pub const SETTINGS: [&str; 23] = [
     "net.ipv4.ip_forward",

@@ -236,6 +236,15 @@ pub(crate) const MORE: &[Fault] = &[
         lacks_command(w, "w1", "umount");
         lacks_command(w, "w1", "nsenter");
     }),
+    fault("commands.trust-store", "neither is there", Fail, "w1", |w| {
+        days_left(w, 9999);
+        lacks_command(w, "w1", "update-ca-certificates");
+        lacks_command(w, "w1", "update-ca-trust");
+    }),
+    fault("commands.trust-store", "one of RHEL", Pass, "w1", |w| {
+        days_left(w, 9999);
+        lacks_command(w, "w1", "update-ca-certificates");
+    }),
     fault("commands.modprobe", "missing", Fail, "w1", |w| lacks_command(w, "w1", "modprobe")),
     fault("commands.systemd-run", "missing", Fail, "w1", |w| lacks_command(w, "w1", "systemd-run")),
     fault("commands.ethtool", "missing", Warn, "w1", |w| lacks_command(w, "w1", "ethtool")),
