@@ -120,7 +120,7 @@ prop_compose! {
     fn oidc()(
         host in label(),
         audiences in prop_oneof![Just(vec!["kubernetes".to_owned()]), Just(vec!["a".to_owned(), "b".to_owned()])],
-        ca in option::of(certificates()),
+        ca in option::weighted(0.05, certificates()),
         prefix in "[a-z]{1,5}[:/]",
         groups in vec(prop_oneof![Just(Role::View), Just(Role::Edit), Just(Role::Admin), Just(Role::ClusterAdmin)], 0..4),
     ) -> Oidc {
@@ -137,7 +137,7 @@ prop_compose! {
     fn api()(
         audit in option::of((1u32..=3650, 1u32..=1000, 1u32..=2048)),
         config_maps in option::of(any::<bool>()),
-        oidc in option::of(oidc()),
+        oidc in option::weighted(0.2, oidc()),
         standard in option::of((prop_oneof![Just(Standard::Privileged), Just(Standard::Baseline)], vec(label(), 0..3))),
         hardened in any::<bool>(),
     ) -> Api {
@@ -181,7 +181,7 @@ prop_compose! {
         risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
         nameservers in vec(1u8..200, 0..3),
         (needs, sizing) in (option::of(needs()), option::of(overrides())),
-        (api, customer_ca) in (api(), option::of(certificates())),
+        (api, customer_ca) in (api(), option::weighted(0.05, certificates())),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
