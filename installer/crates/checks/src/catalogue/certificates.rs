@@ -53,8 +53,8 @@ fn validity(input: &CheckInput<'_>) -> Verdict {
     let remedy = "ask the authority's owner for the certificate that follows, and write both into the file";
     match left {
         ..0 => Verdict::fail(format!("{} ({path}) has run out", first.subject), remedy).beyond_acceptance(),
-        ..FAIL => Verdict::fail(measured, remedy),
-        ..WARN => Verdict::warn(measured, remedy),
+        0..FAIL => Verdict::fail(measured, remedy),
+        FAIL..WARN => Verdict::warn(measured, remedy),
         _ => Verdict::pass(measured),
     }
     .limit(format!("{FAIL} days or more (warning below {WARN}, no acceptance when it has run out)"))
