@@ -10,8 +10,6 @@ mod cli;
 mod cluster;
 mod demo;
 mod fuzz;
-// Its way into the tests is the group of a cluster with all choices.
-#[allow(dead_code)]
 mod issuer;
 mod lab;
 mod payload;

@@ -265,7 +265,7 @@ const API: &str = "api:
 ";
 
 fn indented(pem: &str) -> String {
-    pem.lines().map(|line| format!("    {line}\n")).collect()
+    pem.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn certificates_must_be_those_of_authorities_and_hold_today() {
     assert_eq!(authorities[0].pem, AUTHORITY);
     assert_eq!(authorities[0].subject, "O=Plant, CN=Authority of the plant");
 
-    let cut: String = AUTHORITY.lines().take(3).map(|line| format!("{line}\n")).collect();
+    let cut = AUTHORITY.lines().take(3).collect::<Vec<_>>().join("\n");
     let key = "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n";
     let cases = [
         ("a server's", SERVER.to_owned()),
