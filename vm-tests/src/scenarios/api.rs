@@ -295,6 +295,7 @@ fn hardened(context: &Context<'_>) -> Result<()> {
         // Without profiling there is no such page, even for the administrator.
         let own = Cluster::through(context.lab, master);
         let server = format!("--server=https://{address}:6443");
+        own.kubectl(&["get", "--raw", "/readyz", &server])?;
         ensure!(
             own.kubectl(&["get", "--raw", "/debug/pprof/", &server]).is_err(),
             "{master} shows its profile"
