@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use sealift_profile::{Circumstances, Partly, ProfileError, Site};
 
-/// A profile that can run unattended: a section that is left open is an error.
+/// A profile that can run unattended: a section that is left open is an error. With the texts of its certificates.
 pub(crate) fn load(files: &[PathBuf]) -> Result<Site, ProfileError> {
     let checks = check_ids();
     let loaded = sealift_profile::load_with_places(files, &circumstances(&checks));
-    loaded.map(|loaded| loaded.site)
+    loaded.and_then(|loaded| loaded.site.with_certificates())
 }
 
 /// A profile that may have sections left open.

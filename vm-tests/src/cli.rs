@@ -140,6 +140,12 @@ enum LabVerb {
         #[arg(long)]
         machine: bool,
     },
+    /// An OpenID Connect issuer; a test runs it at the seat
+    #[command(hide = true)]
+    Issuer {
+        #[arg(long)]
+        folder: std::path::PathBuf,
+    },
     /// The process beside a host
     #[command(hide = true)]
     Supervise {
@@ -215,6 +221,7 @@ fn lab_verb(verb: LabVerb) -> Result<ExitCode> {
             system::ensure(&[system::LAB, system::MACHINES])?;
             lab::check(&cache, &name, machine, &mut |promise| println!("seen: {promise}"))?;
         }
+        LabVerb::Issuer { folder } => crate::issuer::serve(&folder)?,
         LabVerb::Supervise { host, folder } => lab::supervise::supervise(&folder, &host)?,
         LabVerb::Boot { host, folder } => lab::supervise::boot(&folder, &host)?,
     }

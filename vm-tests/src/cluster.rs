@@ -96,16 +96,20 @@ impl<'a> Cluster<'a> {
 
     fn etcdctl(&self, arguments: &[&str], endpoint: Option<&str>) -> Result<String> {
         let endpoint = format!("--endpoints={}", endpoint.unwrap_or("https://127.0.0.1:2379"));
-        let mut words = vec![
-            "/usr/local/bin/etcdctl",
-            &endpoint,
-            "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
-            "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
-            "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
-            "--command-timeout=5s",
-        ];
+        let mut words = etcdctl_words(&endpoint);
         words.extend(arguments);
         self.lab.run(self.master, &words)
+    }
+
+    /// What etcd holds under a key, byte for byte.
+    pub fn etcd_value(&self, key: &str) -> Result<Vec<u8>> {
+        let mut words = etcdctl_words("--endpoints=https://127.0.0.1:2379");
+        words.extend(["get", "--print-value-only", key]);
+        let output = self.lab.exec(self.master, &words)?;
+        if !output.status.success() || output.stdout.is_empty() {
+            bail!("etcd has no {key}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(output.stdout)
     }
 
     /// Pods that are neither Ready nor Succeeded, `namespace/name`.
@@ -129,6 +133,17 @@ impl<'a> Cluster<'a> {
         }
         Ok((passed, failed))
     }
+}
+
+fn etcdctl_words(endpoint: &str) -> Vec<&str> {
+    vec![
+        "/usr/local/bin/etcdctl",
+        endpoint,
+        "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+        "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+        "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
+        "--command-timeout=5s",
+    ]
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {

@@ -10,6 +10,7 @@ mod cli;
 mod cluster;
 mod demo;
 mod fuzz;
+mod issuer;
 mod lab;
 mod payload;
 mod programs;

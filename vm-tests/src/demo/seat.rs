@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::bundle::Made;
+use crate::issuer;
 use crate::lab::Lab;
 use crate::programs::{self, Programs};
 use crate::stage::Show;
@@ -37,6 +38,8 @@ impl<'a> Seat<'a> {
         }
         // The site's own answer to the product's question for a secret.
         secret(&home.join(".sealift/admin-password"))?;
+        // For profiles that name them; nothing runs yet.
+        issuer::prepare(&home)?;
         Ok(Self { lab })
     }
 

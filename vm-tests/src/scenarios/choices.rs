@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Test;
+use super::{Test, api};
 use crate::demo::Proof;
 use crate::test::Context;
 
@@ -25,7 +25,11 @@ hosts:
 
 /// The shipped profiles over each other, and what they leave open.
 pub fn profiles(context: &Context<'_>) -> Result<Vec<String>> {
-    Ok(vec!["profiles/demo.yaml".to_owned(), context.overlay("nodes", NODES)?])
+    Ok(vec![
+        "profiles/hardened.yaml".to_owned(),
+        context.overlay("nodes", NODES)?,
+        context.overlay("api", api::PROFILE)?,
+    ])
 }
 
 fn cluster_and_product_stand(context: &Context<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A scenario knows the product as its user does: programs, files, exit codes, words, and what the hosts and the
 //! cluster themselves say. It must not know the installer's code.
 
+mod api;
 mod choices;
 mod format;
 mod hosts;
@@ -123,7 +124,7 @@ pub fn groups() -> Vec<Group> {
             spec: || LabSpec::standard(0),
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [choices::TESTS, operation::TESTS].concat(),
+            tests: [choices::TESTS, operation::TESTS, api::TESTS].concat(),
         },
         Group {
             lab: "test-b",

@@ -1,6 +1,7 @@
 //! The registry of checks: what there is, why, and which function looks.
 
 mod access;
+mod certificates;
 mod clock;
 mod clones;
 mod commands;
@@ -280,6 +281,7 @@ pub fn catalogue() -> &'static [Check] {
             commands::CHECKS,
             protection::CHECKS,
             clock::CHECKS,
+            certificates::CHECKS,
             network::CHECKS,
             links::CHECKS,
             ports::CHECKS,

@@ -24,10 +24,20 @@ pub const PATHS: [&str; 9] =
 /// Kernel modules that the agent must look for.
 pub const MODULES: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan", "nf_tables"];
 /// Programs that the agent must look for in root's search path.
-pub const COMMANDS: [&str; 8] =
-    ["ip", "mount", "umount", "nsenter", "modprobe", "systemd-run", "ethtool", "tc"];
+pub const COMMANDS: [&str; 10] = [
+    "ip",
+    "mount",
+    "umount",
+    "nsenter",
+    "modprobe",
+    "systemd-run",
+    "ethtool",
+    "tc",
+    "update-ca-certificates",
+    "update-ca-trust",
+];
 /// Kernel settings (`sysctl(8)` names) that the agent must read.
-pub const SETTINGS: [&str; 17] = [
+pub const SETTINGS: [&str; 23] = [
     "net.ipv4.ip_forward",
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
@@ -45,6 +55,13 @@ pub const SETTINGS: [&str; 17] = [
     "net.ipv6.conf.all.disable_ipv6",
     "net.netfilter.nf_conntrack_count",
     "net.netfilter.nf_conntrack_max",
+    // What a hardened host sets: the plan shows what stood there.
+    "kernel.keys.root_maxbytes",
+    "kernel.keys.root_maxkeys",
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
 ];
 /// What our own file sets at every boot, and to which least value (`assets/templates/sysctl.conf`).
 pub(crate) const OUR_SETTINGS: [(&str, u64); 5] = [

@@ -5,7 +5,7 @@ use sealift_plan::operation::{Operation, SecretSet};
 use crate::context::Context;
 use crate::operation::{
     agent_program, binaries, claim, directories, fetch, index, managed_block, receive, service, site_ca,
-    swap, write_files,
+    swap, trust, write_files,
 };
 use crate::protocol::{Failure, Outcome, SecretFiles};
 use crate::{cluster, lock};
@@ -32,6 +32,7 @@ pub fn apply(ctx: &Context<'_>, operation: &Operation, secrets: &SecretFiles) ->
         Operation::InstallSiteCa { with_key, certificate_names, .. } => {
             site_ca::install(ctx, secrets, *with_key, certificate_names)
         }
+        Operation::TrustAuthorities { files, program } => trust::apply(ctx, files, program),
         Operation::Service { service } => service::apply(ctx, service),
         _ => cluster::apply(ctx, operation, secrets),
     }

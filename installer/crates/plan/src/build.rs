@@ -10,7 +10,7 @@ use sealift_bundle::document::{Component, File, Image, Role, Stage};
 use sealift_checks::facts::{CgroupVersion, Facts};
 use sealift_profile::site::{Host, HostRole};
 use sealift_render::{
-    HostSettings, RenderError, hosts_of, kubeadm, load_balancer, runtime, system, url_host, values,
+    HostSettings, RenderError, api, hosts_of, kubeadm, load_balancer, runtime, system, url_host, values,
 };
 
 use crate::inputs::Inputs;
@@ -20,6 +20,7 @@ use crate::operation::{
 };
 use crate::{API_VERSION, Plan, PlanError, PlanInput, Step};
 
+mod api_server;
 mod blobs;
 mod cluster;
 mod hosts;
@@ -44,6 +45,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     graph.join_masters()?;
     graph.join_workers()?;
     graph.gather();
+    graph.give_roles();
     graph.install_product()?;
     Ok(Plan {
         api_version: API_VERSION.to_owned(),

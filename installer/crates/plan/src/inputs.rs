@@ -9,6 +9,9 @@ use std::fmt;
 
 use sealift_bundle::digest::digest_of;
 use sealift_checks::facts::{CgroupVersion, Facts};
+use sealift_profile::Site;
+use sealift_render::api;
+use sealift_render::system::SYSCTLS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -76,7 +79,9 @@ pub struct DecidingFacts {
 }
 
 impl DecidingFacts {
-    fn of(facts: &Facts) -> Self {
+    fn of(facts: &Facts, site: &Site) -> Self {
+        let hardened = site.api.hardened.then_some(api::KERNEL_DEFAULTS);
+        let settings = hardened.iter().flatten().map(|(name, _)| *name).chain(SYSCTLS).collect::<Vec<_>>();
         Self {
             machine_id: facts.machine_id.clone(),
             os: format!("{} {}", facts.os.id, facts.os.version).trim().to_owned(),
@@ -87,7 +92,7 @@ impl DecidingFacts {
             cap_sys_resource: facts.cap_sys_resource,
             conntrack_writable: facts.conntrack_writable,
             swap: facts.swap.iter().map(|area| area.path.clone()).collect(),
-            sysctls: facts.settings(&sealift_render::system::SYSCTLS),
+            sysctls: facts.settings(&settings),
         }
     }
 }
@@ -134,7 +139,11 @@ impl Inputs {
             },
             installer: input.agent_digest.to_owned(),
             profile: profile_without_secrets(input),
-            hosts: input.facts.iter().map(|(name, facts)| (name.clone(), DecidingFacts::of(facts))).collect(),
+            hosts: input
+                .facts
+                .iter()
+                .map(|(name, facts)| (name.clone(), DecidingFacts::of(facts, input.site)))
+                .collect(),
         }
     }
 

@@ -195,6 +195,32 @@ pub enum Gate {
     AllPodsReady,
 }
 
+/// What an API server reads and is started with, as far as the profile chooses it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiServerSpec {
+    /// Folders that are mounted into its pod.
+    pub directories: Vec<DirectorySpec>,
+    /// Files that it reads when it starts.
+    pub files: Vec<FileSpec>,
+    /// Files that it reads anew when they change.
+    pub reloaded_files: Vec<FileSpec>,
+    /// Arguments by name; `null` for one that must not be given.
+    pub arguments: BTreeMap<String, Option<String>>,
+}
+
+/// A `ClusterRoleBinding` for a group of people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRole {
+    /// Name of the binding.
+    pub name: String,
+    /// The group as the API server sees it.
+    pub group: String,
+    /// Name of the `ClusterRole`.
+    pub role: String,
+}
+
 /// Secrets that move between hosts through the seat's memory, never its disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -205,6 +231,8 @@ pub enum SecretSet {
     SiteCa,
     /// A short-lived bootstrap token and the discovery file that holds it.
     JoinDiscovery,
+    /// The encryption configuration of the API servers, which holds the key.
+    EncryptionKey,
 }
 
 /// Where a step's secrets come from at run time.
@@ -325,6 +353,43 @@ pub enum Operation {
         /// Names and addresses for this host's registry certificate; empty for none.
         certificate_names: Vec<String>,
     },
+    /// Puts the certificates of the customer's authorities into the host's trust store; others of ours are taken out.
+    TrustAuthorities {
+        /// One file for each authority.
+        files: Vec<FileSpec>,
+        /// The program that takes up the change.
+        program: String,
+    },
+    /// Writes what the API server of this master reads. One that was made with other choices is refused: they are
+    /// chosen when a cluster is installed.
+    PrepareApiServer {
+        /// The files and arguments.
+        api_server: ApiServerSpec,
+    },
+    /// Makes the key that API servers encrypt with, once, where there is none.
+    EnsureEncryptionKey {
+        /// What is encrypted: names of resources.
+        resources: Vec<String>,
+    },
+    /// Copies the encryption configuration with its key.
+    InstallEncryptionKey {
+        /// The master that exports it.
+        from: String,
+    },
+    /// Gives groups of people their roles in the cluster, and takes those away that we gave and that are not wanted.
+    GroupRoles {
+        /// The roles.
+        roles: Vec<GroupRole>,
+    },
+    /// Makes a config map, or corrects it.
+    EnsureConfigMap {
+        /// Namespace, made if missing.
+        namespace: String,
+        /// Name.
+        name: String,
+        /// Key to text.
+        data: BTreeMap<String, String>,
+    },
     /// Writes files and unit, enables and starts.
     Service {
         /// The service.
@@ -406,6 +471,7 @@ impl Operation {
             Self::InstallSiteCa { from: host, .. } => from(host, SecretSet::SiteCa),
             Self::InstallKubernetesPki { from: host } => from(host, SecretSet::KubernetesPki),
             Self::KubeadmJoin { from: host, .. } => from(host, SecretSet::JoinDiscovery),
+            Self::InstallEncryptionKey { from: host } => from(host, SecretSet::EncryptionKey),
             Self::EnsureSecret { keys, .. } if !keys.is_empty() => {
                 Some(SecretSource::Profile { keys: keys.clone() })
             }

@@ -95,6 +95,19 @@ pub fn firewall(site: &Site, plan: &Plan) -> String {
             ));
         }
     }
+    if let Some(oidc) = &site.api.oidc {
+        let (host, port) = oidc.endpoint();
+        let issuer = End::named("issuer of people's logins", host);
+        let purpose = "API servers fetch the keys that logins are signed with";
+        rows.push(row(
+            &End::of(site.masters()),
+            &issuer,
+            "tcp",
+            &port.to_string(),
+            purpose,
+            "out of the site",
+        ));
+    }
     for (port, purpose) in user_ports(plan) {
         let users = End::named("users", OPEN);
         rows.push(row(&users, &all(), "tcp", &port, &purpose, "into the site"));

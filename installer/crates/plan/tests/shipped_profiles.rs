@@ -18,6 +18,7 @@ fn every_shipped_profile_is_planned_for_all_its_hosts() {
         ("standard", 3, 3),
         ("large", 5, 12),
         ("pre-release", 3, 2),
+        ("hardened", 3, 2),
         ("test", 1, 1),
     ] {
         let mut site = sealift_profile::load(&[folder.join(format!("{name}.yaml"))]).unwrap();

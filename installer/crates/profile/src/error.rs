@@ -145,6 +145,14 @@ pub enum ProfileError {
         /// First byte that is not UTF-8, from 0.
         offset: usize,
     },
+    /// A file with certificates cannot be read any more.
+    #[error("the certificates in {} cannot be read", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The files were read and are wrong.
     #[error("{0}")]
     Invalid(Invalid),

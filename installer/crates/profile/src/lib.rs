@@ -3,8 +3,8 @@
 //! **Purpose.** Read what people wrote, say everything that is wrong with it at once and where, and hand on one
 //! [`Site`] value that no later room has to doubt.
 //!
-//! **Must not know.** Bundles, hosts' facts, checks, plans, SSH, displays. It reads the profile files and, when
-//! asked, the files that secrets are in; it reads nothing else and writes nothing.
+//! **Must not know.** Bundles, hosts' facts, checks, plans, SSH, displays. It reads the profile files, the files of
+//! certificates that they name and, when asked, the files that secrets are in; it reads nothing else and writes nothing.
 //!
 //! **Main types in order of use.**
 //! 1. [`template`]: a profile with remarks to start from.
@@ -13,6 +13,7 @@
 //! 3. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
 //!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]);
 //!    [`Site::environment`], [`Site::nodes`] and [`Site::replicas`] hold the operating choices ([`operation`]).
+//!    [`Site::api`] what the API servers do ([`Api`]). [`Site::with_certificates`] brings the texts of certificates.
 //! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
 //!    [`Opener`]: sealed ones.
 //! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
@@ -27,6 +28,8 @@
 //! generated schema, so that a field added to [`Site`] needs no second description anywhere.
 
 pub mod access;
+pub mod api;
+pub mod certificates;
 mod circumstances;
 pub mod error;
 mod load;
@@ -46,6 +49,8 @@ mod template;
 mod yaml;
 
 pub use access::HostAccess;
+pub use api::{Api, Audit, EncryptionAtRest, GroupRole, Oidc, PodSecurity, Role, Standard};
+pub use certificates::{Authority, Certificates};
 pub use circumstances::Circumstances;
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
 pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_partly, load_with_places, version};

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::Api;
+use crate::certificates::Certificates;
 use crate::needs::{Needs, SizingOverrides};
 use crate::operation::{Environment, Nodes, Placement, Replicas};
 use crate::secret::SecretRef;
@@ -37,6 +39,12 @@ pub struct Site {
     /// Networks and endpoint of the cluster.
     #[serde(default)]
     pub cluster: Cluster,
+    /// What the API servers do beyond the plain cluster.
+    #[serde(default, skip_serializing_if = "Api::is_plain")]
+    pub api: Api,
+    /// Authorities that the site trusts: hosts do, and the product finds them in the config map `customer-ca`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_ca: Option<Certificates>,
     /// How the hosts are reached.
     pub access: Access,
     /// What opens the sealed secrets: where an age identity (`AGE-SECRET-KEY-1…`) or a passphrase is. Asked for at the

@@ -296,3 +296,109 @@ fn an_environment_answers_what_nobody_told() {
     let trial = planned("pre-release", "");
     assert_eq!((trial.retention_days, trial.availability), (Some(30), None));
 }
+
+const AUTHORITY: &str = include_str!("authority.pem");
+const SERVER: &str = include_str!("server.pem");
+const EXPIRED: &str = include_str!("expired.pem");
+
+/// The choices of the API server, none of them wrong.
+const API: &str = "api:
+  audit: {maxAgeDays: 60}
+  encryptionAtRest: {}
+  podSecurity: {enforce: baseline, exemptNamespaces: [tools]}
+  oidc:
+    issuer: https://login.example/realms/x
+    audiences: [kubernetes]
+    groups:
+      - {name: /staff, role: view}
+      - {name: /operators, role: admin}
+";
+
+fn indented(pem: &str) -> String {
+    pem.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
+}
+
+#[test]
+fn each_choice_of_the_api_server_is_judged() {
+    let folder = TempDir::new().unwrap();
+    let text = format!("{}{API}", good());
+    let site = load_with_places(&written(&folder, &text), &circumstances()).unwrap().site;
+    let audit = site.api.audit.unwrap();
+    assert_eq!((audit.max_age_days, audit.max_files, audit.max_file_megabytes), (60, 10, 100));
+    let oidc = site.api.oidc.unwrap();
+    assert_eq!((oidc.username_claim.as_str(), oidc.groups_prefix.as_str()), ("sub", "oidc:"));
+
+    let cases = [
+        ("no days", "maxAgeDays: 60", "maxAgeDays: 0"),
+        ("slip in a key", "maxAgeDays", "maxAgeDay"),
+        ("no such standard", "enforce: baseline", "enforce: strict"),
+        ("namespace in capitals", "[tools]", "[Tools]"),
+        ("issuer without TLS", "https://login", "http://login"),
+        ("issuer with a query", "realms/x", "realms/x?y=1"),
+        ("issuer without a host", "https://login.example/", "https:///"),
+        ("no audience", "audiences: [kubernetes]", "audiences: []"),
+        ("audience twice", "audiences: [kubernetes]", "audiences: [kubernetes, kubernetes]"),
+        ("group twice", "name: /operators", "name: /staff"),
+        ("no such role", "role: admin", "role: root"),
+        ("no prefix", "audiences:", "groupsPrefix: ''\n    audiences:"),
+        ("the cluster's prefix", "audiences:", "usernamePrefix: 'system:'\n    audiences:"),
+        ("no claim", "audiences:", "groupsClaim: ''\n    audiences:"),
+    ];
+    let mut all = String::new();
+    for (what, from, to) in cases {
+        assert!(API.contains(from), "{from}");
+        let found = findings(&format!("{}{}", good(), API.replacen(from, to, 1)));
+        assert_eq!(found.len(), 1, "{what}: {found:#?}");
+        all = format!("{all}{what}: {}\n", found[0]);
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn certificates_must_be_those_of_authorities_and_hold_today() {
+    let customer = |pem: &str| format!("{}customerCa:\n  text: |\n{}", good(), indented(pem));
+    let folder = TempDir::new().unwrap();
+    let twice = format!("# the plant's\n{AUTHORITY}{AUTHORITY}");
+    let loaded = load_with_places(&written(&folder, &customer(&twice)), &circumstances()).unwrap();
+    let authorities = loaded.site.customer_ca.unwrap().authorities().unwrap();
+    assert_eq!(authorities.len(), 1);
+    assert_eq!(authorities[0].pem, AUTHORITY);
+    assert_eq!(authorities[0].subject, "O=Plant, CN=Authority of the plant");
+
+    let cut = AUTHORITY.lines().take(3).collect::<Vec<_>>().join("\n");
+    let key = "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n";
+    let cases = [
+        ("a server's", SERVER.to_owned()),
+        ("ran out", EXPIRED.to_owned()),
+        ("cut", cut),
+        ("no PEM", "just text\n".to_owned()),
+        ("a key", key.to_owned()),
+    ];
+    let mut all = String::new();
+    for (what, pem) in cases {
+        let found = findings(&customer(&pem));
+        assert_eq!(found.len(), 1, "{what}: {found:#?}");
+        assert!(!found[0].contains("canary"), "{what}");
+        all = format!("{all}{what}: {}\n", found[0]);
+    }
+    let missing = findings(&format!("{}customerCa: {{file: {}/ca.pem}}\n", good(), folder.path().display()));
+    let missing = missing[0].replace(&folder.path().display().to_string(), "FOLDER");
+    let both = findings(&format!("{}customerCa: {{file: ca.pem, text: x}}\n", good()));
+    let none = findings(&format!("{}customerCa: {{}}\n", good()));
+    insta::assert_snapshot!(format!("{all}missing: {missing}\nboth: {}\nnone: {}", both[0], none[0]));
+    let all = findings(&customer(&format!("{SERVER}{EXPIRED}{key}")));
+    assert_eq!(all.len(), 3, "all that is no authority's comes at once: {all:#?}");
+}
+
+#[test]
+fn certificates_in_a_file_are_read_for_the_plan_and_stay_a_file_in_the_profile() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, AUTHORITY).unwrap();
+    let text = format!("{}customerCa: {{file: {}}}\n{API}", good(), file.display());
+    let site = load_with_places(&written(&folder, &text), &circumstances()).unwrap().site;
+    assert_eq!(site.customer_ca.as_ref().unwrap().authorities(), None);
+    assert!(to_yaml(&site).unwrap().contains("ca.pem"));
+    let site = site.with_certificates().unwrap();
+    assert_eq!(site.oidc_ca().unwrap().authorities().unwrap().len(), 1, "the issuer's is the site's");
+}

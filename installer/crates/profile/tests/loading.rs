@@ -386,7 +386,7 @@ fn every_shipped_profile_loads() {
     }
     let mut names: Vec<_> = profiles.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["demo", "large", "pre-release", "small", "standard", "test"]);
+    assert_eq!(names, ["demo", "hardened", "large", "pre-release", "small", "standard", "test"]);
 }
 
 #[test]

@@ -8,10 +8,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride,
-    Environment, EvictionBrake, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs,
-    NodeFailure, Nodes, Placement, ProductAnswers, Replicas, Reserved, SecretRef, Site, SizingOverrides,
-    load_with_places, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances,
+    Cluster, CountOverride, EncryptionAtRest, Environment, EvictionBrake, GroupRole, Growth, Host, HostRole,
+    KIND, Loaded, MachineOverride, Metadata, Needs, NodeFailure, Nodes, Oidc, Placement, PodSecurity,
+    ProductAnswers, Replicas, Reserved, Role, SecretRef, Site, SizingOverrides, Standard, load_with_places,
+    to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -111,6 +112,52 @@ prop_compose! {
     }
 }
 
+/// Of an authority, until 2126.
+const CERTIFICATE: &str = include_str!("authority.pem");
+
+fn certificates() -> impl Strategy<Value = Certificates> {
+    Just(Certificates { file: None, text: Some(CERTIFICATE.to_owned()) })
+}
+
+prop_compose! {
+    fn oidc()(
+        host in label(),
+        audiences in prop_oneof![Just(vec!["kubernetes".to_owned()]), Just(vec!["a".to_owned(), "b".to_owned()])],
+        ca in option::weighted(0.05, certificates()),
+        prefix in "[a-z]{1,5}[:/]",
+        groups in vec(prop_oneof![Just(Role::View), Just(Role::Edit), Just(Role::Admin), Just(Role::ClusterAdmin)], 0..4),
+    ) -> Oidc {
+        let group = |(i, role)| GroupRole { name: format!("/staff/{i}"), role };
+        Oidc {
+            issuer: format!("https://{host}.example:8443/realms/x"), audiences, ca, username_claim: "sub".to_owned(),
+            username_prefix: prefix.clone(), groups_claim: "groups".to_owned(), groups_prefix: prefix,
+            groups: groups.into_iter().enumerate().map(group).collect(),
+        }
+    }
+}
+
+prop_compose! {
+    fn api()(
+        audit in option::of((1u32..=3650, 1u32..=1000, 1u32..=2048)),
+        config_maps in option::of(any::<bool>()),
+        oidc in option::weighted(0.2, oidc()),
+        standard in option::of((prop_oneof![Just(Standard::Privileged), Just(Standard::Baseline)], vec(label(), 0..3))),
+        hardened in any::<bool>(),
+    ) -> Api {
+        Api {
+            audit: audit.map(|(max_age_days, max_files, max_file_megabytes)| Audit {
+                max_age_days, max_files, max_file_megabytes,
+            }),
+            encryption_at_rest: config_maps.map(|config_maps| EncryptionAtRest { config_maps }),
+            oidc,
+            pod_security: standard.map(|(enforce, exempt_namespaces)| PodSecurity {
+                enforce, warn: Standard::Restricted, exempt_namespaces,
+            }),
+            hardened,
+        }
+    }
+}
+
 prop_compose! {
     fn overrides()(
         workers in option::of((1u32..1000, "[a-z]{1,9}")),
@@ -170,6 +217,7 @@ prop_compose! {
         (needs, sizing) in (option::of(needs()), option::of(overrides())),
         (environment, nodes) in (option::of(environment()), nodes()),
         replicas in (option::of(5u32..500), option::of(1u32..500)),
+        (api, customer_ca) in (api(), option::weighted(0.05, certificates())),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
@@ -184,7 +232,7 @@ prop_compose! {
         Site {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name }, interactive: Vec::new(), unseal,
             environment, nodes, replicas: Replicas { dns: replicas.0, services: replicas.1 },
-            cluster: Cluster { nameservers, ..Cluster::default() },
+            cluster: Cluster { nameservers, ..Cluster::default() }, api, customer_ca,
             access, hosts, needs, sizing, product: ProductAnswers { settings, secrets }, accepted_risks,
         }
     }

@@ -7,7 +7,7 @@ use sealift_profile::site::{Host, HostRole, Site};
 use serde_json::{Value, json};
 
 use crate::nodes::{self, Arguments};
-use crate::{HostSettings, RenderError, cluster_dns, hosts_of};
+use crate::{HostSettings, RenderError, api, cluster_dns, hosts_of, yaml_document};
 
 /// Folder with the host's patches, named in every kubeadm document.
 pub const PATCHES_FOLDER: &str = "/etc/sealift/kubeadm-patches";
@@ -130,9 +130,9 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
         names.push(master.name.clone());
         names.push(master.address.to_string());
     }
-    let api_server = [nodes::api_server_arguments(site)].concat();
-    let controller_manager = nodes::controller_manager_arguments(site);
-    let mut configuration = json!({
+    let api_server = [nodes::api_server_arguments(site), api::api_server_arguments(site)].concat();
+    let controller_manager = [nodes::controller_manager_arguments(site), api::other_arguments(site)].concat();
+    Ok(json!({
         "apiVersion": API_VERSION,
         "kind": "ClusterConfiguration",
         "clusterName": site.metadata.name,
@@ -144,17 +144,17 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
             "serviceSubnet": cluster.service_cidr.to_string(),
             "dnsDomain": "cluster.local",
         },
-        "apiServer": {"certSANs": names},
+        "apiServer": {
+            "certSANs": names,
+            "extraArgs": named(api_server),
+            "extraVolumes": api::api_server_volumes(site),
+        },
+        "controllerManager": {"extraArgs": named(controller_manager)},
+        "scheduler": {"extraArgs": named(api::other_arguments(site))},
         "etcd": {"local": {"dataDir": "/var/lib/etcd", "imageRepository": repository, "imageTag": etcd_tag}},
         // CoreDNS is a component of the bundle, spread over the masters.
         "dns": {"disabled": true},
-    });
-    for (component, arguments) in [("apiServer", api_server), ("controllerManager", controller_manager)] {
-        if !arguments.is_empty() {
-            configuration[component]["extraArgs"] = named(arguments);
-        }
-    }
-    Ok(configuration)
+    }))
 }
 
 /// Arguments as kubeadm wants them.
@@ -182,6 +182,7 @@ fn kubelet_configuration(site: &Site) -> Result<Value, RenderError> {
         "imageGCLowThresholdPercent": 85,
     });
     add(&mut configuration, nodes::kubelet_settings(site));
+    add(&mut configuration, api::kubelet_settings(site));
     Ok(configuration)
 }
 
@@ -207,8 +208,6 @@ fn split_tag(reference: &str) -> Result<(&str, &str), RenderError> {
 }
 
 fn yaml_documents(what: &'static str, documents: &[Value]) -> Result<String, RenderError> {
-    let texts: Result<Vec<String>, _> = documents.iter().map(serde_yaml::to_string).collect();
-    texts
-        .map(|texts| texts.join("---\n"))
-        .map_err(|error| RenderError::Yaml { what, reason: error.to_string() })
+    let texts: Result<Vec<String>, _> = documents.iter().map(|one| yaml_document(what, one)).collect();
+    texts.map(|texts| texts.join("---\n"))
 }

@@ -4,14 +4,17 @@
 //! and facts into text. Structured documents are serialised from types, never templated; unit files and
 //! configuration in other syntaxes come from templates that are embedded and parsed once.
 //!
-//! In order of use: [`HostSettings`], then [`kubeadm`], [`nodes`], [`runtime`], [`system`], [`load_balancer`], [`values`].
+//! In order of use: [`HostSettings`], then [`kubeadm`], [`nodes`], [`api`], [`trust`], [`runtime`], [`system`],
+//! [`load_balancer`], [`values`].
 
+pub mod api;
 pub mod kubeadm;
 pub mod load_balancer;
 pub mod nodes;
 pub mod runtime;
 pub mod system;
 mod template;
+pub mod trust;
 pub mod values;
 
 use std::net::IpAddr;
@@ -71,6 +74,9 @@ pub enum RenderError {
     /// A value from the site is put where the values have something else than a map.
     #[error("values path `{0}` runs through something that is no map")]
     ValuesPath(String),
+    /// The site was loaded without the texts of its certificates.
+    #[error("the certificates of `{0}` were not read")]
+    CertificatesNotRead(&'static str),
     /// The product asks a question that nobody answered.
     #[error("setting `{0}` has no default and no answer")]
     Setting(String),
@@ -81,6 +87,11 @@ pub fn cluster_dns(service_network: IpNet) -> Result<IpAddr, RenderError> {
     // The hosts of an IPv4 network begin after the network's own address, those of an IPv6 network with it.
     let position = if service_network.addr().is_ipv4() { 9 } else { 10 };
     service_network.hosts().nth(position).ok_or(RenderError::ServiceNetwork(service_network))
+}
+
+/// A document as YAML.
+pub(crate) fn yaml_document(what: &'static str, document: &serde_json::Value) -> Result<String, RenderError> {
+    serde_yaml::to_string(document).map_err(|error| RenderError::Yaml { what, reason: error.to_string() })
 }
 
 /// Hosts of a role in the profile's order.

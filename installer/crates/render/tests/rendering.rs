@@ -352,3 +352,34 @@ fn addresses_of_ipv6_stand_in_brackets_where_a_port_follows() {
     assert_eq!(documents[2]["clusterDNS"], json!(["fd00:96::a"]));
     assert_eq!(system::hosts_lines(&site, m1)[0], "fd00:77::10 api.demo.internal");
 }
+
+#[test]
+fn a_hardened_sites_components() {
+    let mut site = demo();
+    site.api.hardened = true;
+    site.api.audit = Some(sealift_profile::Audit::default());
+    let documents =
+        parsed(&kubeadm::init_config(&site, &sample_document(), host(&site, "m1"), false).unwrap());
+    let (cluster, kubelet) = (&documents[1], &documents[2]);
+    let arguments = |component: &str| {
+        let list = cluster[component]["extraArgs"].as_array().unwrap().iter();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+        list.map(|one| format!("{}={}", text(one, "name"), text(one, "value"))).collect::<Vec<_>>().join("\n")
+    };
+    let volumes = serde_json::to_string_pretty(&cluster["apiServer"]["extraVolumes"]).unwrap();
+    insta::assert_snapshot!("hardened_api_server", format!("{}\n{volumes}", arguments("apiServer")));
+    for component in ["controllerManager", "scheduler"] {
+        assert_eq!(arguments(component), "profiling=false");
+    }
+    assert_eq!(kubelet["protectKernelDefaults"], true);
+    assert_eq!(kubelet["tlsMinVersion"], "VersionTLS12");
+    assert_eq!(kubelet["clusterDNS"], json!(["10.96.0.10"]), "what the plain kubelet has stays");
+
+    // Every argument that a choice sets is one that a running API server is asked about.
+    let given = sealift_render::api::api_server_arguments(&site);
+    let known = sealift_render::api::ARGUMENTS;
+    assert!(given.iter().all(|(name, _)| known.contains(&name.as_str())), "{given:?}");
+    let settings = sealift_render::api::kernel_defaults(&site).unwrap();
+    assert!(settings.contains("\nkernel.panic = 10\n"), "{settings}");
+    assert_eq!(sealift_render::api::kernel_defaults(&demo()), None);
+}

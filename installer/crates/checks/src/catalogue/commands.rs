@@ -53,7 +53,33 @@ pub(super) const CHECKS: &[Check] = &[
         &["commands"],
         |input| advised(input, "tc", "iproute2 (Debian, SUSE) or iproute-tc (RHEL)"),
     ),
+    Check::on_host(
+        (Group::System, Severity::Stop),
+        "commands.trust-store",
+        "Programs of the trust store",
+        "the site's own authority, which the profile names, is put among those that the host trusts.",
+        &["commands"],
+        trust_store,
+    ),
 ];
+
+/// Distributions have one or the other.
+fn trust_store(input: &HostInput<'_>) -> Verdict {
+    let found =
+        ["update-ca-certificates", "update-ca-trust"].map(|name| commands(input, &[name], "ca-certificates"));
+    let fits = |verdict: &Verdict| verdict.state == crate::State::Pass;
+    let limit = "update-ca-certificates or update-ca-trust";
+    if input.site.customer_ca.is_none() {
+        return Verdict::pass("not needed: the profile names no authority").limit(limit);
+    }
+    let [one, other] = found;
+    let verdict = if fits(&one) { one } else { other };
+    if verdict.state == crate::State::Fail {
+        let remedy = "install ca-certificates from the distribution's media";
+        return Verdict::fail("neither is there", remedy).limit(limit);
+    }
+    verdict.limit(limit)
+}
 
 fn commands(input: &HostInput<'_>, names: &[&str], package: &str) -> Verdict {
     let known = &input.details().commands;

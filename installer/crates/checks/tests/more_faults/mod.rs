@@ -72,7 +72,28 @@ fn slow(w: &mut World, from: &str, to: &str, micros: u64) {
     w.attempts(from).iter_mut().filter(there).for_each(|attempt| attempt.micros = Some(micros));
 }
 
+/// Of an authority, until the first day of 2125.
+const AUTHORITY: &str = include_str!("../../../profile/tests/authority.pem");
+
+/// The site names an authority, and so many days are left for it by the seat's clock; hosts are an hour off.
+fn days_left(w: &mut World, days: i64) {
+    let text = Some(AUTHORITY.to_owned());
+    w.site.customer_ca = Some(sealift_profile::Certificates { file: None, text });
+    w.every_host(|facts| {
+        facts.clock.skew_millis = 3_600_000;
+        facts.clock.unix_millis = 4_891_363_200_000 - days * 86_400_000 + 3_600_000;
+    });
+}
+
 pub(crate) const MORE: &[Fault] = &[
+    fault("certificates.validity", "a quarter of a year", Warn, "-", |w| days_left(w, 89)),
+    fault("certificates.validity", "long enough", Pass, "-", |w| days_left(w, 90)),
+    fault("certificates.validity", "two weeks", Fail, "-", |w| days_left(w, 13)),
+    fault("certificates.validity", "run out", Fail, "-", |w| days_left(w, -1)),
+    fault("certificates.validity", "not read", Error, "-", |w| {
+        let file = Some("/ca.pem".to_owned());
+        w.site.customer_ca = Some(sealift_profile::Certificates { file, text: None });
+    }),
     fault("network.mesh-tcp", "a firewall in one direction", Fail, "m1", |w| {
         cut(w, "m1", "m2", Protocol::Tcp);
     }),
@@ -222,6 +243,15 @@ pub(crate) const MORE: &[Fault] = &[
     fault("commands.mount", "two missing", Fail, "w1", |w| {
         lacks_command(w, "w1", "umount");
         lacks_command(w, "w1", "nsenter");
+    }),
+    fault("commands.trust-store", "neither is there", Fail, "w1", |w| {
+        days_left(w, 9999);
+        lacks_command(w, "w1", "update-ca-certificates");
+        lacks_command(w, "w1", "update-ca-trust");
+    }),
+    fault("commands.trust-store", "one of RHEL", Pass, "w1", |w| {
+        days_left(w, 9999);
+        lacks_command(w, "w1", "update-ca-certificates");
     }),
     fault("commands.modprobe", "missing", Fail, "w1", |w| lacks_command(w, "w1", "modprobe")),
     fault("commands.systemd-run", "missing", Fail, "w1", |w| lacks_command(w, "w1", "systemd-run")),

@@ -2,6 +2,8 @@
 //! `kubectl`, `etcdctl` and `helm`; their JSON is read into typed objects.
 
 mod acceptance;
+mod api_server;
+mod config_map;
 mod etcd;
 mod gate;
 mod images;
@@ -10,6 +12,7 @@ mod join;
 mod kubectl;
 mod nodes;
 mod release;
+mod roles;
 mod secret;
 
 use sealift_plan::operation::{Operation, SecretSet};
@@ -39,6 +42,13 @@ pub(crate) fn apply(
         Operation::EnsureSecret { namespace, name, generated, .. } => {
             secret::ensure(ctx, namespace, name, generated, secrets)
         }
+        Operation::PrepareApiServer { api_server } => api_server::prepare(ctx, api_server),
+        Operation::EnsureEncryptionKey { resources } => api_server::ensure_key(ctx, resources),
+        Operation::InstallEncryptionKey { .. } => api_server::install_key(ctx, secrets),
+        Operation::GroupRoles { roles } => roles::ensure(ctx, roles),
+        Operation::EnsureConfigMap { namespace, name, data } => {
+            config_map::ensure(ctx, namespace, name, data)
+        }
         Operation::HelmRelease { release } => release::ensure(ctx, release),
         Operation::Acceptance { release, namespace, timeout_seconds } => {
             acceptance::run(ctx, release, namespace, *timeout_seconds)
@@ -52,6 +62,7 @@ pub(crate) fn export(ctx: &Context<'_>, set: SecretSet, address: &str) -> Result
     match set {
         SecretSet::KubernetesPki => join::export_pki(ctx),
         SecretSet::JoinDiscovery => join::export_discovery(ctx, address),
+        SecretSet::EncryptionKey => api_server::export_key(ctx),
         SecretSet::SiteCa => Err(Failure::other("the site's CA is no secret of the cluster")),
     }
 }

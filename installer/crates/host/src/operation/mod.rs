@@ -12,4 +12,5 @@ pub(crate) mod service;
 pub(crate) mod site_ca;
 pub(crate) mod stamp;
 pub(crate) mod swap;
+pub(crate) mod trust;
 pub(crate) mod write_files;

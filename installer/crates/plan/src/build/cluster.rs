@@ -51,7 +51,8 @@ impl Graph<'_> {
                 needs = vec![name];
             }
         };
-        phases(self, &FILES, &["kubelet"]);
+        let choices = self.api_server_steps();
+        phases(self, &FILES, &[&["kubelet"], choices].concat());
         let start = (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet");
         phases(self, &[start], &["init-control-plane", "images"]);
         // Everything after this speaks to the API server.
@@ -84,7 +85,7 @@ impl Graph<'_> {
             let needs = ["images", "kubelet", "pki", &open];
             self.add(host, "join-prepare", "kubeadm join: certificates, kubelet".into(), &needs, join);
             let join = self.join(host, JoinPhase::Etcd)?;
-            let needs = ["join-prepare", &previous];
+            let needs = [&["join-prepare", previous.as_str()], self.api_server_steps()].concat();
             self.add(host, "join-etcd", "kubeadm join: static pods, etcd member".into(), &needs, join);
             members.push(host.name.clone());
             let gate = Gate::EtcdVoters { members: members.clone() };

@@ -2,7 +2,7 @@
 
 use super::{
     BinarySpec, Blob, DirectorySpec, File, FileSpec, Graph, Host, HostRole, Image, ImageSpec, Operation,
-    PlanError, Ready, ServiceSpec, blobs, directory, file, kubeadm, load_balancer, runtime, system,
+    PlanError, Ready, ServiceSpec, api, blobs, directory, file, kubeadm, load_balancer, runtime, system,
 };
 
 impl Graph<'_> {
@@ -13,7 +13,7 @@ impl Graph<'_> {
         self.add(host, "claim", "mark the host as part of this site".into(), &[], claim);
         let agent = Operation::InstallAgent { digest: self.input.agent_digest.to_owned() };
         self.add(host, "agent", "put the agent at its lasting place".into(), &["claim"], agent);
-        let files = vec![
+        let mut files = vec![
             file("/etc/modules-load.d/sealift.conf", Self::rendered(host, system::modules())?),
             file(
                 "/etc/sysctl.d/90-sealift.conf",
@@ -25,6 +25,9 @@ impl Graph<'_> {
                 Self::rendered(host, kubeadm::kubelet_patch(site, self.settings(host)?))?,
             ),
         ];
+        if let Some(settings) = api::kernel_defaults(site) {
+            files.push(file(api::KERNEL_DEFAULTS_FILE, settings));
+        }
         let kernel = Operation::WriteFiles {
             files,
             load_modules: system::MODULES.map(str::to_owned).to_vec(),
@@ -42,7 +45,9 @@ impl Graph<'_> {
         };
         self.add(host, "index", "verify and keep the bundle's signed index".into(), &["claim"], index);
         self.certificates(host);
+        self.trust(host)?;
         if host.role == HostRole::ControlPlane {
+            self.api_server(host)?;
             self.registry(host)?;
         }
         Ok(())

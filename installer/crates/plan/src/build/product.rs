@@ -42,6 +42,7 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+        before.extend(self.authorities_for_the_product()?);
         let end = self.releases(Stage::Product, &strs(&before))?;
         let acceptance: Vec<Component> =
             self.input.document.components.iter().filter(|component| component.acceptance).cloned().collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealift_profile::site::Cluster;
-use sealift_render::{SITE_CA, load_balancer};
+use sealift_render::{SITE_CA, api, load_balancer};
 
 use super::{
     CommandChange, Content, FileChange, FolderChange, HostChanges, LinesChange, ModuleChange, NetworkChange,
@@ -11,7 +11,8 @@ use super::{
 };
 use crate::flows::{self, Part, Peer};
 use crate::operation::{
-    DirectorySpec, FileSpec, InitPhase, JoinPhase, JoinSpec, Operation, Ready, ServiceSpec,
+    ApiServerSpec, DirectorySpec, FileSpec, GroupRole, InitPhase, JoinPhase, JoinSpec, Operation, Ready,
+    ServiceSpec,
 };
 use crate::{Plan, Step};
 
@@ -103,6 +104,13 @@ impl<'a> Describing<'a> {
                     host.registry_certificate(certificate_names);
                 }
             }
+            Operation::TrustAuthorities { files, program } => host.trust(files, program, &step.title),
+            Operation::PrepareApiServer { api_server } => host.api_server(api_server),
+            Operation::EnsureEncryptionKey { resources: _ } | Operation::InstallEncryptionKey { from: _ } => {
+                host.file(api::ENCRYPTION, 0o600, Content::Secret { size: None });
+            }
+            Operation::GroupRoles { roles } => host.group_roles(roles),
+            Operation::EnsureConfigMap { namespace, name, data } => host.config_map(namespace, name, data),
             Operation::Service { service } => host.service(service, cluster),
             Operation::PullImages { images } => {
                 for image in images {
@@ -118,11 +126,7 @@ impl<'a> Describing<'a> {
             Operation::KubeadmJoin { from: _, join } => host.join(join, cluster, &step.title),
             // Only asks.
             Operation::WaitFor { gate: _, timeout_seconds: _ } => {}
-            Operation::NodeLabels { node, labels } => {
-                let labels: Vec<String> =
-                    labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                host.cluster.push(format!("labels of node {node}: {}", labels.join(", ")));
-            }
+            Operation::NodeLabels { node, labels } => host.labels(node, labels),
             Operation::EnsureSecret { namespace, name, keys, generated } => {
                 let given = keys.keys().map(|key| format!("{key}: from the profile, not shown"));
                 let made = generated.iter().map(|key| format!("{key}: random, {GENERATED} bytes, not shown"));
@@ -243,6 +247,35 @@ impl HostChanges {
         let by = format!("the installer, for {}", names.join(", "));
         self.file(&format!("{STATE}/pki/registry.crt"), 0o644, Content::Made { by });
         self.file(&format!("{STATE}/pki/registry.key"), 0o600, Content::Secret { size: None });
+    }
+
+    fn trust(&mut self, files: &[FileSpec], program: &str, purpose: &str) {
+        self.written(files, &[], false, None);
+        self.command(program, purpose);
+    }
+
+    fn group_roles(&mut self, roles: &[GroupRole]) {
+        for GroupRole { name, group, role } in roles {
+            self.cluster.push(format!("role {role} in the whole cluster for group {group} ({name})"));
+        }
+    }
+
+    fn config_map(&mut self, namespace: &str, name: &str, data: &BTreeMap<String, String>) {
+        let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+        self.cluster.push(format!("config map {namespace}/{name} ({})", keys.join(", ")));
+    }
+
+    fn labels(&mut self, node: &str, labels: &BTreeMap<String, String>) {
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        self.cluster.push(format!("labels of node {node}: {}", labels.join(", ")));
+    }
+
+    /// Arguments stand in kubeadm's documents, too, which are listed whole.
+    fn api_server(&mut self, api_server: &ApiServerSpec) {
+        let ApiServerSpec { directories, files, reloaded_files, arguments: _ } = api_server;
+        self.folders(directories);
+        self.written(files, &[], false, None);
+        self.written(reloaded_files, &[], false, None);
     }
 
     fn service(&mut self, service: &ServiceSpec, cluster: &Cluster) {
