@@ -108,32 +108,33 @@ fn tabular(table: &Table) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// Narrow columns get what they need, the others share what is left.
+/// Narrow columns get what they need; the others share what is left, those with more text more of it.
 fn fit(natural: &[usize], room: usize) -> Option<Vec<usize>> {
     let mut widths = vec![0; natural.len()];
     let mut left = room;
     let mut open: Vec<usize> = (0..natural.len()).collect();
     loop {
         let share = left.checked_div(open.len()).unwrap_or(0);
-        let small: Vec<usize> = open.iter().copied().filter(|index| natural[*index] <= share).collect();
-        if small.is_empty() {
-            if !open.is_empty() && share < NARROWEST {
-                return None;
-            }
-            for index in &open {
-                widths[*index] = share;
-            }
-            return Some(widths);
+        let (small, large): (Vec<usize>, Vec<usize>) =
+            open.iter().copied().partition(|index| natural[*index] <= share);
+        for index in &small {
+            widths[*index] = natural[*index];
+            left -= natural[*index];
         }
-        for index in small {
-            widths[index] = natural[index];
-            left -= natural[index];
-            open.retain(|one| *one != index);
-        }
+        open = large;
         if open.is_empty() {
             return Some(widths);
         }
+        if small.is_empty() {
+            break;
+        }
     }
+    let spare = left.checked_sub(NARROWEST * open.len())?;
+    let wanted: usize = open.iter().map(|index| natural[*index]).sum();
+    for index in open {
+        widths[index] = NARROWEST + spare * natural[index] / wanted.max(1);
+    }
+    Some(widths)
 }
 
 fn side_by_side(cells: &[&str], widths: &[usize]) -> Vec<String> {
@@ -249,6 +250,8 @@ mod tests {
     fn wide_columns_share_what_narrow_ones_leave() {
         assert_eq!(fit(&[3, 4], 20), Some(vec![3, 4]));
         assert_eq!(fit(&[3, 90, 90], 43), Some(vec![3, 20, 20]));
+        assert_eq!(fit(&[20, 60], 42), Some(vec![20, 22]), "what fits is not cut");
+        assert_eq!(fit(&[30, 60], 42), Some(vec![17, 25]));
         assert_eq!(fit(&[90; 10], 60), None);
     }
 }
