@@ -141,7 +141,8 @@ impl Block {
 /// What a screen or a printer may get of text that others wrote: no control characters, and nothing that turns the
 /// direction of writing (Unicode TR 36, "Bidirectional Text Spoofing").
 pub(crate) fn tame(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let hidden =
+        |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     text.chars()
         .map(|c| if (c.is_control() && c != '\n' && c != '\t') || hidden(c) { '\u{fffd}' } else { c })
         .collect()

@@ -13,7 +13,9 @@ pub enum ReadError {
     #[error("the file cannot be understood as a report")]
     NotAReport(#[source] serde_json::Error),
     /// Another program made it.
-    #[error("the file is a `{kind}` of the format `{version}`; this installer reads `{KIND}` of `{API_VERSION}`")]
+    #[error(
+        "the file is a `{kind}` of the format `{version}`; this installer reads `{KIND}` of `{API_VERSION}`"
+    )]
     Other {
         /// Its `kind`.
         kind: String,

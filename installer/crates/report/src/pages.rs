@@ -7,8 +7,8 @@ use crate::figure::Figure;
 use crate::glossary;
 use crate::message::Message;
 use crate::report::{
-    Decision, Level, MachineLine, Phase, Readiness, Report, Resources, Risk, RiskState, Stage, Test, TestResult,
-    Told,
+    Decision, Level, MachineLine, Phase, Readiness, Report, Resources, Risk, RiskState, Stage, Test,
+    TestResult, Told,
 };
 use crate::words::{Language, Words};
 
@@ -74,7 +74,8 @@ impl Pages<'_> {
             .word("by", &heading.by)
             .word("tool", &heading.tool);
         let seen = if heading.looked { "made.looked" } else { "made.notLooked" };
-        let running = self.say(&Message::new("running").word("title", &title).day("day", heading.made.date()));
+        let running =
+            self.say(&Message::new("running").word("title", &title).day("day", heading.made.date()));
         Document {
             language: self.words.language(),
             title,
@@ -232,7 +233,8 @@ impl Pages<'_> {
         for row in &resources.rows {
             let mut cells = vec![Cell::new(self.say(&row.what))];
             cells.extend(row.cells.iter().map(|cell| {
-                let text = cell.map_or_else(|| self.text("cell.same"), |quantity| self.words.quantity(quantity));
+                let text =
+                    cell.map_or_else(|| self.text("cell.same"), |quantity| self.words.quantity(quantity));
                 Cell::new(text)
             }));
             cells.push(Cell::new(self.say(&row.reason)));
@@ -333,19 +335,18 @@ impl Pages<'_> {
     }
 
     fn duties(&self) -> Section {
-        let lines = self.report.duties.iter().map(|duty| {
-            (self.text(duty.owner.key()), vec![Cell::new(self.say(&duty.duty))])
-        });
+        let lines = self
+            .report
+            .duties
+            .iter()
+            .map(|duty| (self.text(duty.owner.key()), vec![Cell::new(self.say(&duty.duty))]));
         let mut signers: Vec<String> = Vec::new();
         for duty in &self.report.duties {
             let message = Message::new("sign.line").part("owner", Message::new(duty.owner.key()));
             signers.push(self.say(&message));
         }
-        let blocks = vec![
-            Block::Lines(lines.collect()),
-            Block::Say(self.text("sign.intro")),
-            Block::Sign(signers),
-        ];
+        let blocks =
+            vec![Block::Lines(lines.collect()), Block::Say(self.text("sign.intro")), Block::Sign(signers)];
         self.section("duties", false, blocks)
     }
 

@@ -123,12 +123,16 @@ fn sizing(input: &Input<'_>) -> Vec<String> {
     let Some(sizing) = input.sizing else { return Vec::new() };
     let mut said = Vec::new();
     for tier in sizing.tiers.iter().skip(1) {
-        said.extend(tier.parts.iter().flat_map(|part| [part.cpu.because.clone(), part.memory.because.clone()]));
+        said.extend(
+            tier.parts.iter().flat_map(|part| [part.cpu.because.clone(), part.memory.because.clone()]),
+        );
         for machines in [&tier.workers, &tier.masters] {
             said.extend([machines.count.because.clone(), machines.because.clone()]);
         }
         said.extend(
-            tier.disks.iter().map(|need| format!("{} ({}): {}", need.path, role(need.role), need.size.because)),
+            tier.disks
+                .iter()
+                .map(|need| format!("{} ({}): {}", need.path, role(need.role), need.size.because)),
         );
     }
     said.push(sizing.cross_check.text.clone());
@@ -166,7 +170,10 @@ fn versions(input: &Input<'_>) -> Vec<VersionLine> {
         digest: digest.to_owned(),
     };
     let files = document.files.iter().map(|file| line(&file.path, &file.version, &file.plain_digest));
-    let charts = document.charts.iter().map(|chart| line(&format!("chart {}", chart.name), &chart.version, &chart.digest));
+    let charts = document
+        .charts
+        .iter()
+        .map(|chart| line(&format!("chart {}", chart.name), &chart.version, &chart.digest));
     let images = document.images.iter().map(|image| {
         let (name, tag) = image.name.rsplit_once(':').unwrap_or((&image.name, ""));
         line(name, tag, &image.digest)
@@ -176,7 +183,13 @@ fn versions(input: &Input<'_>) -> Vec<VersionLine> {
 
 fn digests(input: &Input<'_>) -> Vec<(String, String)> {
     let mut digests = vec![
-        ("bundle".to_owned(), format!("{} {} (serial {})", input.document.product.title, input.document.product.version, input.document.product.serial)),
+        (
+            "bundle".to_owned(),
+            format!(
+                "{} {} (serial {})",
+                input.document.product.title, input.document.product.version, input.document.product.serial
+            ),
+        ),
         ("bundle index".to_owned(), input.bundle.index.clone()),
         ("signing key".to_owned(), input.bundle.key.clone()),
         ("Kubernetes".to_owned(), input.document.kubernetes.version.clone()),
@@ -197,7 +210,10 @@ fn run(input: &Input<'_>) -> Vec<String> {
         said.push(format!("{name}: {} steps, {} changed something", host.done, host.changed));
     }
     for (step, failure) in &state.failures {
-        said.push(format!("{step}: {}", [&[failure.message.clone()], failure.causes.as_slice()].concat().join(": ")));
+        said.push(format!(
+            "{step}: {}",
+            [&[failure.message.clone()], failure.causes.as_slice()].concat().join(": ")
+        ));
     }
     said
 }

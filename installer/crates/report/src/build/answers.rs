@@ -24,10 +24,11 @@ pub(crate) fn answers(input: &Input<'_>) -> Vec<Told> {
         } else {
             Message::new(format!("told.{}", answer.key)).word("value", &answer.value)
         };
-        let reason = values.iter().fold(Message::new(format!("means.{}", answer.key)), |reason, (key, value)| {
-            let place = key.rsplit('.').next().unwrap_or(key);
-            reason.word(place, *value)
-        });
+        let reason =
+            values.iter().fold(Message::new(format!("means.{}", answer.key)), |reason, (key, value)| {
+                let place = key.rsplit('.').next().unwrap_or(key);
+                reason.word(place, *value)
+            });
         let (amount, unit) = number(&answer.key, today, later);
         Told {
             key: answer.key.clone(),

@@ -14,12 +14,7 @@ use crate::report::{Ask, Decision, MachineLine, Owner, Readiness, Stage, Timelin
 /// Working days until the machines must be named: an order takes its time.
 const LIST_DAYS: u64 = 5;
 
-pub(crate) fn decision(
-    input: &Input<'_>,
-    readiness: Readiness,
-    must: u64,
-    timeline: &Timeline,
-) -> Decision {
+pub(crate) fn decision(input: &Input<'_>, readiness: Readiness, must: u64, timeline: &Timeline) -> Decision {
     let advised = input.sizing.and_then(|sizing| sizing.tier(TierKind::Recommended));
     Decision {
         sentence: sentence(input, advised),
@@ -68,17 +63,21 @@ fn of_tier(tier: &Tier, input: &Input<'_>) -> Vec<MachineLine> {
     let overrides = input.site.sizing.clone().unwrap_or_default();
     let decided = |reason: &str| Message::new("why.decided").word("reason", reason.trim_end_matches('.'));
     let masters = overrides.masters.as_ref().map_or_else(
-        || Message::new(if tier.masters.count.amount > 1 { "why.masters.spare" } else { "why.masters.single" }),
+        || {
+            Message::new(if tier.masters.count.amount > 1 {
+                "why.masters.spare"
+            } else {
+                "why.masters.single"
+            })
+        },
         |given| decided(&given.reason),
     );
-    let workers = overrides.workers.as_ref().map_or_else(
-        || workers_reason(tier, input),
-        |given| decided(&given.reason),
-    );
-    let size = overrides
-        .machine
+    let workers = overrides
+        .workers
         .as_ref()
-        .map_or_else(|| Message::new("why.size"), |given| decided(&given.reason));
+        .map_or_else(|| workers_reason(tier, input), |given| decided(&given.reason));
+    let size =
+        overrides.machine.as_ref().map_or_else(|| Message::new("why.size"), |given| decided(&given.reason));
     vec![
         line("steer", &tier.masters, masters, &Message::new("why.size.masters")),
         line("work", &tier.workers, workers, &size),
@@ -92,7 +91,9 @@ fn workers_reason(tier: &Tier, input: &Input<'_>) -> Message {
         Resource::Memory => "memory",
         Resource::Pods => "programs",
         Resource::Disk => "disk",
-        Resource::Copies => return Message::new(if spare { "why.workers.copies" } else { "why.workers.alone" }),
+        Resource::Copies => {
+            return Message::new(if spare { "why.workers.copies" } else { "why.workers.alone" });
+        }
     };
     let say = if spare { "why.workers.spare" } else { "why.workers" };
     Message::new(say).part("what", Message::new(format!("resource.name.{what}")))

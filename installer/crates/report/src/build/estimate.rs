@@ -44,7 +44,13 @@ pub(crate) fn install(input: &Input<'_>) -> Range {
     if let Some(millis) = input.run.and_then(super::took) {
         let minutes = millis.div_ceil(60_000).max(1);
         let reason = Message::new("phase.install.measured");
-        return Range { optimistic: minutes, likely: minutes, pessimistic: minutes, unit: Unit::Minutes, reason };
+        return Range {
+            optimistic: minutes,
+            likely: minutes,
+            pessimistic: minutes,
+            unit: Unit::Minutes,
+            reason,
+        };
     }
     let masters = input.site.hosts.iter().filter(|host| host.role == HostRole::ControlPlane).count() as u64;
     let hosts = Hosts { masters, all: input.site.hosts.len() as u64 };
@@ -55,9 +61,11 @@ pub(crate) fn install(input: &Input<'_>) -> Range {
     let basis = if ratios.is_empty() {
         Message::new("phase.install.uncalibrated")
     } else {
-        Message::new("phase.install.calibrated")
-            .number("runs", ratios.len() as u64, Unit::Runs)
-            .number("percent", percent, Unit::Percent)
+        Message::new("phase.install.calibrated").number("runs", ratios.len() as u64, Unit::Runs).number(
+            "percent",
+            percent,
+            Unit::Percent,
+        )
     };
     let reason = Message::new("phase.install.why")
         .number("bytes", input.document.host_bytes(), Unit::DiskBytes)
@@ -83,7 +91,10 @@ fn seconds(hosts: &Hosts, input: &Input<'_>, speed: u64) -> u64 {
     let spread = if masters > 1 { bytes / speed } else { 0 };
     let fetch = images.saturating_mul(workers) / speed.saturating_mul(masters).max(1);
     let components = input.document.components.len() as u64;
-    FIRST + upload + spread + fetch
+    FIRST
+        + upload
+        + spread
+        + fetch
         + (masters - 1).saturating_mul(FURTHER)
         + workers.div_ceil(BESIDE).saturating_mul(WORKING)
         + components.saturating_mul(COMPONENT)

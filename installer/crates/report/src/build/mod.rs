@@ -100,8 +100,7 @@ fn took(run: &[Record]) -> Option<u64> {
 
 /// The same on every site: who answers for what.
 fn duties() -> Vec<Duty> {
-    let duty =
-        |owner: Owner, name: &str| Duty { owner, duty: Message::new(format!("duty.{name}")) };
+    let duty = |owner: Owner, name: &str| Duty { owner, duty: Message::new(format!("duty.{name}")) };
     vec![
         duty(Owner::Vendor, "vendor"),
         duty(Owner::Lead, "lead"),

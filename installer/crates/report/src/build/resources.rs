@@ -35,7 +35,13 @@ pub(crate) fn resources(input: &Input<'_>) -> Option<Resources> {
 }
 
 /// A line with the same in all four columns but for what is lost.
-fn row(name: &str, unit: Unit, tiers: &Tiers<'_>, of: impl Fn(&Tier) -> u64, lost: Option<u64>) -> ResourceRow {
+fn row(
+    name: &str,
+    unit: Unit,
+    tiers: &Tiers<'_>,
+    of: impl Fn(&Tier) -> u64,
+    lost: Option<u64>,
+) -> ResourceRow {
     let quantity = |tier| Some(Quantity::new(of(tier), unit));
     ResourceRow {
         what: Message::new(format!("resource.{name}")),
@@ -63,15 +69,33 @@ fn rows(tiers: &Tiers<'_>) -> Vec<ResourceRow> {
         row("requests", Unit::Millirequests, tiers, requests, same(requests)),
         row("cpu", Unit::Millicores, tiers, cpu, same(cpu)),
         row("memory", Unit::MemoryBytes, tiers, memory, same(memory)),
-        row("workers", Unit::Machines, tiers, |tier| tier.workers.count.amount, one_less(advised.workers.count.amount)),
+        row(
+            "workers",
+            Unit::Machines,
+            tiers,
+            |tier| tier.workers.count.amount,
+            one_less(advised.workers.count.amount),
+        ),
         row("worker-cores", Unit::Millicores, tiers, |tier| tier.workers.shape.millicores, None),
         row("worker-memory", Unit::MemoryBytes, tiers, |tier| tier.workers.shape.memory_bytes, None),
         row("worker-disk", Unit::DiskBytes, tiers, |tier| tier.workers.disk_bytes, None),
-        row("masters", Unit::Machines, tiers, |tier| tier.masters.count.amount, of_system(advised.masters.count.amount)),
+        row(
+            "masters",
+            Unit::Machines,
+            tiers,
+            |tier| tier.masters.count.amount,
+            of_system(advised.masters.count.amount),
+        ),
         row("master-cores", Unit::Millicores, tiers, |tier| tier.masters.shape.millicores, None),
         row("master-memory", Unit::MemoryBytes, tiers, |tier| tier.masters.shape.memory_bytes, None),
         row("master-disk", Unit::DiskBytes, tiers, |tier| tier.masters.disk_bytes, None),
-        row("free-cpu", Unit::Percent, tiers, |tier| tier.slack.cpu_percent, Some(advised.slack.cpu_percent_one_down)),
+        row(
+            "free-cpu",
+            Unit::Percent,
+            tiers,
+            |tier| tier.slack.cpu_percent,
+            Some(advised.slack.cpu_percent_one_down),
+        ),
         row(
             "free-memory",
             Unit::Percent,

@@ -139,7 +139,8 @@ fn from_sizing(input: &Input<'_>) -> Vec<Risk> {
     let spare = tier.slack.cpu_percent_one_down.min(tier.slack.memory_percent_one_down);
     if tier.workers.count.amount > 1 && spare < THIN_PERCENT {
         let mut risk = draft(input, lead("headroom"), RiskState::Watch, (Level::Medium, Level::Medium));
-        risk.what = risk.what.number("free", spare, Unit::Percent).number("least", THIN_PERCENT, Unit::Percent);
+        risk.what =
+            risk.what.number("free", spare, Unit::Percent).number("least", THIN_PERCENT, Unit::Percent);
         risks.push(risk);
     }
     let parts = input.document.sizing.iter().flat_map(|model| &model.parts);

@@ -7,7 +7,8 @@ use crate::document::{Block, Cell, Section, Table};
 impl Pages<'_> {
     pub(super) fn annex(&self) -> Vec<Section> {
         let annex = &self.report.annex;
-        let mut blocks = vec![Block::Say(self.text("annex.intro")), Block::Heading(self.text("annex.digests"))];
+        let mut blocks =
+            vec![Block::Say(self.text("annex.intro")), Block::Heading(self.text("annex.digests"))];
         blocks.push(Block::Lines(
             annex.digests.iter().map(|(name, value)| (name.clone(), vec![Cell::new(value)])).collect(),
         ));
@@ -24,7 +25,8 @@ impl Pages<'_> {
             blocks.extend(self.findings(&annex.findings));
         }
         blocks.push(Block::Heading(self.text("annex.ports")));
-        let columns = ["annex.on", "annex.protocol", "annex.port", "annex.listener", "annex.from", "annex.purpose"];
+        let columns =
+            ["annex.on", "annex.protocol", "annex.port", "annex.listener", "annex.from", "annex.purpose"];
         let rows = annex.ports.iter().map(|one| {
             [&one.on, &one.protocol, &one.port.to_string(), &one.listener, &one.from, &one.purpose]
                 .map(Cell::new)
@@ -36,10 +38,8 @@ impl Pages<'_> {
             blocks.push(Block::Verbatim(annex.sizing.join("\n")));
         }
         blocks.push(Block::Heading(self.text("annex.versions")));
-        let rows = annex
-            .versions
-            .iter()
-            .map(|one| [&one.name, &one.version, &one.digest].map(Cell::new).to_vec());
+        let rows =
+            annex.versions.iter().map(|one| [&one.name, &one.version, &one.digest].map(Cell::new).to_vec());
         let head = self.head(&["annex.name", "annex.version", "annex.digest"]);
         blocks.push(Block::Table(Table { head, rows: rows.collect() }));
         blocks.push(Block::Heading(self.text("annex.profile")));
@@ -49,7 +49,8 @@ impl Pages<'_> {
 
     fn hosts(&self, annex: &Annex) -> Block {
         let rows = annex.hosts.iter().map(|host| {
-            let unknown = |text: &str| if text.is_empty() { self.text("annex.unseen") } else { text.to_owned() };
+            let unknown =
+                |text: &str| if text.is_empty() { self.text("annex.unseen") } else { text.to_owned() };
             vec![
                 Cell::new(&host.name),
                 Cell::new(&host.address),

@@ -110,7 +110,8 @@ pub fn import(text: &str, document: Option<&BundleDocument>) -> Result<Imported,
         findings.sort_by_key(|finding| finding.line);
         return Err(findings);
     }
-    let unanswered = all.iter().filter(|question| !taken.has(&question.key)).map(|question| question.key.clone());
+    let unanswered =
+        all.iter().filter(|question| !taken.has(&question.key)).map(|question| question.key.clone());
     let unanswered: Vec<String> = unanswered.collect();
     let open = open_sections(&taken.root, document);
     Ok(Imported { profile: profile(taken.root, &open), open, unanswered, lines: taken.lines })
@@ -193,7 +194,8 @@ impl Taken {
 
     /// `needs.growth.years`; what the product calls its settings may have points in it, so these stand whole.
     fn put(&mut self, key: &str, line: usize, value: Value) {
-        let whole = ["product.settings.", "product.secrets."].into_iter().find(|start| key.starts_with(start));
+        let whole =
+            ["product.settings.", "product.secrets."].into_iter().find(|start| key.starts_with(start));
         let (around, last) = match whole {
             Some(start) => (start.trim_end_matches('.'), &key[start.len()..]),
             None => key.rsplit_once('.').unwrap_or(("", key)),
@@ -263,7 +265,8 @@ fn open_sections(root: &Map<String, Value>, document: Option<&BundleDocument>) -
     let lacks = document.is_some_and(|document| {
         let settings = document.settings.iter().filter(|(_, setting)| setting.default.is_none());
         let mut names = document.secrets.iter().flat_map(|secret| secret.from_site.values());
-        settings.into_iter().any(|(name, _)| !product("settings", name)) || names.any(|name| !product("secrets", name))
+        settings.into_iter().any(|(name, _)| !product("settings", name))
+            || names.any(|name| !product("secrets", name))
     });
     if lacks {
         open.push("product".to_owned());

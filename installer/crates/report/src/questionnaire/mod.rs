@@ -89,7 +89,8 @@ pub fn questions(document: Option<&BundleDocument>) -> Vec<Question> {
     });
     let mut all: Vec<Question> = own.collect();
     let Some(document) = document else { return all };
-    let of_product = |key: String, kind: Kind, asked: String| Question { key, part: "product", kind, asked: Some(asked) };
+    let of_product =
+        |key: String, kind: Kind, asked: String| Question { key, part: "product", kind, asked: Some(asked) };
     all.extend(document.settings.iter().map(|(name, setting)| {
         let kind = match &setting.default {
             Some(serde_json::Value::Bool(_)) => Kind::YesNo,
@@ -98,12 +99,15 @@ pub fn questions(document: Option<&BundleDocument>) -> Vec<Question> {
         };
         of_product(format!("product.settings.{name}"), kind, setting.description.clone())
     }));
-    let mut names: Vec<&String> = document.secrets.iter().flat_map(|secret| secret.from_site.values()).collect();
+    let mut names: Vec<&String> =
+        document.secrets.iter().flat_map(|secret| secret.from_site.values()).collect();
     names.sort();
     names.dedup();
-    all.extend(names.into_iter().map(|name| {
-        of_product(format!("product.secrets.{name}"), Kind::Secret, name.clone())
-    }));
+    all.extend(
+        names
+            .into_iter()
+            .map(|name| of_product(format!("product.secrets.{name}"), Kind::Secret, name.clone())),
+    );
     all
 }
 

@@ -81,7 +81,8 @@ impl World {
             let link = facts.interfaces.iter_mut().find(|one| one.name == "eth0").unwrap();
             link.mac = format!("52:54:00:00:01:{index:02x}");
             link.addresses = vec![format!("{address}/24").parse().unwrap()];
-            facts.routes = vec![healthy::route("0.0.0.0/0", "eth0"), healthy::route(&format!("{net}.0/24"), "eth0")];
+            facts.routes =
+                vec![healthy::route("0.0.0.0/0", "eth0"), healthy::route(&format!("{net}.0/24"), "eth0")];
             (host.name.clone(), facts)
         });
         let mut document = sample_document();
