@@ -94,10 +94,10 @@ fn two_reports_are_compared() {
     seat.write("site.yaml", PROFILE);
     let data = seat.path("old.json");
     assert_eq!(seat.report(&["--json", &data]).code, Some(0));
-    seat.write("site.yaml", &PROFILE.replace("users: 500", "users: 90000"));
+    seat.write("site.yaml", &PROFILE.replace("users: 500", "users: 900"));
     let ended = seat.report(&["--text", &seat.path("new.txt"), "--compare", &data]);
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    let expected = "  needs.users\n    was  500 people have an account. (You)\n    is   90,000 people have an account. (You)";
+    let expected = "  needs.users\n    was  500 people have an account. (You)\n    is   900 people have an account. (You)";
     assert!(ended.output.contains(expected), "{}", ended.output);
 }
 

@@ -144,9 +144,10 @@ impl Seen {
         let document = self.bundle.document();
         let needs = self.site.needs.clone().unwrap_or_default();
         let overrides = self.site.sizing.clone().unwrap_or_default();
-        let input = sealift_sizing::Input::new(document, &needs, overrides, Vec::new()).ok();
-        let sizing = input.as_ref().and_then(|input| sizing(input).ok());
-        let verdict = input.as_ref().and_then(|input| judge(input, &hosts(&self.site, &self.facts)?).ok());
+        let input = sealift_sizing::Input::new(document, &needs, overrides, Vec::new());
+        let hosts = hosts(&self.site, &self.facts);
+        let verdict = input.as_ref().ok().and_then(|input| judge(input, &hosts?).ok());
+        let sizing = input.and_then(|input| sizing(&input));
         let plan = run.and_then(|run| run.plan.as_ref()).or(self.plan.as_ref());
         sealift_report::report(&sealift_report::Input {
             site: &self.site,

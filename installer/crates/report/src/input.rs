@@ -9,7 +9,7 @@ use sealift_checks::facts::Facts;
 use sealift_events::Record;
 use sealift_plan::Plan;
 use sealift_profile::Site;
-use sealift_sizing::{Sizing, Verdict};
+use sealift_sizing::{Sizing, SizingError, Verdict};
 
 /// When and by whom the data were gathered: a report looks at no clock.
 #[derive(Debug, Clone)]
@@ -42,8 +42,8 @@ pub struct Input<'a> {
     pub document: &'a BundleDocument,
     /// Which bundle it is.
     pub bundle: BundleFacts,
-    /// What the site needs; none where the vendor gave no model or nothing fits.
-    pub sizing: Option<&'a Sizing>,
+    /// What the site needs, or why that cannot be said.
+    pub sizing: Result<&'a Sizing, &'a SizingError>,
     /// Whether the machines that are there suffice; none where nobody looked.
     pub verdict: Option<&'a Verdict>,
     /// What the checks found; none where nobody looked.
@@ -58,6 +58,18 @@ pub struct Input<'a> {
     pub earlier: &'a [Vec<Record>],
     /// When and by whom.
     pub made: Made,
+}
+
+impl<'a> Input<'a> {
+    /// What the site needs, where that could be calculated.
+    pub(crate) fn sized(&self) -> Option<&'a Sizing> {
+        self.sizing.ok()
+    }
+
+    /// Whether the vendor gave numbers, and no machine or cluster to choose from is large enough for them.
+    pub(crate) fn beyond_reach(&self) -> bool {
+        matches!(self.sizing, Err(error) if !matches!(error, SizingError::NoModel { .. }))
+    }
 }
 
 /// Whether every host was seen to reach every other one's ports.

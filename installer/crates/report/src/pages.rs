@@ -125,12 +125,11 @@ impl Pages<'_> {
             assumed.push(Cell::new(self.text("assumed.tell")));
             rest.push((self.text("label.assumed"), assumed));
         }
-        let blocks = vec![
-            Block::Lines(first),
-            Block::Heading(self.text("label.machines")),
-            Block::Table(machines),
-            Block::Lines(rest),
-        ];
+        let mut blocks = vec![Block::Lines(first)];
+        if !machines.rows.is_empty() {
+            blocks.extend([Block::Heading(self.text("label.machines")), Block::Table(machines)]);
+        }
+        blocks.push(Block::Lines(rest));
         self.section("decision", false, blocks)
     }
 
@@ -211,7 +210,9 @@ impl Pages<'_> {
         let rows: Vec<Vec<Cell>> = self.report.answers.iter().map(row).collect();
         let mut blocks = Vec::new();
         if rows.is_empty() {
-            blocks.push(Block::Say(self.text("told.none")));
+            // With numbers of the vendor and none of ours there is a risk that says why.
+            let beyond = self.report.risks.iter().any(|risk| risk.topic == "beyond");
+            blocks.push(Block::Say(self.text(if beyond { "told.beyond" } else { "told.none" })));
         } else {
             blocks.push(Block::Say(self.text("told.intro")));
             let head = self.head(&["column.source", "column.answer", "column.leads", "column.because"]);

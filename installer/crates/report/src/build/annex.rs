@@ -120,7 +120,10 @@ fn matrix(input: &Input<'_>) -> Vec<MatrixRow> {
 
 /// Sentences of the advised machines and of those for later.
 fn sizing(input: &Input<'_>) -> Vec<String> {
-    let Some(sizing) = input.sizing else { return Vec::new() };
+    let sizing = match input.sizing {
+        Ok(sizing) => sizing,
+        Err(error) => return vec![error.to_string()],
+    };
     let mut said = Vec::new();
     for tier in sizing.tiers.iter().skip(1) {
         said.extend(

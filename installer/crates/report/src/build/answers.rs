@@ -11,7 +11,7 @@ use crate::report::Told;
 
 /// Every answer, assumed ones first, as the sizing has them.
 pub(crate) fn answers(input: &Input<'_>) -> Vec<Told> {
-    let Some(sizing) = input.sizing else { return Vec::new() };
+    let Some(sizing) = input.sized() else { return Vec::new() };
     let (Some(today), Some(later)) = (sizing.tier(TierKind::Recommended), sizing.tier(TierKind::WithGrowth))
     else {
         return Vec::new();
@@ -66,7 +66,7 @@ fn number(key: &str, today: &Tier, later: &Tier) -> (u64, Unit) {
 pub(crate) fn decided(input: &Input<'_>) -> Vec<Message> {
     let Some(overrides) = &input.site.sizing else { return Vec::new() };
     let calculated = |key: &str| {
-        let found = input.sizing.map(|sizing: &Sizing| &sizing.overridden);
+        let found = input.sized().map(|sizing: &Sizing| &sizing.overridden);
         found.into_iter().flatten().any(|one| one.key == key)
     };
     let mut decided = Vec::new();

@@ -15,14 +15,19 @@ use crate::report::{Ask, Decision, MachineLine, Owner, Readiness, Stage, Timelin
 const LIST_DAYS: u64 = 5;
 
 pub(crate) fn decision(input: &Input<'_>, readiness: Readiness, must: u64, timeline: &Timeline) -> Decision {
-    let advised = input.sizing.and_then(|sizing| sizing.tier(TierKind::Recommended));
+    let advised = input.sized().and_then(|sizing| sizing.tier(TierKind::Recommended));
     Decision {
         sentence: sentence(input, advised),
         readiness,
         meaning: Message::new(format!("readiness.{}.why", word(readiness)))
             .number("things", must, Unit::Things)
             .day("made", input.made.at.date()),
-        machines: advised.map_or_else(|| by_role(input), |tier| of_tier(tier, input)),
+        machines: match advised {
+            Some(tier) => of_tier(tier, input),
+            // The least of each role would say too little.
+            None if input.beyond_reach() => Vec::new(),
+            None => by_role(input),
+        },
         spare: Message::new(format!("spare.{}", spare(input, advised)))
             .word("product", &input.document.product.title),
         there: there(input, advised),
@@ -44,6 +49,9 @@ pub(crate) fn word(readiness: Readiness) -> &'static str {
 }
 
 fn sentence(input: &Input<'_>, advised: Option<&Tier>) -> Message {
+    if input.beyond_reach() {
+        return Message::new("sentence.beyond").word("product", &input.document.product.title);
+    }
     let named = input.site.hosts.len() as u64;
     let handover = super::stage(input) == Stage::Handover;
     let count = match advised {
@@ -152,6 +160,7 @@ fn there(input: &Input<'_>, advised: Option<&Tier>) -> Message {
     let message = |say: &str| Message::new(say).number("named", named, Unit::Machines);
     match (input.verdict, advised) {
         _ if named == 0 => message("there.none"),
+        (None, None) if input.beyond_reach() => message("there.beyond"),
         (Some(verdict), _) if verdict.suffices => {
             message("there.suffice").number("people", u64::from(verdict.most_users), Unit::People)
         }
@@ -204,7 +213,7 @@ fn asks(input: &Input<'_>, must: u64, timeline: &Timeline) -> Vec<Ask> {
             owner,
         }));
     };
-    let unsure = input.sizing.is_some_and(|sizing| sizing.answers.iter().any(|answer| answer.assumed));
+    let unsure = input.sized().is_some_and(|sizing| sizing.answers.iter().any(|answer| answer.assumed));
     ask("assumed", unsure.then_some(list), Owner::Lead);
     ask("questions", open_questions(input.site, input.document).then_some(list), Owner::Lead);
     ask("machines", due("system"), Owner::Machines);

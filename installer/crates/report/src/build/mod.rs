@@ -77,6 +77,9 @@ fn readiness(input: &Input<'_>, must: u64, risks: &[crate::report::Risk]) -> Rea
             None => Readiness::Installing,
         };
     }
+    if input.beyond_reach() {
+        return Readiness::NotReady;
+    }
     let Some(findings) = input.findings else { return Readiness::Unknown };
     let blocking = sealift_checks::blocking(findings, input.site);
     let stops = |finding: &&sealift_checks::Finding| finding.severity == sealift_checks::Severity::Stop;

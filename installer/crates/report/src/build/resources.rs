@@ -16,7 +16,7 @@ struct Tiers<'a> {
 
 /// The table; nothing where the vendor gave no model.
 pub(crate) fn resources(input: &Input<'_>) -> Option<Resources> {
-    let sizing = input.sizing?;
+    let sizing = input.sized()?;
     let tiers = Tiers {
         least: sizing.tier(TierKind::Minimum)?,
         advised: sizing.tier(TierKind::Recommended)?,

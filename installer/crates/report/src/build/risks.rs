@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sealift_checks::{Finding, Severity, State};
 use sealift_profile::{AcceptedRisk, HostRole};
-use sealift_sizing::TierKind;
+use sealift_sizing::{SizingError, TierKind};
 
 use super::topics::{Topic, topic};
 use crate::figure::Unit;
@@ -121,6 +121,16 @@ fn levels(finding: &Finding, state: &RiskState) -> (Level, Level) {
 /// Little room, data kept once, machines that do not suffice.
 fn from_sizing(input: &Input<'_>) -> Vec<Risk> {
     let mut risks = Vec::new();
+    if input.beyond_reach() {
+        let topic = Topic { name: "beyond", owner: Owner::Vendor };
+        let mut risk = draft(input, topic, RiskState::MustMend, (Level::High, Level::High));
+        let part = match input.sizing {
+            Err(SizingError::NothingFits { part, .. }) => part.clone(),
+            _ => input.document.product.title.clone(),
+        };
+        risk.what = risk.what.word("part", part);
+        risks.push(risk);
+    }
     let lead = |name| Topic { name, owner: Owner::Lead };
     let lacking: Vec<_> = input
         .verdict
@@ -133,7 +143,7 @@ fn from_sizing(input: &Input<'_>) -> Vec<Risk> {
         let owner = Topic { name: "too-small", owner: Owner::Machines };
         risks.push(draft(input, owner, RiskState::Watch, (Level::High, Level::High)));
     }
-    let Some(tier) = input.sizing.and_then(|sizing| sizing.tier(TierKind::Recommended)) else {
+    let Some(tier) = input.sized().and_then(|sizing| sizing.tier(TierKind::Recommended)) else {
         return risks;
     };
     let spare = tier.slack.cpu_percent_one_down.min(tier.slack.memory_percent_one_down);
@@ -153,7 +163,7 @@ fn from_sizing(input: &Input<'_>) -> Vec<Risk> {
         risk.what = risk.what.words("parts", single);
         risks.push(risk);
     }
-    let assumed = input.sizing.map_or(0, |sizing| sizing.answers.iter().filter(|one| one.assumed).count());
+    let assumed = input.sized().map_or(0, |sizing| sizing.answers.iter().filter(|one| one.assumed).count());
     if assumed > 0 {
         let mut risk = draft(input, lead("assumed"), RiskState::Watch, (Level::Medium, Level::Medium));
         risk.what = risk.what.number("answers", assumed as u64, Unit::Answers);

@@ -96,7 +96,7 @@ pub(crate) fn timeline(input: &Input<'_>, must: u64) -> Timeline {
 
 /// Machines that must be there.
 fn machines(input: &Input<'_>) -> u64 {
-    let advised = input.sizing.and_then(|sizing| sizing.tier(sealift_sizing::TierKind::Recommended));
+    let advised = input.sized().and_then(|sizing| sizing.tier(sealift_sizing::TierKind::Recommended));
     let named = input.site.hosts.len() as u64;
     advised.map_or(named, |tier| tier.masters.count.amount.saturating_add(tier.workers.count.amount))
 }

@@ -14,7 +14,7 @@ use sealift_events::{FailureReport, Record, RunResult, StepEvent};
 use sealift_plan::{Plan, PlanInput, plan};
 use sealift_profile::Site;
 use sealift_report::{BundleFacts, Input, Made, Report, report};
-use sealift_sizing::{GivenHost, Shape, Sizing, Verdict, judge, sizing};
+use sealift_sizing::{GivenHost, Shape, Sizing, SizingError, Verdict, judge, sizing};
 use serde_json::json;
 
 /// Hosts as a probe would describe them, healthy in the eyes of every check.
@@ -101,10 +101,10 @@ impl World {
         sealift_checks::run(&CheckInput::new(&self.site, &self.document, &self.facts))
     }
 
-    pub fn sizing(&self) -> Option<Sizing> {
+    fn sizing(&self) -> Result<Sizing, SizingError> {
         let needs = self.site.needs.clone().unwrap_or_default();
         let overrides = self.site.sizing.clone().unwrap_or_default();
-        sizing(&sealift_sizing::Input::new(&self.document, &needs, overrides, Vec::new()).ok()?).ok()
+        sizing(&sealift_sizing::Input::new(&self.document, &needs, overrides, Vec::new())?)
     }
 
     fn verdict(&self) -> Option<Verdict> {
