@@ -12,6 +12,7 @@ mod masters;
 mod plan;
 mod reference;
 mod refusals;
+mod report;
 mod secrets;
 
 use anyhow::Result;
@@ -94,6 +95,7 @@ pub fn groups() -> Vec<Group> {
                 refusals::TESTS,
                 format::TESTS,
                 plan::TESTS,
+                report::TESTS,
                 install::TESTS,
                 secrets::TESTS,
                 masters::TESTS,

@@ -125,9 +125,11 @@ impl Pages<'_> {
             assumed.push(Cell::new(self.text("assumed.tell")));
             rest.push((self.text("label.assumed"), assumed));
         }
+        let handover = self.report.heading.stage == Stage::Handover;
+        let machines_label = if handover { "label.machines.after" } else { "label.machines" };
         let mut blocks = vec![Block::Lines(first)];
         if !machines.rows.is_empty() {
-            blocks.extend([Block::Heading(self.text("label.machines")), Block::Table(machines)]);
+            blocks.extend([Block::Heading(self.text(machines_label)), Block::Table(machines)]);
         }
         blocks.push(Block::Lines(rest));
         self.section("decision", false, blocks)

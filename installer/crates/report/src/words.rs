@@ -89,11 +89,11 @@ impl Words {
     #[must_use]
     pub fn say(self, message: &Message) -> String {
         let Some(template) = self.texts.get(&message.say) else { return format!("[{}]", message.say) };
-        self.fill(template, &|place| message.with.get(place).map(|arg| self.arg(arg)))
+        Self::fill(template, &|place| message.with.get(place).map(|arg| self.arg(arg)))
     }
 
     /// What is put in is not looked at again: braces in it are just braces.
-    fn fill(self, template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+    fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut text = String::with_capacity(template.len());
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
@@ -133,7 +133,7 @@ impl Words {
                 let texts = self.text(key);
                 let (one, many) = texts.split_once('|').unwrap_or((texts.as_str(), texts.as_str()));
                 let form = if number == "1" { one } else { many };
-                self.fill(form, &|_| Some(number.clone()))
+                Self::fill(form, &|_| Some(number.clone()))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Words {
         let from = number(Quantity::new(range.optimistic, range.unit));
         let to = self.quantity(end);
         let range = self.text("range");
-        self.fill(&range, &|place| Some(if place == "from" { from.clone() } else { to.clone() }))
+        Self::fill(&range, &|place| Some(if place == "from" { from.clone() } else { to.clone() }))
     }
 
     /// A day as people write it.
@@ -156,7 +156,7 @@ impl Words {
     pub fn date(self, date: Date) -> String {
         let month = self.text(&format!("month.{}", date.month()));
         let template = self.text("date");
-        self.fill(&template, &|place| {
+        Self::fill(&template, &|place| {
             Some(match place {
                 "day" => date.day().to_string(),
                 "month" => month.clone(),
@@ -219,8 +219,8 @@ mod tests {
     #[test]
     fn what_is_put_in_is_not_read_again() {
         let words = Words::of(Language::English);
-        assert_eq!(words.fill("a {x} b {y} c", &|place| Some(format!("{{{place}}}"))), "a {x} b {y} c");
-        assert_eq!(words.fill("open {x", &|_| Some("!".to_owned())), "open x");
+        assert_eq!(Words::fill("a {x} b {y} c", &|place| Some(format!("{{{place}}}"))), "a {x} b {y} c");
+        assert_eq!(Words::fill("open {x", &|_| Some("!".to_owned())), "open x");
         assert_eq!(words.say(&Message::new("no.such")), "[no.such]");
     }
 

@@ -215,7 +215,7 @@ fn run(input: &Input<'_>) -> Vec<String> {
     for (step, failure) in &state.failures {
         said.push(format!(
             "{step}: {}",
-            [&[failure.message.clone()], failure.causes.as_slice()].concat().join(": ")
+            [std::slice::from_ref(&failure.message), &failure.causes].concat().join(": ")
         ));
     }
     said
@@ -235,7 +235,7 @@ fn hide_sealed(value: &mut Value) {
             for (key, value) in map.iter_mut() {
                 match value {
                     Value::String(text) if key == "sealed" && text.contains("BEGIN AGE") => {
-                        *text = "(sealed text, not shown)".to_owned();
+                        "(sealed text, not shown)".clone_into(text);
                     }
                     other => hide_sealed(other),
                 }

@@ -171,14 +171,14 @@ fn there(input: &Input<'_>, advised: Option<&Tier>) -> Message {
                 .filter(|tier| tier.kind == TierKind::Recommended)
                 .flat_map(|tier| tier.shortfalls.iter().map(|lack| lack.resource))
                 .collect();
-            let names = [
+            let titles = [
                 (Resource::Cpu, "cpu"),
                 (Resource::Memory, "memory"),
                 (Resource::Pods, "programs"),
                 (Resource::Disk, "disk"),
                 (Resource::Copies, "machines"),
             ];
-            let parts = names
+            let parts = titles
                 .into_iter()
                 .filter(|(resource, _)| lacking.contains(resource))
                 .map(|(_, name)| Arg::Message(Message::new(format!("resource.name.{name}"))));

@@ -90,7 +90,9 @@ pub(crate) fn timeline(input: &Input<'_>, must: u64) -> Timeline {
     }
     phases.push(phase("carry", Owner::Vendor, carry, ready + 1, false));
     phases.push(phase("install", Owner::Vendor, install, ready + 1, false));
-    phases.push(phase("acceptance", Owner::Lead, acceptance, ready + 2, false));
+    // An install that is done is not yet signed for.
+    let signing = phase("acceptance", Owner::Lead, acceptance, ready + 2, false);
+    phases.push(Phase { done: false, ..signing });
     Timeline { phases, earliest: at(total.optimistic), latest: at(total.pessimistic), total, site }
 }
 
