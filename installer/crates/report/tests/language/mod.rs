@@ -143,8 +143,8 @@ fn every_technical_word_has_its_line() {
     // Every term can be found in both languages, and has a meaning.
     for language in Language::ALL {
         let words = Words::of(language);
-        for (key, text) in words.texts().filter(|(key, _)| key.starts_with("term.") && key.ends_with(".word"))
-        {
+        let terms = words.texts().filter_map(|(key, text)| Some((key.strip_prefix("term.")?, text)));
+        for (key, text) in terms.filter(|(key, _)| key.split('.').next_back() == Some("word")) {
             let form = text.split('|').next().unwrap();
             assert!(entries(&[form], words).iter().any(|entry| entry.word == form), "{key}");
         }

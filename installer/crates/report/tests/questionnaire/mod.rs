@@ -15,7 +15,7 @@ fn filled(document: Option<&BundleDocument>, language: Language, answers: &[(&st
     for line in form(document, words).lines() {
         let mut line = line.to_owned();
         if let Some(start) = line.find('[').filter(|_| line.ends_with(']')) {
-            current = line[start + 1..line.len() - 1].to_owned();
+            line[start + 1..line.len() - 1].clone_into(&mut current);
         }
         if line.trim_end() == answer
             && let Some((_, said)) = answers.iter().find(|(key, _)| *key == current)
