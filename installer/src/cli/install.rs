@@ -235,11 +235,15 @@ fn run_folder(runs: &Path) -> Result<PathBuf, Failure> {
 
 /// Who runs this, for whoever finds the hosts taken.
 fn owner() -> String {
-    let user = std::env::var("SUDO_USER")
-        .or_else(|_| std::env::var("USER"))
-        .unwrap_or_else(|_| "unknown".to_owned());
+    let user = account();
     let seat = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{user} at {}, process {}", seat.trim(), std::process::id())
+}
+
+/// The person's account at the seat.
+pub(crate) fn account() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    user.unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// The first signal asks for a safe stop, the second ends at once; a killed run is resumed as well.

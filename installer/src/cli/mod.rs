@@ -8,7 +8,9 @@ mod plan;
 mod plan_view;
 mod prepare;
 mod profile;
+mod questionnaire;
 mod registry;
+mod report;
 mod secrets;
 mod signed;
 mod size;
@@ -42,6 +44,10 @@ enum Verb {
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
     Install(install::Arguments),
+    /// Say what people have to decide and sign: as HTML to print, as text, as JSON; changes nothing.
+    Report(report::Arguments),
+    /// Print the questions that a site must answer, or make a profile of a filled-in form; asks no host.
+    Questionnaire(questionnaire::Arguments),
     /// Start, check and show a site profile; asks no host.
     #[command(subcommand)]
     Profile(profile::Verb),
@@ -70,6 +76,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Check(arguments) => check::run(arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
+        Verb::Report(arguments) => report::run(&arguments, output),
+        Verb::Questionnaire(arguments) => questionnaire::run(&arguments, output),
         Verb::Profile(verb) => profile::run(&verb, output),
         Verb::Secrets(verb) => secrets::run(&verb, output),
         Verb::Agent => agent::run(),

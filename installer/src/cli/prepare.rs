@@ -133,7 +133,7 @@ impl Prepared {
 }
 
 /// An acceptance that accepts nothing is a mistake of the profile, told before any host is asked.
-fn risks_make_sense(site: &Site) -> Result<(), Failure> {
+pub(crate) fn risks_make_sense(site: &Site) -> Result<(), Failure> {
     let faults = sealift_checks::risk_faults(site);
     if faults.is_empty() {
         return Ok(());

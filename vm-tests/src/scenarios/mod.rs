@@ -15,6 +15,7 @@ mod operation;
 mod plan;
 mod reference;
 mod refusals;
+mod report;
 mod secrets;
 
 use anyhow::Result;
@@ -111,6 +112,7 @@ pub fn groups() -> Vec<Group> {
                 refusals::TESTS,
                 format::TESTS,
                 plan::TESTS,
+                report::TESTS,
                 install::TESTS,
                 secrets::TESTS,
                 masters::TESTS,

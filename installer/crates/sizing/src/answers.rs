@@ -14,6 +14,9 @@ pub struct Answer {
     pub key: String,
     /// Value with unit and meaning, one clause: `10 % of people work at the same time`.
     pub text: String,
+    /// The value alone, as `text` has it, for those who say it in another language: `2,000`, `0.3`, `160 MB`; of
+    /// `needs.availability` the word that the profile has.
+    pub value: String,
     /// Whether nobody said so. Wrong assumptions are the main reason why sites turn out too small: show these first.
     pub assumed: bool,
 }
@@ -64,33 +67,38 @@ fn thousandths(number: f64) -> u64 {
 impl Answers {
     pub fn new(needs: &Needs, model: &SizingModel) -> Self {
         let mut list = Vec::new();
-        let mut answer = |key: &str, text: String, assumed: bool| {
-            list.push(Answer { key: format!("needs.{key}"), text, assumed });
+        let mut answer = |key: &str, value: String, text: String, assumed: bool| {
+            list.push(Answer { key: format!("needs.{key}"), text, value, assumed });
         };
         let growth = needs.growth.unwrap_or_default();
         let users = u64::from(needs.users.unwrap_or(USERS));
-        answer("users", format!("{} people have an account", grouped(users)), needs.users.is_none());
+        let value = grouped(users);
+        answer("users", value.clone(), format!("{value} people have an account"), needs.users.is_none());
         let concurrent = needs.concurrent_percent.unwrap_or(CONCURRENT_PERCENT);
         answer(
             "concurrentPercent",
+            concurrent.to_string(),
             format!("{concurrent} % of people work at the same time"),
             needs.concurrent_percent.is_none(),
         );
         let think_ms = thousandths(needs.think_seconds.unwrap_or(THINK_SECONDS)).max(1);
         answer(
             "thinkSeconds",
+            decimal(think_ms),
             format!("a person at work clicks every {} seconds", decimal(think_ms)),
             needs.think_seconds.is_none(),
         );
         let response_ms = thousandths(needs.response_seconds.unwrap_or(RESPONSE_SECONDS));
         answer(
             "responseSeconds",
+            decimal(response_ms),
             format!("an answer may take {} seconds", decimal(response_ms)),
             needs.response_seconds.is_none(),
         );
         let peak_thousandths = thousandths(needs.peak_factor.unwrap_or(PEAK_FACTOR));
         answer(
             "peakFactor",
+            decimal(peak_thousandths),
             format!("the busiest minute has {} times the work of a busy hour", decimal(peak_thousandths)),
             needs.peak_factor.is_none(),
         );
@@ -100,6 +108,7 @@ impl Answers {
         let bytes_per_day = told.unwrap_or(users.saturating_mul(per_user));
         answer(
             "dataGigabytesPerDay",
+            disk(bytes_per_day),
             if told.is_some() {
                 format!("{} of new data a day", disk(bytes_per_day))
             } else {
@@ -110,31 +119,35 @@ impl Answers {
         let retention = needs.retention_days.unwrap_or(RETENTION_DAYS);
         answer(
             "retentionDays",
+            retention.to_string(),
             format!("data are kept for {retention} days"),
             needs.retention_days.is_none(),
         );
         let users_growth = growth.users_percent_per_year.unwrap_or(GROWTH_PERCENT);
         answer(
             "growth.usersPercentPerYear",
+            users_growth.to_string(),
             format!("{users_growth} % more people each year"),
             growth.users_percent_per_year.is_none(),
         );
         let data_growth = growth.data_percent_per_year.unwrap_or(GROWTH_PERCENT);
         answer(
             "growth.dataPercentPerYear",
+            data_growth.to_string(),
             format!("{data_growth} % more new data each year"),
             growth.data_percent_per_year.is_none(),
         );
         let years = growth.years.unwrap_or(YEARS);
         let ahead = if years == 1 { "1 year".to_owned() } else { format!("{years} years") };
-        answer("growth.years", format!("the machines shall do for {ahead}"), growth.years.is_none());
+        let text = format!("the machines shall do for {ahead}");
+        answer("growth.years", years.to_string(), text, growth.years.is_none());
         let spare = needs.availability != Some(Availability::NoSpare);
-        let text = if spare {
-            "work goes on when any one machine fails"
+        let (value, text) = if spare {
+            ("one-machine-may-fail", "work goes on when any one machine fails")
         } else {
-            "work may stop when a machine fails, until it is back"
+            ("no-spare", "work may stop when a machine fails, until it is back")
         };
-        answer("availability", text.to_owned(), needs.availability.is_none());
+        answer("availability", value.to_owned(), text.to_owned(), needs.availability.is_none());
         Self {
             users,
             concurrent_percent: u64::from(concurrent),
