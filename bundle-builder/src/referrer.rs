@@ -1,5 +1,5 @@
 //! Referrers: signatures, SBOMs and attestations that stand beside an image and name it as their subject (OCI image-spec
-//! 1.1, "Referrers"), that the tags of cosign lead to, or that stand in the image's own index (BuildKit's).
+//! 1.1, "Referrers"), that the tags of cosign lead to, or that stand in the image's own index (`BuildKit`'s).
 //!
 //! They come and go without the image changing, so a lock pins what is found, and a build fetches that. Their manifests
 //! travel byte for byte, `subject` included.
@@ -24,7 +24,7 @@ pub const COSIGN_TAGS: [(&str, &str); 3] = [
     ("sbom", "application/vnd.dev.cosign.artifact.sbom.v1+json"),
 ];
 
-/// What BuildKit calls an attestation that it puts into an image's index (its document "Image attestation storage").
+/// What `BuildKit` calls an attestation that it puts into an image's index (its document "Image attestation storage").
 const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// The annotations by which it marks it, and those that say of which manifest it is.
 const ATTESTATION_MARK: (&str, &str) = ("vnd.docker.reference.type", "attestation-manifest");
