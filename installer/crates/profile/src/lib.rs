@@ -11,7 +11,8 @@
 //! 2. [`load`] (or [`load_at`], [`load_with_places`]): files to [`Site`], or a [`ProfileError`] with every finding.
 //!    [`load_partly`] for those who can do with sections that are left open ([`Partly`]).
 //! 3. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
-//!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]).
+//!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]), and
+//!    [`Site::services`] what the site runs in place of the product's own ([`Services`]).
 //! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
 //!    [`Opener`]: sealed ones.
 //! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
@@ -38,6 +39,7 @@ mod rules;
 pub mod schema;
 pub mod seal;
 pub mod secret;
+pub mod services;
 mod shape;
 pub mod site;
 mod template;
@@ -53,6 +55,7 @@ pub use open::{OpenSection, Partly};
 pub use schema::{schema, schema_text};
 pub use seal::{Opener, SealError, Sealer};
 pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};
+pub use services::{Database, DatabaseTls, Endpoint, Services, TlsMode, UrlParts};
 pub use site::{
     API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers, Site,
 };

@@ -5,6 +5,7 @@ mod logins;
 mod needs;
 mod networks;
 mod risks;
+mod services;
 
 use crate::circumstances::Circumstances;
 use crate::error::{Places, ProfileFinding};
@@ -29,6 +30,7 @@ pub(crate) fn check(site: &Site, places: &Places, circumstances: &Circumstances<
     networks::check(site, &mut report);
     logins::check(site, &mut report);
     needs::check(site, &mut report);
+    services::check(site, &mut report);
     risks::check(site, circumstances, &mut report);
     report.findings
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::needs::{Needs, SizingOverrides};
 use crate::secret::SecretRef;
+use crate::services::Services;
 
 /// `apiVersion` of the profiles that this installer reads.
 pub const API_VERSION: &str = "sealift/v1";
@@ -48,6 +49,9 @@ pub struct Site {
     /// Numbers of machines that the site decides itself, each with its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizing: Option<SizingOverrides>,
+    /// Services that the site runs already, used in place of those that the product would bring.
+    #[serde(default, skip_serializing_if = "Services::is_empty")]
+    pub services: Services,
     /// Answers to the product's questions.
     #[serde(default)]
     pub product: ProductAnswers,

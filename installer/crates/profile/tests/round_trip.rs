@@ -8,9 +8,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride, Growth,
-    Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, ProductAnswers, SecretRef, Site,
-    SizingOverrides, load_with_places, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride, Database,
+    DatabaseTls, Endpoint, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, ProductAnswers,
+    SecretRef, Services, Site, SizingOverrides, TlsMode, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -122,6 +122,35 @@ prop_compose! {
     }
 }
 
+const CA: &str = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n";
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let login = option::of(("[a-z]{1,8}", secret()));
+    (any::<bool>(), "[a-z/]{0,12}", login).prop_map(|(encrypted, path, login)| {
+        let (user, password) = login.unzip();
+        let scheme = if encrypted { "https" } else { "http" };
+        let url = format!("{scheme}://172.21.0.9:3100/{path}");
+        Endpoint { url, ca: encrypted.then(|| CA.to_owned()), user, password }
+    })
+}
+
+prop_compose! {
+    fn services()(
+        names in ("[a-z]{1,8}", "[a-z]{1,8}", 1u16.., secret(), option::of(10u32..99)),
+        mode in prop_oneof![Just(TlsMode::VerifyFull), Just(TlsMode::Require), Just(TlsMode::Disable)],
+        has_database in any::<bool>(),
+        logs in option::of(endpoint()),
+        metrics in option::of(endpoint()),
+    ) -> Services {
+        let (database, user, port, password, minimum_version) = names;
+        let ca = (mode == TlsMode::VerifyFull).then(|| CA.to_owned());
+        let host = "172.21.0.8".to_owned();
+        let tls = DatabaseTls { mode, ca };
+        let database = Database { host, port, database, user, password, tls, minimum_version };
+        Services { database: has_database.then_some(database), logs, metrics }
+    }
+}
+
 prop_compose! {
     fn site()(
         name in label().prop_filter("no word of YAML", |name| !["on", "off", "yes", "no", "y", "n"].contains(&name.as_str())),
@@ -133,7 +162,7 @@ prop_compose! {
         secrets in btree_map("[a-z]{1,6}", secret(), 0..4),
         risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
         nameservers in vec(1u8..200, 0..3),
-        (needs, sizing) in (option::of(needs()), option::of(overrides())),
+        (needs, sizing, services) in (option::of(needs()), option::of(overrides()), services()),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
@@ -148,7 +177,7 @@ prop_compose! {
         Site {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name }, interactive: Vec::new(), unseal,
             cluster: Cluster { nameservers, ..Cluster::default() },
-            access, hosts, needs, sizing, product: ProductAnswers { settings, secrets }, accepted_risks,
+            access, hosts, needs, sizing, services, product: ProductAnswers { settings, secrets }, accepted_risks,
         }
     }
 }
