@@ -5,11 +5,30 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "orders.databaseEnvironment" -}}
-- {name: PGHOST, value: {{ .Release.Name }}-database}
-- {name: PGPORT, value: "5432"}
+- {name: PGHOST, value: {{ .Values.database.host | default (printf "%s-database" .Release.Name) | quote }}}
+- {name: PGPORT, value: {{ .Values.database.port | quote }}}
+- {name: PGSSLMODE, value: {{ .Values.database.tls.mode | quote }}}
+{{- if .Values.database.tls.ca }}
+- {name: PGSSLROOTCERT, value: /run/config/orders/database-ca.pem}
+{{- end }}
 - {name: PGDATABASE, value: {{ .Values.database.name | quote }}}
 - {name: PGUSER, value: {{ .Values.database.user | quote }}}
 - {name: ORDERS_DB_PASSWORD_FILE, value: /run/secrets/orders/db-password}
+{{- end }}
+
+{{/* Where the pods that use the database find the certificate of its authority. */}}
+{{- define "orders.databaseMounts" -}}
+{{- if .Values.database.tls.ca }}
+- {name: database-ca, mountPath: /run/config/orders, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "orders.databaseVolumes" -}}
+{{- if .Values.database.tls.ca }}
+- name: database-ca
+  configMap:
+    name: {{ .Release.Name }}-database-ca
+{{- end }}
 {{- end }}
 
 {{- define "orders.podSecurity" -}}

@@ -23,6 +23,7 @@ pub mod facts;
 mod finding;
 mod requirements;
 mod run;
+mod services;
 mod text;
 
 pub use catalogue::{Check, Severity, catalogue, check, risk_faults};
@@ -32,3 +33,4 @@ pub use requirements::{
     mesh_ports,
 };
 pub use run::{CheckInput, accepted, blocking, run};
+pub use services::services_of;
