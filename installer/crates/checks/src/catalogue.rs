@@ -20,6 +20,7 @@ mod product;
 mod protection;
 mod remains;
 mod resources;
+mod services;
 mod system;
 
 use std::sync::LazyLock;
@@ -281,6 +282,7 @@ pub fn catalogue() -> &'static [Check] {
             folders::CHECKS,
             etcd::CHECKS,
             product::CHECKS,
+            services::CHECKS,
         ]
         .concat()
     });
