@@ -8,6 +8,7 @@ mod bundle;
 mod cache;
 mod cli;
 mod cluster;
+mod database;
 mod demo;
 mod fuzz;
 mod lab;

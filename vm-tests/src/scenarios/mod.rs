@@ -13,6 +13,7 @@ mod plan;
 mod reference;
 mod refusals;
 mod secrets;
+mod services;
 
 use anyhow::Result;
 
@@ -94,6 +95,7 @@ pub fn groups() -> Vec<Group> {
                 refusals::TESTS,
                 format::TESTS,
                 plan::TESTS,
+                services::BEFORE,
                 install::TESTS,
                 secrets::TESTS,
                 masters::TESTS,

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Ended, InstallerRun, Sampler};
 use crate::bundle::Made;
 use crate::cluster::Cluster;
+use crate::database::SiteDatabase;
 use crate::demo::seat::Seat;
 use crate::lab::Lab;
 use crate::payload::Payload;
@@ -41,6 +42,7 @@ pub struct Context<'a> {
     installed: OnceLock<Result<Installed, String>>,
     notes: RefCell<Vec<String>>,
     fresh: OnceCell<HostFiles<'a>>,
+    database: OnceCell<SiteDatabase<'a>>,
 }
 
 /// The undisturbed install of a group's lab.
@@ -73,6 +75,7 @@ impl<'a> Context<'a> {
             installed: OnceLock::new(),
             notes: RefCell::default(),
             fresh: OnceCell::new(),
+            database: OnceCell::new(),
         })
     }
 
@@ -84,6 +87,15 @@ impl<'a> Context<'a> {
         let names: Vec<&str> = self.lab.hosts().map(|host| host.name.as_str()).collect();
         let files = look(self.lab, &names)?;
         Ok(self.fresh.get_or_init(|| files))
+    }
+
+    /// The site's own PostgreSQL at the seat: started by the first one who asks, there until the lab goes.
+    pub fn database(&self) -> Result<&SiteDatabase<'a>> {
+        if let Some(database) = self.database.get() {
+            return Ok(database);
+        }
+        let database = SiteDatabase::start(self.lab)?;
+        Ok(self.database.get_or_init(|| database))
     }
 
     /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -282,7 +282,7 @@ fn serve(certificates: Option<&Certificates>) -> u16 {
                 Some(config) => {
                     converse(StreamOwned::new(ServerConnection::new(config).unwrap(), visitor));
                 }
-                None => converse::<TcpStream>(visitor),
+                None => converse(visitor),
             });
         }
     });

@@ -4,11 +4,12 @@
 //! operation is carried out; it decides what is done, where, and what must be done before.
 //!
 //! In order of use: [`PlanInput`], [`plan`], [`Plan`], [`Step`], [`operation::Operation`]; then, for those who have to
-//! agree to it, [`changes::changes`] (what changes on each host), [`tickets`] (tables for other teams' tickets) and
-//! [`saved`] (a plan in a file, and in what another one differs from it).
+//! agree to it, [`changes::changes`] (what changes on each host), [`tickets`] (tables for other teams' tickets),
+//! [`dns`] (names for their DNS) and [`saved`] (a plan in a file, and in what another one differs from it).
 
 mod build;
 pub mod changes;
+pub mod dns;
 pub mod flows;
 pub mod inputs;
 pub mod operation;

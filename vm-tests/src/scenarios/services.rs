@@ -1,0 +1,127 @@
+//! A site that runs its own PostgreSQL: every host tries it before an install, what is wrong has its finding, and the
+//! product keeps its data there.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Test, hosts};
+use crate::lab::Role;
+use crate::test::Context;
+
+/// Before an install: hosts are looked at, and nothing else.
+pub const BEFORE: &[Test] = &[
+    Test::fresh("services::checked_from_every_host", checked_from_every_host),
+    Test::fresh("services::each_fault_has_its_finding", each_fault_has_its_finding),
+];
+
+/// On a cluster that was installed with [`profile`] over the demo's.
+#[expect(dead_code, reason = "joins the lab's tests when its one install takes every operating choice")]
+pub const INSTALLED: &[Test] =
+    &[Test::cluster("services::orders_stand_in_the_sites_database", orders_stand_in_the_sites_database)];
+
+/// The overlay that names the site's database, for `--profile` behind the demo's.
+pub fn profile(context: &Context<'_>) -> Result<String> {
+    context.overlay("site-database", &context.database()?.profile()?)
+}
+
+fn check(context: &Context<'_>, more: &[&str]) -> Result<crate::test::Ended> {
+    let overlay = profile(context)?;
+    let words = ["check", "--output=json", "--bundle", "orders.bundle", "--profile", hosts::DEMO, "--profile", &overlay];
+    context.installer(&[&words[..], more].concat())
+}
+
+/// Hosts and states of one check, as the findings have them.
+fn states(ended: &crate::test::Ended, check: &str) -> Result<Vec<(String, String)>> {
+    let said = ended.topic("check").context("there are no findings")?;
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let findings = said["data"].as_array().context("the findings are no list")?;
+    let of = findings.iter().filter(|finding| finding["check"] == check);
+    Ok(of.map(|finding| (text(finding, "host"), text(finding, "state"))).collect())
+}
+
+/// Every host of the demo comes to this state.
+fn everywhere(context: &Context<'_>, ended: &crate::test::Ended, check: &str, state: &str) -> Result<()> {
+    let found = states(ended, check)?;
+    for host in context.hosts() {
+        ensure!(
+            found.iter().any(|(name, came)| name == host && came == state),
+            "{check} on {host} is not {state}: {found:?}"
+        );
+    }
+    Ok(())
+}
+
+fn checked_from_every_host(context: &Context<'_>) -> Result<()> {
+    let ended = check(context, &[])?;
+    ended.expect_code(0)?;
+    for stage in ["reachable", "tls", "login", "version"] {
+        everywhere(context, &ended, &format!("service.database.{stage}"), "pass")?;
+    }
+    everywhere(context, &ended, "service.logs.reachable", "not-run")?;
+    // The shipped profile names the same server, and takes it by whatever certificate.
+    let words = ["check", "--bundle", "orders.bundle", "--profile", "profiles/external-services.yaml"];
+    context.installer(&words)?.expect_code(0)?;
+    Ok(())
+}
+
+fn each_fault_has_its_finding(context: &Context<'_>) -> Result<()> {
+    const REFUSED: i32 = 3;
+    let database = context.database()?;
+    fs::write(context.lab.seat_home().join(".sealift/wrong-password"), "a-wrong-password-of-the-site\n")?;
+    let wrong = context.overlay(
+        "wrong-password",
+        "services:\n  database:\n    password: {file: ~/.sealift/wrong-password}\n",
+    )?;
+    let ended = check(context, &["--profile", &wrong])?;
+    ended.expect_code(REFUSED)?.expect_text(&["28P01"])?;
+    everywhere(context, &ended, "service.database.login", "fail")?;
+    everywhere(context, &ended, "service.database.version", "not-run")?;
+    ensure!(!ended.text().contains("a-wrong-password-of-the-site"), "the password was shown");
+
+    let (off, on) = (|| database.set("ssl", "off"), || database.set("ssl", "on"));
+    off()?;
+    let ended = check(context, &[]);
+    on()?;
+    let ended = ended?;
+    ended.expect_code(REFUSED)?;
+    everywhere(context, &ended, "service.database.tls", "fail")?;
+
+    database.stop()?;
+    let ended = check(context, &[]);
+    database.start_again()?;
+    let ended = ended?;
+    ended.expect_code(REFUSED)?;
+    everywhere(context, &ended, "service.database.reachable", "fail")?;
+    everywhere(context, &ended, "service.database.login", "not-run")?;
+    check(context, &[])?.expect_code(0)?;
+    Ok(())
+}
+
+fn orders_stand_in_the_sites_database(context: &Context<'_>) -> Result<()> {
+    const CUSTOMER: &str = "the site's own database";
+    let database = context.database()?;
+    let cluster = context.cluster();
+    let sets = cluster.get(&["statefulsets", "-n", "orders"])?;
+    ensure!(sets["items"].as_array().is_some_and(Vec::is_empty), "the product brought a database: {sets}");
+    let volumes = cluster.get(&["persistentvolumes"])?;
+    ensure!(volumes["items"].as_array().is_some_and(Vec::is_empty), "there are volumes for it: {volumes}");
+
+    let worker = context.lab.hosts().find(|host| host.role == Role::Worker).context("no worker")?;
+    let url = format!("http://{}:30080/api/orders", worker.address);
+    let draft = serde_json::json!({"customer": CUSTOMER, "item": "bolt", "quantity": 3}).to_string();
+    let words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "15"];
+    let more = ["--header", "Content-Type: application/json", "--data-binary", &draft, &url];
+    let said = crate::lab::run(&mut context.lab.seat_command(&[&words[..], &more].concat()))?;
+    let created: Value = serde_json::from_str(&said).context("the product's answer is no JSON")?;
+    let id = created["id"].as_i64().context("the order has no number")?;
+    let row = database.query(&format!("SELECT customer, item, quantity FROM orders WHERE id = {id}"))?;
+    if row.trim() != format!("{CUSTOMER}|bolt|3") {
+        bail!("order {id} stands there as {row:?}");
+    }
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'orders'";
+    ensure!(database.query(encrypted)?.trim() == "t", "the product's connections are not encrypted");
+    database.query(&format!("DELETE FROM orders WHERE id = {id}"))?;
+    Ok(())
+}
