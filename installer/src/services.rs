@@ -18,8 +18,7 @@ pub(crate) fn try_from_all(site: &OpenSite, sessions: &Sessions, facts: &mut BTr
     if targets.is_empty() {
         return;
     }
-    let request =
-        || Request::TryServices { targets: targets.clone(), passwords: passwords(site, &targets) };
+    let request = || Request::TryServices { targets: targets.clone(), passwords: passwords(site, &targets) };
     let requests = facts.keys().map(|host| (host.clone(), request())).collect();
     let wanted = |response| match response {
         Response::ServicesTried { attempts } => Some(attempts),
@@ -108,7 +107,10 @@ mod tests {
         .unwrap();
         let found = targets(&site);
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].host.as_str(), found[0].port, found[0].user.as_deref()), ("10.20.0.9", 5432, Some("app")));
+        assert_eq!(
+            (found[0].host.as_str(), found[0].port, found[0].user.as_deref()),
+            ("10.20.0.9", 5432, Some("app"))
+        );
         assert_eq!(found[0].encryption, Encryption::Verified { ca: "PEM".into() });
         assert_eq!((found[1].host.as_str(), found[1].port), ("fd00::9", 9090));
         assert_eq!(found[1].encryption, Encryption::None);

@@ -75,7 +75,8 @@ impl<'a> SiteDatabase<'a> {
         }
         // Nobody of ours holds its output: it outlives us.
         let log = self.folder.join("log");
-        run(self.control("start").args(["-w", "-s", "-l"]).arg(log)).context("the site's database does not start")?;
+        run(self.control("start").args(["-w", "-s", "-l"]).arg(log))
+            .context("the site's database does not start")?;
         Ok(())
     }
 
@@ -101,7 +102,19 @@ impl<'a> SiteDatabase<'a> {
 
     fn psql(&self, database: &str, statements: &str) -> Result<String> {
         let mut command = self.program("psql");
-        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-h"]);
+        command.args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-h",
+        ]);
         // Statements come on its input: one of them holds a password.
         run_with_input(command.arg(&self.folder), statements.as_bytes())
     }
@@ -117,7 +130,8 @@ impl<'a> SiteDatabase<'a> {
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }
-        let words = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"];
+        let words =
+            ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"];
         run(self.program("initdb").args(words).args(["--no-instructions", "-D"]).arg(&making))?;
         let at = |name: &str| self.folder.join(name).display().to_string();
         let settings = format!(
@@ -143,7 +157,8 @@ impl<'a> SiteDatabase<'a> {
         std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
         let password = format!("database-{}", cache::hex(&bytes));
         let path = self.lab.seat_home().join(".sealift/database-password");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         std::io::Write::write_all(&mut file, format!("{password}\n").as_bytes())?;
         Ok(password)
     }
@@ -152,14 +167,39 @@ impl<'a> SiteDatabase<'a> {
     fn certificates(&self) -> Result<()> {
         let openssl = |words: &[&str]| run(Command::new("openssl").args(words).current_dir(&self.folder));
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-        let authority = ["-x509", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=the site's authority"];
+        let authority = [
+            "-x509",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=the site's authority",
+        ];
         openssl(&[&["req"], &key[..], &authority].concat())?;
         let name = format!("/CN={SEAT}");
-        openssl(&[&["req"], &key[..], &["-keyout", "server.key", "-out", "server.csr", "-subj", &name]].concat())?;
+        openssl(
+            &[&["req"], &key[..], &["-keyout", "server.key", "-out", "server.csr", "-subj", &name]].concat(),
+        )?;
         fs::write(self.folder.join("server.ext"), format!("subjectAltName=IP:{SEAT}\n"))?;
         openssl(&[
-            "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-            "-extfile", "server.ext", "-out", "server.pem",
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-extfile",
+            "server.ext",
+            "-out",
+            "server.pem",
         ])?;
         ensure!(is_private(&self.folder.join("server.key"))?, "openssl left the key open to others");
         Ok(())

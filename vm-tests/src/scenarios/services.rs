@@ -28,7 +28,16 @@ pub fn profile(context: &Context<'_>) -> Result<String> {
 
 fn check(context: &Context<'_>, more: &[&str]) -> Result<crate::test::Ended> {
     let overlay = profile(context)?;
-    let words = ["check", "--output=json", "--bundle", "orders.bundle", "--profile", hosts::DEMO, "--profile", &overlay];
+    let words = [
+        "check",
+        "--output=json",
+        "--bundle",
+        "orders.bundle",
+        "--profile",
+        hosts::DEMO,
+        "--profile",
+        &overlay,
+    ];
     context.installer(&[&words[..], more].concat())
 }
 

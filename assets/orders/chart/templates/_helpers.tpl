@@ -31,6 +31,41 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{- define "orders.telemetryEnvironment" -}}
+{{- range $name := list "logs" "metrics" }}
+{{- $to := index $.Values $name }}
+{{- $variable := printf "ORDERS_%s" (upper $name) }}
+{{- if $to.url }}
+- {name: {{ $variable }}_URL, value: {{ $to.url | quote }}}
+{{- if $to.user }}
+- {name: {{ $variable }}_USER, value: {{ $to.user | quote }}}
+- {name: {{ $variable }}_PASSWORD_FILE, value: /run/secrets/orders/{{ $name }}-password}
+{{- end }}
+{{- if $to.ca }}
+- {name: {{ $variable }}_CA_FILE, value: /run/config/{{ $name }}/ca.pem}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "orders.telemetryMounts" -}}
+{{- range $name := list "logs" "metrics" }}
+{{- if (index $.Values $name).ca }}
+- {name: {{ $name }}-ca, mountPath: /run/config/{{ $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "orders.telemetryVolumes" -}}
+{{- range $name := list "logs" "metrics" }}
+{{- if (index $.Values $name).ca }}
+- name: {{ $name }}-ca
+  configMap:
+    name: {{ $.Release.Name }}-{{ $name }}-ca
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "orders.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

@@ -71,7 +71,10 @@ impl Findings {
                 );
             }
             for name in secret.from_site.values().filter(|name| name.starts_with("services.")) {
-                self.add(&place, format!("`{name}` is no name for a secret: services. stands for fromServices"));
+                self.add(
+                    &place,
+                    format!("`{name}` is no name for a secret: services. stands for fromServices"),
+                );
             }
         }
     }

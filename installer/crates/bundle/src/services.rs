@@ -166,7 +166,8 @@ mod tests {
         )]
         .into();
         document.secrets[0].from_services =
-            [("database-password".to_owned(), ServiceKind::Database), ("logs".to_owned(), ServiceKind::Logs)].into();
+            [("database-password".to_owned(), ServiceKind::Database), ("logs".to_owned(), ServiceKind::Logs)]
+                .into();
 
         let own = document.for_services(&BTreeSet::new());
         assert_eq!(own.secrets[0].generated, ["database-password"]);

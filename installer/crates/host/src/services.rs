@@ -163,7 +163,9 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             format!("no answer within {} s: dropped on the way, or the service hangs", PATIENCE.as_secs())
         }
-        io::ErrorKind::ConnectionRefused => "refused: nothing listens there, or a firewall says no".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "refused: nothing listens there, or a firewall says no".to_owned()
+        }
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
             "it ended the connection".to_owned()
         }

@@ -89,12 +89,15 @@ impl Postgresql {
         write("server.pem", &certificates.certificate);
         write("server.key", &certificates.key);
         let (data, password) = (at("data"), at("password"));
-        let made = as_nobody("initdb", &["--auth=scram-sha-256", "--username=orders", "--no-sync", "--encoding=UTF8"])
-            .args(["--locale=C", "--no-instructions", "-D"])
-            .arg(&data)
-            .arg(format!("--pwfile={}", password.display()))
-            .status()
-            .unwrap();
+        let made = as_nobody(
+            "initdb",
+            &["--auth=scram-sha-256", "--username=orders", "--no-sync", "--encoding=UTF8"],
+        )
+        .args(["--locale=C", "--no-instructions", "-D"])
+        .arg(&data)
+        .arg(format!("--pwfile={}", password.display()))
+        .status()
+        .unwrap();
         assert!(made.success(), "initdb failed");
         let port = free_port();
         let path = |name: &str| at(name).display().to_string();
@@ -297,10 +300,18 @@ fn services_over_http_are_tried_stage_by_stage() {
         service,
         host: "127.0.0.1".to_owned(),
         port: if safe { encrypted } else { plain },
-        encryption: if safe { Encryption::Verified { ca: certificates.ca.clone() } } else { Encryption::None },
+        encryption: if safe {
+            Encryption::Verified { ca: certificates.ca.clone() }
+        } else {
+            Encryption::None
+        },
         user: Some("orders".to_owned()),
         language: Language::Http {
-            url: if safe { format!("https://127.0.0.1:{encrypted}{path}") } else { format!("http://127.0.0.1:{plain}{path}") },
+            url: if safe {
+                format!("https://127.0.0.1:{encrypted}{path}")
+            } else {
+                format!("http://127.0.0.1:{plain}{path}")
+            },
         },
     };
     let logs = tried(&target(ServiceKind::Logs, "/", true), "secret");

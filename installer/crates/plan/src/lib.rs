@@ -76,7 +76,9 @@ pub enum PlanError {
     #[error("the product has no setting `{0}`")]
     SettingUnknown(String),
     /// The profile names a service of the site that the product cannot use.
-    #[error("the product cannot use the site's own `services.{0}`: it brings what it needs of that itself, or needs none")]
+    #[error(
+        "the product cannot use the site's own `services.{0}`: it brings what it needs of that itself, or needs none"
+    )]
     ServiceUnused(&'static str),
     /// A file could not be rendered.
     #[error("rendering for {host}")]

@@ -11,9 +11,9 @@ use sealift_bundle::testing::sample_document;
 use sealift_checks::facts::{CgroupVersion, Details, Facts, Setting, Swap};
 use sealift_plan::changes::found::{Found, FoundFile, comparable, compare};
 use sealift_plan::changes::{Content, HostChanges, Now, changes};
+use sealift_plan::dns::Records;
 use sealift_plan::operation::{BLOCK_BEGIN, BLOCK_END, Operation};
 use sealift_plan::saved::{SavedError, differences, from_json, to_json};
-use sealift_plan::dns::Records;
 use sealift_plan::{Plan, tickets};
 use sealift_profile::SecretRef;
 use sealift_profile::site::Bastion;
@@ -448,8 +448,12 @@ fn external() -> World {
     }))
     .unwrap();
     let orders = document.components.iter_mut().find(|one| one.name == "orders").unwrap();
-    for (path, value) in [("database.host", "database-host"), ("database.ca", "database-ca"), ("logs", "logs-url")] {
-        orders.values_from.insert(path.to_owned(), serde_json::from_value(json!({"service": value})).unwrap());
+    for (path, value) in
+        [("database.host", "database-host"), ("database.ca", "database-ca"), ("logs", "logs-url")]
+    {
+        orders
+            .values_from
+            .insert(path.to_owned(), serde_json::from_value(json!({"service": value})).unwrap());
     }
     world
 }
@@ -481,7 +485,10 @@ fn what_the_site_runs_itself_is_left_out_and_used() {
 
     let rows = table(&tickets::firewall(&world.site, &plan));
     let database = rows.iter().find(|row| row["port"] == "5432").unwrap();
-    assert_eq!((database["destination"].as_str(), database["destination address"].as_str()), ("the site's database", "10.20.0.9"));
+    assert_eq!(
+        (database["destination"].as_str(), database["destination address"].as_str()),
+        ("the site's database", "10.20.0.9")
+    );
     assert_eq!(rows.iter().find(|row| row["port"] == "9200").unwrap()["destination"], "the site's logs");
 
     let mut without = world.clone();
@@ -520,7 +527,8 @@ w2     IN A    10.77.0.22      ; a host of the cluster
     );
     let rows = table(&records.table());
     assert_eq!(rows.len(), 10);
-    let row = |i: usize| ["name", "type", "TTL (s)", "value", "purpose"].map(|column| rows[i][column].as_str());
+    let row =
+        |i: usize| ["name", "type", "TTL (s)", "value", "purpose"].map(|column| rows[i][column].as_str());
     let purpose = "orders for its users, port 30080 on w1";
     assert_eq!(row(3), ["orders.demo.internal", "A", "300", "10.77.0.21", purpose]);
 

@@ -132,7 +132,8 @@ impl Endpoint {
             Some(rest) => (true, rest),
             None => (false, url.strip_prefix("http://")?),
         };
-        let strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '"' | '\\');
+        let strange =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '"' | '\\');
         if url.contains(strange) {
             return None;
         }
@@ -200,7 +201,8 @@ impl Services {
 
     /// References to their passwords, each with its path in the profile.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (String, &SecretRef)> {
-        let database = self.database.iter().map(|one| ("services.database.password".to_owned(), &one.password));
+        let database =
+            self.database.iter().map(|one| ("services.database.password".to_owned(), &one.password));
         let endpoints = self.endpoints().filter_map(|(name, endpoint)| {
             endpoint.password.as_ref().map(|secret| (format!("services.{name}.password"), secret))
         });
@@ -231,8 +233,18 @@ mod tests {
         assert_eq!(parts("http://[fd00::9]:3100/loki"), some(false, "fd00::9", 3100));
         assert_eq!(parts("http://[fd00::9]"), some(false, "fd00::9", 80));
         for bad in [
-            "", "logs.plant.example", "ftp://logs", "https://", "https://:9200", "https://logs:port", "https://logs:0",
-            "https://ops:secret@logs", "https://logs/?a=b", "https://logs /", "http://[fd00::9", "http://[x]:1",
+            "",
+            "logs.plant.example",
+            "ftp://logs",
+            "https://",
+            "https://:9200",
+            "https://logs:port",
+            "https://logs:0",
+            "https://ops:secret@logs",
+            "https://logs/?a=b",
+            "https://logs /",
+            "http://[fd00::9",
+            "http://[x]:1",
         ] {
             assert_eq!(parts(bad), None, "{bad}");
         }

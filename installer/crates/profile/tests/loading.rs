@@ -285,7 +285,10 @@ fn services_are_reachable_and_vouched_for() {
     let site = load(&[&with(database)]).unwrap();
     assert_eq!(site.services.database.as_ref().unwrap().port, 5432);
     assert_eq!(site.services.addresses().collect::<Vec<_>>(), [("database", "10.20.0.9", 5432)]);
-    assert!(site.secret_references().any(|one| *one == SecretRef::Env("DB".into())), "it is fetched with the others");
+    assert!(
+        site.secret_references().any(|one| *one == SecretRef::Env("DB".into())),
+        "it is fetched with the others"
+    );
     assert_eq!(site.product_secret("services.database.password"), Some(&SecretRef::Env("DB".into())));
     assert_eq!(site.product_secret("database"), Some(&SecretRef::File("db.txt".into())));
     assert_eq!(site.product_secret("services.logs.password"), None);

@@ -8,9 +8,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride, Database,
-    DatabaseTls, Endpoint, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, ProductAnswers,
-    SecretRef, Services, Site, SizingOverrides, TlsMode, load_with_places, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Availability, Bastion, Circumstances, Cluster, CountOverride,
+    Database, DatabaseTls, Endpoint, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs,
+    ProductAnswers, SecretRef, Services, Site, SizingOverrides, TlsMode, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {

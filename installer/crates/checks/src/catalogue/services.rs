@@ -15,7 +15,8 @@ const SLOW: u64 = 5_000;
 
 const REACHABLE: &str = "pods run on every host and reach the service through it: a firewall before a single host fails the product now and then.";
 const TLS: &str = "without encryption, or without a certificate that holds, whoever sits on the way reads passwords and data.";
-const LOGIN: &str = "the product logs in with the same user and password, and does not start where they are refused.";
+const LOGIN: &str =
+    "the product logs in with the same user and password, and does not start where they are refused.";
 const VERSION: &str = "the product asks for things that an older or another service does not know.";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -26,18 +27,26 @@ pub(super) const CHECKS: &[Check] = &[
         "a service that the product cannot use would stay empty, and somebody believes that data are there.",
         known,
     ),
-    way("service.database.reachable", "Way to the site's database", REACHABLE, |input| reachable(input, DATABASE)),
+    way("service.database.reachable", "Way to the site's database", REACHABLE, |input| {
+        reachable(input, DATABASE)
+    }),
     way("service.database.tls", "Encryption to the site's database", TLS, |input| tls(input, DATABASE)),
     answer("service.database.login", "Login at the site's database", LOGIN, |input| login(input, DATABASE)),
-    answer("service.database.version", "Version of the site's database", VERSION, |input| version(input, DATABASE)),
+    answer("service.database.version", "Version of the site's database", VERSION, |input| {
+        version(input, DATABASE)
+    }),
     way("service.logs.reachable", "Way to the site's logs", REACHABLE, |input| reachable(input, LOGS)),
     way("service.logs.tls", "Encryption to the site's logs", TLS, |input| tls(input, LOGS)),
     answer("service.logs.login", "Login at the site's logs", LOGIN, |input| login(input, LOGS)),
     answer("service.logs.version", "Answer of the site's logs", VERSION, |input| version(input, LOGS)),
-    way("service.metrics.reachable", "Way to the site's metrics", REACHABLE, |input| reachable(input, METRICS)),
+    way("service.metrics.reachable", "Way to the site's metrics", REACHABLE, |input| {
+        reachable(input, METRICS)
+    }),
     way("service.metrics.tls", "Encryption to the site's metrics", TLS, |input| tls(input, METRICS)),
     answer("service.metrics.login", "Login at the site's metrics", LOGIN, |input| login(input, METRICS)),
-    answer("service.metrics.version", "Answer of the site's metrics", VERSION, |input| version(input, METRICS)),
+    answer("service.metrics.version", "Answer of the site's metrics", VERSION, |input| {
+        version(input, METRICS)
+    }),
 ];
 
 const DATABASE: ServiceKind = ServiceKind::Database;
@@ -140,7 +149,11 @@ fn tls(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
         Ok(seen) => seen,
         Err(verdict) => return verdict,
     };
-    let place = if kind == DATABASE { "services.database.tls".to_owned() } else { format!("services.{}", kind.name()) };
+    let place = if kind == DATABASE {
+        "services.database.tls".to_owned()
+    } else {
+        format!("services.{}", kind.name())
+    };
     if let Some(trouble) = trouble {
         let remedy = format!(
             "ask the owner of the service to switch TLS on, with a certificate that names this address and is signed by the authority under `ca:`; or correct {place} in the profile"
@@ -172,7 +185,8 @@ fn login(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
         } else {
             "the user may log in, and the password is the one"
         };
-        let remedy = format!("ask the owner of the service to see that {owner} that services.{name} leads to");
+        let remedy =
+            format!("ask the owner of the service to see that {owner} that services.{name} leads to");
         return failed(attempt, trouble, remedy);
     }
     let endpoint = services.endpoints().find(|(one, _)| *one == name).map(|(_, endpoint)| endpoint);

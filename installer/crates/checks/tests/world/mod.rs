@@ -8,7 +8,8 @@ use sealift_bundle::document::BundleDocument;
 use sealift_bundle::services::ServiceKind;
 use sealift_checks::facts::{
     Attempt, CgroupVersion, Claim, Clock, Cpu, Details, Facts, HardwareClock, HostsLine, Interface, Listener,
-    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, ServiceAttempt, Setting, WriteTimes,
+    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, ServiceAttempt, Setting,
+    WriteTimes,
 };
 use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, mesh_ports, run};
 use sealift_profile::{HostRole, Site};

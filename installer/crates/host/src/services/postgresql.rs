@@ -35,9 +35,10 @@ pub(super) fn walk(
     attempt.version = version.map_err(|refusal| match refusal {
         Refusal::Login(problem) => Trouble::at(ServiceStage::Login, problem),
         Refusal::Connection(error) => Trouble::at(ServiceStage::Login, words(&error)),
-        Refusal::Strange => {
-            Trouble::at(ServiceStage::Login, "it does not answer as PostgreSQL does: something else listens there")
-        }
+        Refusal::Strange => Trouble::at(
+            ServiceStage::Login,
+            "it does not answer as PostgreSQL does: something else listens there",
+        ),
     })?;
     Ok(())
 }
@@ -54,7 +55,10 @@ fn ask_for_tls(mut stream: TcpStream) -> Result<TcpStream, ServiceTrouble> {
     match answer[0] {
         b'S' => Ok(stream),
         b'N' => Err(Trouble::at(ServiceStage::Tls, "the server offers no encryption")),
-        _ => Err(Trouble::at(ServiceStage::Tls, "it does not answer as PostgreSQL does: something else listens there")),
+        _ => Err(Trouble::at(
+            ServiceStage::Tls,
+            "it does not answer as PostgreSQL does: something else listens there",
+        )),
     }
 }
 

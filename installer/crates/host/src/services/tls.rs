@@ -122,4 +122,3 @@ fn problem(error: &io::Error) -> String {
         other => other.to_string(),
     }
 }
-

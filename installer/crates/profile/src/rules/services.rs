@@ -32,7 +32,8 @@ pub(super) fn check(site: &Site, report: &mut Report<'_>) {
 
 fn database(database: &Database, report: &mut Report<'_>) {
     let path = "services.database";
-    for (key, what, name) in [("database", "database", &database.database), ("user", "user", &database.user)] {
+    for (key, what, name) in [("database", "database", &database.database), ("user", "user", &database.user)]
+    {
         if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
             let message = format!("`{}` is no name of a {what}", tame(name));
             let remedy = format!("write the name that the server has for it, at most {LONGEST_NAME} bytes");
@@ -77,7 +78,12 @@ fn endpoint(endpoint: &Endpoint, path: &str, report: &mut Report<'_>) {
     }
     if endpoint.user.as_ref().is_some_and(|user| user.is_empty() || user.contains([':', '\n', '\r'])) {
         let message = format!("the user of `{path}` is empty or has a colon or a line break in it");
-        report.find("service-login", format!("{path}.user"), message, "write the name that the service knows");
+        report.find(
+            "service-login",
+            format!("{path}.user"),
+            message,
+            "write the name that the service knows",
+        );
     }
 }
 
@@ -85,7 +91,8 @@ fn endpoint(endpoint: &Endpoint, path: &str, report: &mut Report<'_>) {
 fn certificate(text: &str, path: String, report: &mut Report<'_>) {
     if text.contains("PRIVATE KEY-----") {
         let message = format!("`{path}` holds a private key");
-        let remedy = "put the certificate alone there, take the key out of this file, and change it where it was seen";
+        let remedy =
+            "put the certificate alone there, take the key out of this file, and change it where it was seen";
         report.find("literal-secret", path, message, remedy);
     } else if !(text.contains("-----BEGIN CERTIFICATE-----") && text.contains("-----END CERTIFICATE-----")) {
         let message = format!("`{path}` is no certificate");
@@ -98,7 +105,12 @@ fn host(site: &Site, report: &mut Report<'_>, path: &str, host: &str) {
     let Ok(address) = host.parse::<IpAddr>() else {
         if !is_host(host) {
             let message = format!("`{}` is neither an address nor a DNS name", tame(host));
-            report.find("service-host", path, message, "write an address such as 10.20.0.9, or a name in lowercase");
+            report.find(
+                "service-host",
+                path,
+                message,
+                "write an address such as 10.20.0.9, or a name in lowercase",
+            );
         } else if site.cluster.nameservers.is_empty() {
             let message = format!("`{host}` is a name, and pods find no names outside of the cluster");
             let remedy = "write its address instead (the certificate must hold for it), or give `nameservers:` under `cluster:`";
@@ -123,4 +135,3 @@ fn tame(text: &str) -> String {
     let text = text.rsplit_once('@').map_or(text, |(_, after)| after);
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
-
