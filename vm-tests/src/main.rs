@@ -14,6 +14,7 @@ mod fuzz;
 mod lab;
 mod payload;
 mod programs;
+mod receiver;
 mod scenarios;
 mod stage;
 mod system;

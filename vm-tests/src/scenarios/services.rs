@@ -1,7 +1,8 @@
-//! A site that runs its own PostgreSQL: every host tries it before an install, what is wrong has its finding, and the
-//! product keeps its data there.
+//! A site that runs its own PostgreSQL, and services for logs and measurements: every host tries them before an install,
+//! what is wrong has its finding, and the product uses them.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -9,6 +10,10 @@ use serde_json::Value;
 use super::{Test, hosts};
 use crate::lab::Role;
 use crate::test::Context;
+use crate::wait::until_true;
+
+/// Far longer than the product waits before it sends.
+const WITHIN: Duration = Duration::from_mins(2);
 
 /// Before an install: hosts are looked at, and nothing else.
 pub const BEFORE: &[Test] = &[
@@ -18,12 +23,15 @@ pub const BEFORE: &[Test] = &[
 
 /// On a cluster that was installed with [`profile`] over the demo's.
 #[expect(dead_code, reason = "joins the lab's tests when its one install takes every operating choice")]
-pub const INSTALLED: &[Test] =
-    &[Test::cluster("services::orders_stand_in_the_sites_database", orders_stand_in_the_sites_database)];
+pub const INSTALLED: &[Test] = &[
+    Test::cluster("services::orders_stand_in_the_sites_database", orders_stand_in_the_sites_database),
+    Test::cluster("services::logs_and_measurements_reach_the_site", logs_and_measurements_reach_the_site),
+];
 
-/// The overlay that names the site's database, for `--profile` behind the demo's.
+/// The overlay that names the site's services, for `--profile` behind the demo's.
 pub fn profile(context: &Context<'_>) -> Result<String> {
-    context.overlay("site-database", &context.database()?.profile()?)
+    let services = context.database()?.profile()? + &context.receiver()?.profile();
+    context.overlay("site-services", &services)
 }
 
 fn check(context: &Context<'_>, more: &[&str]) -> Result<crate::test::Ended> {
@@ -68,7 +76,12 @@ fn checked_from_every_host(context: &Context<'_>) -> Result<()> {
     for stage in ["reachable", "tls", "login", "version"] {
         everywhere(context, &ended, &format!("service.database.{stage}"), "pass")?;
     }
-    everywhere(context, &ended, "service.logs.reachable", "not-run")?;
+    for service in ["logs", "metrics"] {
+        for (stage, state) in [("reachable", "pass"), ("tls", "warn"), ("login", "pass"), ("version", "pass")]
+        {
+            everywhere(context, &ended, &format!("service.{service}.{stage}"), state)?;
+        }
+    }
     // The shipped profile names the same server, and takes it by whatever certificate.
     let words = ["check", "--bundle", "orders.bundle", "--profile", "profiles/external-services.yaml"];
     context.installer(&words)?.expect_code(0)?;
@@ -133,4 +146,23 @@ fn orders_stand_in_the_sites_database(context: &Context<'_>) -> Result<()> {
     ensure!(database.query(encrypted)?.trim() == "t", "the product's connections are not encrypted");
     database.query(&format!("DELETE FROM orders WHERE id = {id}"))?;
     Ok(())
+}
+
+fn logs_and_measurements_reach_the_site(context: &Context<'_>) -> Result<()> {
+    let receiver = context.receiver()?;
+    let worker = context.lab.hosts().find(|host| host.role == Role::Worker).context("no worker")?;
+    let url = format!("http://{}:30080/api/orders?search=logs-of-the-site", worker.address);
+    crate::lab::run(&mut context.lab.seat_command(&[
+        "curl",
+        "--silent",
+        "--fail",
+        "--max-time",
+        "15",
+        &url,
+    ]))?;
+    until_true("logs and measurements at the site's receiver", WITHIN, || {
+        let [logs, metrics] = receiver.received()?;
+        let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        Ok(has(&logs, "/api/orders") && has(&metrics, "orders_http_answers_total"))
+    })
 }

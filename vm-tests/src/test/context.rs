@@ -17,6 +17,7 @@ use crate::demo::seat::Seat;
 use crate::lab::Lab;
 use crate::payload::Payload;
 use crate::programs::Programs;
+use crate::receiver::SiteReceiver;
 use crate::scenarios::{HostFiles, look};
 
 /// How long an install may take before something must be wrong.
@@ -43,6 +44,7 @@ pub struct Context<'a> {
     notes: RefCell<Vec<String>>,
     fresh: OnceCell<HostFiles<'a>>,
     database: OnceCell<SiteDatabase<'a>>,
+    receiver: OnceCell<SiteReceiver<'a>>,
 }
 
 /// The undisturbed install of a group's lab.
@@ -76,6 +78,7 @@ impl<'a> Context<'a> {
             notes: RefCell::default(),
             fresh: OnceCell::new(),
             database: OnceCell::new(),
+            receiver: OnceCell::new(),
         })
     }
 
@@ -96,6 +99,15 @@ impl<'a> Context<'a> {
         }
         let database = SiteDatabase::start(self.lab)?;
         Ok(self.database.get_or_init(|| database))
+    }
+
+    /// The site's own services for logs and measurements at the seat, started as [`Context::database`] is.
+    pub fn receiver(&self) -> Result<&SiteReceiver<'a>> {
+        if let Some(receiver) = self.receiver.get() {
+            return Ok(receiver);
+        }
+        let receiver = SiteReceiver::start(self.lab)?;
+        Ok(self.receiver.get_or_init(|| receiver))
     }
 
     /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has
