@@ -58,12 +58,12 @@ fn states(ended: &crate::test::Ended, check: &str) -> Result<Vec<(String, String
     Ok(of.map(|finding| (text(finding, "host"), text(finding, "state"))).collect())
 }
 
-/// Every host of the demo comes to this state.
+/// Every host of the demo comes to one of these states, parted by `|`.
 fn everywhere(context: &Context<'_>, ended: &crate::test::Ended, check: &str, state: &str) -> Result<()> {
     let found = states(ended, check)?;
     for host in context.hosts() {
         ensure!(
-            found.iter().any(|(name, came)| name == host && came == state),
+            found.iter().any(|(name, came)| name == host && state.split('|').any(|state| came == state)),
             "{check} on {host} is not {state}: {found:?}"
         );
     }
@@ -74,7 +74,9 @@ fn checked_from_every_host(context: &Context<'_>) -> Result<()> {
     let ended = check(context, &[])?;
     ended.expect_code(0)?;
     for stage in ["reachable", "tls", "login", "version"] {
-        everywhere(context, &ended, &format!("service.database.{stage}"), "pass")?;
+        // A busy machine may be slow, which is a warning.
+        let state = if stage == "reachable" { "pass|warn" } else { "pass" };
+        everywhere(context, &ended, &format!("service.database.{stage}"), state)?;
     }
     for service in ["logs", "metrics"] {
         for (stage, state) in [("reachable", "pass"), ("tls", "warn"), ("login", "pass"), ("version", "pass")]

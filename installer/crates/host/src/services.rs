@@ -86,7 +86,7 @@ pub fn try_all(targets: &[ServiceTarget], passwords: &SecretFiles) -> Vec<Servic
         let start = |target| (target, scope.spawn(move || attempt(target, password(target))));
         let workers: Vec<_> = targets.iter().map(start).collect();
         let joined = workers.into_iter().map(|(target, worker)| {
-            let broken = || Trouble::at(ServiceStage::Reach, "the try broke down: a defect of the installer");
+            let broken = || trouble(ServiceStage::Reach, "the try broke down: a defect of the installer");
             worker.join().unwrap_or_else(|_| ServiceAttempt { trouble: Some(broken()), ..untried(target) })
         });
         joined.collect()
@@ -127,8 +127,8 @@ fn walk(
 /// The first of its addresses that takes a connection, and how long that took.
 fn connect(host: &str, port: u16) -> Result<(TcpStream, SocketAddr, Duration), ServiceTrouble> {
     let unknown = "this host finds no address for that name";
-    let mut last = Trouble::at(ServiceStage::Reach, unknown);
-    for address in (host, port).to_socket_addrs().map_err(|_| Trouble::at(ServiceStage::Reach, unknown))? {
+    let mut last = trouble(ServiceStage::Reach, unknown);
+    for address in (host, port).to_socket_addrs().map_err(|_| trouble(ServiceStage::Reach, unknown))? {
         let before = Instant::now();
         let stream = TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| {
             stream.set_read_timeout(Some(PATIENCE))?;
@@ -137,7 +137,7 @@ fn connect(host: &str, port: u16) -> Result<(TcpStream, SocketAddr, Duration), S
         });
         match stream {
             Ok(stream) => return Ok((stream, address, before.elapsed())),
-            Err(error) => last = Trouble::at(ServiceStage::Reach, words(&error)),
+            Err(error) => last = trouble(ServiceStage::Reach, words(&error)),
         }
     }
     Err(last)
@@ -148,13 +148,8 @@ trait Wire: Read + Write {}
 
 impl<T: Read + Write> Wire for T {}
 
-/// Makes troubles.
-struct Trouble;
-
-impl Trouble {
-    fn at(stage: ServiceStage, problem: impl Into<String>) -> ServiceTrouble {
-        ServiceTrouble { stage, problem: problem.into() }
-    }
+fn trouble(stage: ServiceStage, problem: impl Into<String>) -> ServiceTrouble {
+    ServiceTrouble { stage, problem: problem.into() }
 }
 
 /// What happened to a connection, for people.

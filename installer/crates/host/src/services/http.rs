@@ -11,7 +11,7 @@ use serde_json::Value;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
-use super::{Encryption, LONGEST, PATIENCE, ServiceTarget, Trouble, tls};
+use super::{Encryption, LONGEST, PATIENCE, ServiceTarget, tls, trouble};
 
 /// Patience with one question and its whole answer.
 const WHOLE: Duration = Duration::from_secs(5);
@@ -34,24 +34,24 @@ pub(super) fn walk(
         let (_, version) = tls::handshake(stream, target)?;
         attempt.tls = Some(version);
     }
-    let client = client(&target.encryption).map_err(|problem| Trouble::at(ServiceStage::Tls, problem))?;
+    let client = client(&target.encryption).map_err(|problem| trouble(ServiceStage::Tls, problem))?;
     let login = target.user.as_deref().zip(password).map(|(user, password)| {
         let plain = Zeroizing::new(format!("{user}:{password}"));
         Zeroizing::new(format!("Basic {}", BASE64.encode(plain.as_bytes())))
     });
     let ask = |url: &str| ask(&client, url, login.as_deref().map(String::as_str));
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
-    let answer = ask(url).map_err(|problem| Trouble::at(ServiceStage::Answer, problem))?;
+    let answer = ask(url).map_err(|problem| trouble(ServiceStage::Answer, problem))?;
     match answer.status {
         401 | 403 => {
             let what = if login.is_some() { "refuses the login" } else { "wants a login" };
             let problem = format!("{what} (status {})", answer.status);
-            return Err(Trouble::at(ServiceStage::Login, problem));
+            return Err(trouble(ServiceStage::Login, problem));
         }
         // Places that only take data refuse the question itself (400, 405), which shows that they are there.
         404 | 410 | 500.. | ..200 => {
             let problem = format!("answers with status {} at /{path}", answer.status);
-            return Err(Trouble::at(ServiceStage::Answer, problem));
+            return Err(trouble(ServiceStage::Answer, problem));
         }
         _ => {}
     }

@@ -12,7 +12,7 @@ use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 use sealift_checks::facts::{ServiceAttempt, ServiceStage, ServiceTrouble};
 
-use super::{Encryption, LONGEST, ServiceTarget, Trouble, Wire, tls, words};
+use super::{Encryption, LONGEST, ServiceTarget, Wire, tls, trouble, words};
 
 /// Login and version; `attempt` learns what was agreed on.
 pub(super) fn walk(
@@ -33,9 +33,9 @@ pub(super) fn walk(
     let user = target.user.as_deref().unwrap_or_default();
     let version = session.log_in(user, database, password.unwrap_or_default());
     attempt.version = version.map_err(|refusal| match refusal {
-        Refusal::Login(problem) => Trouble::at(ServiceStage::Login, problem),
-        Refusal::Connection(error) => Trouble::at(ServiceStage::Login, words(&error)),
-        Refusal::Strange => Trouble::at(
+        Refusal::Login(problem) => trouble(ServiceStage::Login, problem),
+        Refusal::Connection(error) => trouble(ServiceStage::Login, words(&error)),
+        Refusal::Strange => trouble(
             ServiceStage::Login,
             "it does not answer as PostgreSQL does: something else listens there",
         ),
@@ -51,11 +51,11 @@ fn ask_for_tls(mut stream: TcpStream) -> Result<TcpStream, ServiceTrouble> {
     stream
         .write_all(&request)
         .and_then(|()| stream.read_exact(&mut answer))
-        .map_err(|error| Trouble::at(ServiceStage::Tls, words(&error)))?;
+        .map_err(|error| trouble(ServiceStage::Tls, words(&error)))?;
     match answer[0] {
         b'S' => Ok(stream),
-        b'N' => Err(Trouble::at(ServiceStage::Tls, "the server offers no encryption")),
-        _ => Err(Trouble::at(
+        b'N' => Err(trouble(ServiceStage::Tls, "the server offers no encryption")),
+        _ => Err(trouble(
             ServiceStage::Tls,
             "it does not answer as PostgreSQL does: something else listens there",
         )),
@@ -115,12 +115,12 @@ impl Session {
                 }
                 Message::AuthenticationSaslContinue(body) => {
                     let scram: &mut ScramSha256 = scram.as_mut().ok_or(Refusal::Strange)?;
-                    scram.update(body.data()).map_err(not_the_server)?;
+                    scram.update(body.data()).map_err(|_| not_the_server())?;
                     self.send(|out| frontend::sasl_response(scram.message(), out))?;
                 }
                 Message::AuthenticationSaslFinal(body) => {
                     let scram = scram.as_mut().ok_or(Refusal::Strange)?;
-                    scram.finish(body.data()).map_err(not_the_server)?;
+                    scram.finish(body.data()).map_err(|_| not_the_server())?;
                 }
                 Message::ParameterStatus(body) if body.name()? == "server_version" => {
                     version = Some(body.value()?.to_owned());
@@ -171,7 +171,7 @@ fn other_login() -> Refusal {
 }
 
 /// The server could not show that it knows the password, too.
-fn not_the_server(_: io::Error) -> Refusal {
+fn not_the_server() -> Refusal {
     Refusal::Login("the login went wrong: whoever answers does not know this password".to_owned())
 }
 

@@ -13,14 +13,14 @@ use rustls::{
 };
 use sealift_checks::facts::{ServiceStage, ServiceTrouble};
 
-use super::{Encryption, ServiceTarget, Trouble, words};
+use super::{Encryption, ServiceTarget, trouble, words};
 
 /// Agrees on TLS over a connection. Also gives the version, e.g. `TLSv1.3`.
 pub(super) fn handshake<S: Read + Write>(
     mut stream: S,
     target: &ServiceTarget,
 ) -> Result<(StreamOwned<ClientConnection, S>, String), ServiceTrouble> {
-    let failed = |problem: String| Trouble::at(ServiceStage::Tls, problem);
+    let failed = |problem: String| trouble(ServiceStage::Tls, problem);
     let config = config(&target.encryption).map_err(&failed)?;
     let name = ServerName::try_from(target.host.clone())
         .map_err(|_| failed(format!("`{}` is no name that a certificate could hold", target.host)))?;
