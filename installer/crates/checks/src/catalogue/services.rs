@@ -180,13 +180,14 @@ fn login(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
     };
     let (name, services) = (kind.name(), &input.site.services);
     if let Some(trouble) = trouble {
-        let owner = if kind == DATABASE {
-            "the database must be there, its user may log in from this host (pg_hba.conf), and the password is the one"
+        let there = if kind == DATABASE {
+            "that the database is there, that its user may log in from this host (pg_hba.conf)"
         } else {
-            "the user may log in, and the password is the one"
+            "that the user may log in"
         };
-        let remedy =
-            format!("ask the owner of the service to see that {owner} that services.{name} leads to");
+        let remedy = format!(
+            "ask the owner of the service to see {there}, and that services.{name} leads to the right password"
+        );
         return failed(attempt, trouble, remedy);
     }
     let endpoint = services.endpoints().find(|(one, _)| *one == name).map(|(_, endpoint)| endpoint);

@@ -106,7 +106,8 @@ fn problem(error: &io::Error) -> String {
         return words(error);
     };
     match inner {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A bad signature: an authority of the same name, made anew.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate is signed by another authority than the one under `ca`".to_owned()
         }
         Error::InvalidCertificate(

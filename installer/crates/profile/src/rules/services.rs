@@ -35,13 +35,17 @@ fn database(database: &Database, report: &mut Report<'_>) {
     for (key, what, name) in [("database", "database", &database.database), ("user", "user", &database.user)]
     {
         if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
-            let message = format!("`{}` is no name of a {what}", tame(name));
+            let message = match tame(name).trim() {
+                "" => format!("the {what} has no name"),
+                name => format!("`{name}` is no name of a {what}"),
+            };
             let remedy = format!("write the name that the server has for it, at most {LONGEST_NAME} bytes");
             report.find("service-name", format!("{path}.{key}"), message, remedy);
         }
     }
     let tls_path = format!("{path}.tls");
     match (database.tls.mode, &database.tls.ca) {
+        (_, Some(ca)) if holds_key(ca) => certificate(ca, format!("{tls_path}.ca"), report),
         (TlsMode::VerifyFull, None) => {
             let message = "nothing says by whose word the database's certificate is trusted".to_owned();
             let remedy = format!("{CA}; or set `mode: require`, which takes whoever answers for the server");
@@ -60,6 +64,7 @@ fn database(database: &Database, report: &mut Report<'_>) {
 fn endpoint(endpoint: &Endpoint, path: &str, report: &mut Report<'_>) {
     let encrypted = endpoint.parts().map(|parts| parts.encrypted);
     match (encrypted, &endpoint.ca) {
+        (_, Some(ca)) if holds_key(ca) => certificate(ca, format!("{path}.ca"), report),
         (Some(true), None) => {
             let message = format!("nothing says by whose word the certificate of `{path}` is trusted");
             report.find("service-ca", path, message, CA);
@@ -89,7 +94,7 @@ fn endpoint(endpoint: &Endpoint, path: &str, report: &mut Report<'_>) {
 
 /// PEM with at least one certificate and nothing secret.
 fn certificate(text: &str, path: String, report: &mut Report<'_>) {
-    if text.contains("PRIVATE KEY-----") {
+    if holds_key(text) {
         let message = format!("`{path}` holds a private key");
         let remedy =
             "put the certificate alone there, take the key out of this file, and change it where it was seen";
@@ -98,6 +103,10 @@ fn certificate(text: &str, path: String, report: &mut Report<'_>) {
         let message = format!("`{path}` is no certificate");
         report.find("service-ca", path, message, CA);
     }
+}
+
+fn holds_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
 }
 
 /// A service must have an address that hosts and pods reach, or a name that they find.
