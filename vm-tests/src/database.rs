@@ -41,7 +41,7 @@ impl<'a> SiteDatabase<'a> {
     /// The part of a profile that names it.
     pub fn profile(&self) -> Result<String> {
         let ca = fs::read_to_string(self.folder.join("ca.pem"))?;
-        let ca: String = ca.lines().map(|line| format!("        {line}\n")).collect();
+        let ca = format!("        {}\n", ca.trim_end().replace('\n', "\n        "));
         Ok(format!(
             "services:\n  database:\n    host: {SEAT}\n    database: orders\n    user: orders\n    \
              password: {{file: ~/.sealift/database-password}}\n    tls:\n      mode: verify-full\n      ca: |\n{ca}    \
@@ -209,5 +209,5 @@ impl<'a> SiteDatabase<'a> {
 /// PostgreSQL takes no key that others may read.
 fn is_private(path: &Path) -> Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777 == 0o600)
 }

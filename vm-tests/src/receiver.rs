@@ -60,7 +60,7 @@ impl<'a> SiteReceiver<'a> {
     }
 
     /// The part of a profile below `services:` that names it.
-    pub fn profile(&self) -> String {
+    pub fn profile() -> String {
         let one = |name: &str, path: &str| {
             format!(
                 "  {name}:\n    url: http://{SEAT}:{PORT}{path}\n    user: orders\n    \

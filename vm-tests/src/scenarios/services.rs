@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Test, hosts};
 use crate::lab::Role;
+use crate::receiver::SiteReceiver;
 use crate::test::Context;
 use crate::wait::until_true;
 
@@ -30,7 +31,8 @@ pub const INSTALLED: &[Test] = &[
 
 /// The overlay that names the site's services, for `--profile` behind the demo's.
 pub fn profile(context: &Context<'_>) -> Result<String> {
-    let services = context.database()?.profile()? + &context.receiver()?.profile();
+    context.receiver()?;
+    let services = context.database()?.profile()? + &SiteReceiver::profile();
     context.overlay("site-services", &services)
 }
 

@@ -93,7 +93,7 @@ fn of<'a>(input: &HostInput<'a>, kind: ServiceKind) -> Result<&'a ServiceAttempt
 }
 
 /// What went wrong at this stage; an earlier stage that failed leaves nothing to say about this one.
-fn at<'a>(attempt: &'a ServiceAttempt, stage: ServiceStage) -> Result<Option<&'a ServiceTrouble>, Verdict> {
+fn at(attempt: &ServiceAttempt, stage: ServiceStage) -> Result<Option<&ServiceTrouble>, Verdict> {
     match &attempt.trouble {
         Some(trouble) if trouble.stage < stage => {
             Err(Verdict::not_run("not tried: an earlier step failed, see the findings before this one"))

@@ -19,13 +19,12 @@ pub(super) fn check(site: &Site, report: &mut Report<'_>) {
     for (name, endpoint) in site.services.endpoints() {
         let path = format!("services.{name}");
         self::endpoint(endpoint, &path, report);
-        match endpoint.parts() {
-            Some(parts) => host(site, report, &format!("{path}.url"), parts.host),
-            None => {
-                let message = format!("`{}` is no address of a service", tame(&endpoint.url));
-                let remedy = "write http:// or https://, a name or an address, and a port, such as https://logs.plant.example:9200/; the login goes to `user:` and `password:`";
-                report.find("service-url", format!("{path}.url"), message, remedy);
-            }
+        if let Some(parts) = endpoint.parts() {
+            host(site, report, &format!("{path}.url"), parts.host);
+        } else {
+            let message = format!("`{}` is no address of a service", tame(&endpoint.url));
+            let remedy = "write http:// or https://, a name or an address, and a port, such as https://logs.plant.example:9200/; the login goes to `user:` and `password:`";
+            report.find("service-url", format!("{path}.url"), message, remedy);
         }
     }
 }
