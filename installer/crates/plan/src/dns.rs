@@ -24,7 +24,7 @@ pub struct Records {
     product: String,
     /// The domain without its last dot; empty where the endpoint is a name of one label.
     domain: String,
-    records: Vec<Record>,
+    entries: Vec<Record>,
     left_out: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl Records {
             site: site.metadata.name.clone(),
             product: plan.product.clone(),
             domain: domain.to_owned(),
-            records: Vec::new(),
+            entries: Vec::new(),
             left_out: Vec::new(),
         };
         let mut taken = BTreeSet::new();
@@ -83,7 +83,7 @@ impl Records {
         }
         let record =
             |host: &&Host| Record { name: name.to_owned(), address: host.address, purpose: purpose(host) };
-        self.records.extend(hosts.iter().map(record));
+        self.entries.extend(hosts.iter().map(record));
     }
 
     /// Records that could not be made, each with its reason.
@@ -105,8 +105,8 @@ impl Records {
             let _ = writeln!(text, "; left out: {}", comment(left_out));
         }
         let _ = write!(text, "$ORIGIN {}.\n$TTL {TIME_TO_LIVE}\n", self.domain);
-        let width = self.records.iter().map(|record| record.name.len()).max().unwrap_or_default();
-        for Record { name, address, purpose } in &self.records {
+        let width = self.entries.iter().map(|record| record.name.len()).max().unwrap_or_default();
+        for Record { name, address, purpose } in &self.entries {
             let (kind, address) = (kind(*address), address.to_string());
             let _ = writeln!(text, "{name:<width$} IN {kind:<4} {address:<15} ; {}", comment(purpose));
         }
@@ -117,7 +117,7 @@ impl Records {
     #[must_use]
     pub fn table(&self) -> String {
         let rows: Vec<Vec<String>> = self
-            .records
+            .entries
             .iter()
             .map(|record| {
                 let name = match self.domain.as_str() {

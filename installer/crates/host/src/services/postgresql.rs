@@ -97,7 +97,6 @@ impl Session {
         let mut scram = None;
         loop {
             match self.next()? {
-                Message::AuthenticationOk | Message::BackendKeyData(_) | Message::NoticeResponse(_) => {}
                 Message::AuthenticationCleartextPassword => {
                     self.send(|out| frontend::password_message(password.as_bytes(), out))?;
                 }
@@ -125,7 +124,10 @@ impl Session {
                 Message::ParameterStatus(body) if body.name()? == "server_version" => {
                     version = Some(body.value()?.to_owned());
                 }
-                Message::ParameterStatus(_) => {}
+                Message::AuthenticationOk
+                | Message::BackendKeyData(_)
+                | Message::NoticeResponse(_)
+                | Message::ParameterStatus(_) => {}
                 Message::ReadyForQuery(_) => break,
                 Message::ErrorResponse(body) => return Err(Refusal::Login(refusal(&body))),
                 Message::AuthenticationKerberosV5
