@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sealift_bundle::digest::Hasher;
 use sealift_bundle::document::{Component, Setting, SiteValue};
+use sealift_bundle::services::ServiceValue;
 use sealift_bundle::unfinished::Unfinished;
 use serde_json::{Value, json};
 
@@ -85,9 +86,9 @@ pub enum HelmError {
 /// A site that charts are rendered for, so that parts which only one kind of site gets are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleSite {
-    /// One machine, nothing optional.
+    /// One machine, nothing optional, no service of its own.
     Small,
-    /// Three masters, many workers, everything optional.
+    /// Three masters, many workers, everything optional, every service its own.
     Large,
 }
 
@@ -104,10 +105,10 @@ impl SampleSite {
         }
     }
 
-    /// Something that such a site might say.
-    fn value(self, wanted: &SiteValue, settings: &BTreeMap<String, Setting>) -> Value {
+    /// Something that such a site might say; `None` where it says nothing.
+    fn value(self, wanted: &SiteValue, settings: &BTreeMap<String, Setting>) -> Option<Value> {
         let small = self == Self::Small;
-        match wanted {
+        Some(match wanted {
             SiteValue::PodCidr => json!("10.244.0.0/16"),
             SiteValue::ServiceCidr => json!("10.96.0.0/12"),
             SiteValue::ClusterDns => json!("10.96.0.10"),
@@ -124,7 +125,27 @@ impl SampleSite {
                 .get(name)
                 .and_then(|setting| setting.default.clone())
                 .unwrap_or_else(|| json!("sample")),
+            SiteValue::Service(_) if small => return None,
+            SiteValue::Service(value) => service_value(*value),
+        })
+    }
+}
+
+/// What a site says that runs every service itself.
+fn service_value(wanted: ServiceValue) -> Value {
+    match wanted {
+        ServiceValue::DatabaseHost => json!("192.0.2.9"),
+        ServiceValue::DatabasePort => json!(5432),
+        ServiceValue::DatabaseTls => json!("verify-full"),
+        ServiceValue::DatabaseName
+        | ServiceValue::DatabaseUser
+        | ServiceValue::LogsUser
+        | ServiceValue::MetricsUser => json!("sample"),
+        ServiceValue::DatabaseCa | ServiceValue::LogsCa | ServiceValue::MetricsCa => {
+            json!("-----BEGIN CERTIFICATE-----\nc2FtcGxl\n-----END CERTIFICATE-----\n")
         }
+        ServiceValue::LogsUrl => json!("https://192.0.2.10:9200/"),
+        ServiceValue::MetricsUrl => json!("https://192.0.2.11:9090/api/v1/write"),
     }
 }
 
@@ -133,7 +154,9 @@ impl SampleSite {
 pub fn site_values(component: &Component, settings: &BTreeMap<String, Setting>, site: SampleSite) -> Value {
     let mut values = json!({});
     for (path, wanted) in &component.values_from {
-        put(&mut values, path, site.value(wanted, settings));
+        if let Some(value) = site.value(wanted, settings) {
+            put(&mut values, path, value);
+        }
     }
     values
 }

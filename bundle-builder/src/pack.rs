@@ -91,6 +91,7 @@ pub fn pack(
         host_directories: directories(recipe),
         secrets: recipe.secrets.clone(),
         settings: recipe.settings.clone(),
+        services: recipe.services.clone(),
         sizing: recipe.sizing.clone(),
         blobs: Vec::new(),
     };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use sealift_bundle::document::{Component, KubernetesRelease, Product, ProductSecret, Role, Setting};
+use sealift_bundle::services::{Replaced, ServiceKind};
 use sealift_bundle::sizing::SizingModel;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -69,6 +70,9 @@ pub struct Recipe {
     /// Questions to the site: name to description and default.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
+    /// Services that the product can take from the site instead of bringing them, and what is left out then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ServiceKind, Replaced>,
     /// What the product needs for how much work; without it no site can be told how many machines it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizing: Option<SizingModel>,

@@ -81,7 +81,7 @@ impl AgentExecutor<'_> {
     ) -> Result<SecretFiles, StepError> {
         let mut files = Vec::with_capacity(keys.len());
         for (key, name) in keys {
-            let reference = self.site.site.product.secrets.get(name);
+            let reference = self.site.site.product_secret(name);
             let secret = reference.and_then(|reference| self.site.secrets.get(reference));
             let secret = secret.ok_or_else(|| internal(format!("the secret {name} was not resolved")))?;
             files.push(SecretFile { name: key.clone(), content: secret.expose_secret().to_owned() });

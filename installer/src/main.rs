@@ -16,6 +16,7 @@ mod lines;
 mod matrix;
 mod output;
 mod profiles;
+mod services;
 mod sessions;
 mod site;
 mod trust;

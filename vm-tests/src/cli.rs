@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache;
 use crate::lab::{self, Lab, LabSpec};
 use crate::stage::{Show, human_bytes};
-use crate::{bench, demo, fuzz, payload, system, test};
+use crate::{bench, demo, fuzz, payload, receiver, system, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The lab, the payload, the demo and the tests that use real hosts")]
@@ -153,6 +153,12 @@ enum LabVerb {
         #[arg(long)]
         folder: std::path::PathBuf,
     },
+    /// The fake of a site's services for logs and measurements
+    #[command(hide = true)]
+    Receive {
+        #[arg(long)]
+        folder: std::path::PathBuf,
+    },
     /// The step from a mount namespace to a host
     #[command(hide = true)]
     Boot {
@@ -223,6 +229,7 @@ fn lab_verb(verb: LabVerb) -> Result<ExitCode> {
         }
         LabVerb::Issuer { folder } => crate::issuer::serve(&folder)?,
         LabVerb::Supervise { host, folder } => lab::supervise::supervise(&folder, &host)?,
+        LabVerb::Receive { folder } => receiver::serve(&folder)?,
         LabVerb::Boot { host, folder } => lab::supervise::boot(&folder, &host)?,
     }
     Ok(ExitCode::SUCCESS)

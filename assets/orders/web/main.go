@@ -13,12 +13,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
 	"registry.sealift.example/orders/web/internal/acceptance"
 	"registry.sealift.example/orders/web/internal/database"
 	"registry.sealift.example/orders/web/internal/site"
+	"registry.sealift.example/orders/web/internal/telemetry"
 )
 
 // version may be set by the linker; the default is the version that these sources make.
@@ -38,7 +40,10 @@ Environment
   ORDERS_INSTANCE              name of this instance (the host name)
   ORDERS_ADMIN_PASSWORD_FILE   password of the user admin, who ships and removes orders
   ORDERS_DB_PASSWORD_FILE      password of the database user
-  PGHOST PGPORT PGDATABASE PGUSER PGPASSFILE PGSSLMODE   as PostgreSQL's own programs read them
+  PGHOST PGPORT PGDATABASE PGUSER PGPASSFILE PGSSLMODE PGSSLROOTCERT   as PostgreSQL's own programs read them
+  ORDERS_LOGS_URL              push address of a Loki that gets the log, too; nowhere where empty
+  ORDERS_METRICS_URL           remote write address of a Prometheus that gets measurements; nowhere where empty
+  ORDERS_LOGS_… ORDERS_METRICS_…   USER, PASSWORD_FILE and CA_FILE for these
 `
 
 // Exit codes: 1 the work failed, 2 the command line is wrong.
@@ -96,13 +101,38 @@ func serve(ctx context.Context, arguments []string, diagnostics io.Writer) error
 	if err := parse(flags, arguments); err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewJSONHandler(diagnostics, nil))
+	settings := site.FromEnvironment(version)
+	logs, err := telemetry.FromEnvironment("ORDERS_LOGS")
+	if err != nil {
+		return err
+	}
+	metrics, err := telemetry.FromEnvironment("ORDERS_METRICS")
+	if err != nil {
+		return err
+	}
 	pool, err := database.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	return site.Serve(ctx, site.FromEnvironment(version), database.NewStore(pool), logger)
+	// They send on while the last requests finish.
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	defer stop()
+	to := diagnostics
+	if logs != nil {
+		lines := telemetry.NewLogs(logs, settings.Instance)
+		to = io.MultiWriter(diagnostics, lines)
+		senders.Go(func() { lines.Run(sending, diagnostics) })
+	}
+	if metrics != nil {
+		counts := telemetry.NewMetrics(metrics, settings.Instance)
+		settings.Observe = counts.Observe
+		senders.Go(func() { counts.Run(sending, diagnostics) })
+	}
+	logger := slog.New(slog.NewJSONHandler(to, nil))
+	return site.Serve(ctx, settings, database.NewStore(pool), logger)
 }
 
 func migrate(ctx context.Context, arguments []string, out, diagnostics io.Writer) error {

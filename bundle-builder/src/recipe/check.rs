@@ -9,6 +9,7 @@ use super::{KIND, Recipe};
 mod files;
 mod images;
 mod product;
+mod services;
 
 /// Every contradiction in `recipe`: its place, as a path from the top, and what is wrong.
 pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
@@ -24,6 +25,7 @@ pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
     findings.secrets(recipe);
     findings.settings(recipe);
     findings.sizing(recipe);
+    findings.services(recipe);
     findings.0
 }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use sealift_plan::changes::{HostChanges, changes, found};
+use sealift_plan::dns::Records;
 use sealift_plan::{Plan, saved, tickets};
 
 use super::plan_view;
@@ -29,6 +30,12 @@ pub(crate) struct Arguments {
     /// Write what each machine must have to this CSV file.
     #[arg(long, value_name = "FILE")]
     machines: Option<PathBuf>,
+    /// Write the names of endpoint, product and hosts to this zone file, for the DNS team.
+    #[arg(long, value_name = "FILE")]
+    dns_zone: Option<PathBuf>,
+    /// Write the same names to this CSV file.
+    #[arg(long, value_name = "FILE")]
+    dns_records: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -59,7 +66,23 @@ fn look(arguments: &Arguments, prepared: &Prepared, output: Output) -> Result<()
         let document = prepared.bundle.document();
         write(path, &tickets::machines(&prepared.site.site, document, &prepared.facts))?;
     }
+    write_names(arguments, &Records::of(&prepared.site.site, &plan), output)?;
     checked
+}
+
+fn write_names(arguments: &Arguments, records: &Records, output: Output) -> Result<(), Failure> {
+    if let Some(path) = &arguments.dns_zone {
+        write(path, &records.zone_file())?;
+    }
+    if let Some(path) = &arguments.dns_records {
+        write(path, &records.table())?;
+    }
+    if arguments.dns_zone.is_some() || arguments.dns_records.is_some() {
+        for left_out in records.left_out() {
+            output.remark(&format!("names     left out: {left_out}"));
+        }
+    }
+    Ok(())
 }
 
 fn show(plan: &Plan, changes: &[HostChanges], diff: bool, output: Output) {

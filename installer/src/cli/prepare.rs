@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::failure::{Failure, Kind};
 use crate::matrix;
 use crate::output::Output;
+use crate::services;
 use crate::sessions::{Sessions, own_program};
 use crate::site::{OpenSite, verify_bundle};
 use crate::trust::Trust;
@@ -70,6 +71,7 @@ impl Prepared {
             settings: words(&sealift_checks::SETTINGS),
         };
         self.facts = self.sessions.probe(&options).inspect_err(|_| self.sessions.close())?;
+        services::try_from_all(&self.site, &self.sessions, &mut self.facts);
         Ok(())
     }
 

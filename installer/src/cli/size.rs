@@ -134,7 +134,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     refuse_impossible(&needs)?;
     let hosts = hosts(arguments, site.as_ref())?;
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
-    let document = bundle.document();
+    // What the site runs itself takes nothing of these machines.
+    let external = site.as_ref().map(sealift_checks::services_of).unwrap_or_default();
+    let document = &bundle.document().for_services(&external);
     let shapes: Vec<Shape> = arguments.shapes.iter().map(|given| given.shape).collect();
     let reserved = site.as_ref().map(|site| site.nodes.reserved).unwrap_or_default();
     let overrides = site.and_then(|site| site.sizing).unwrap_or_default();

@@ -35,7 +35,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use check::check;
-pub use command::{output, run, shell_word};
+pub use command::{output, run, run_with_input, shell_word};
 pub use leftovers::Leftovers;
 pub use network::Traffic;
 pub use qemu::Acceleration;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Test, api};
+use super::{Test, api, services};
 use crate::demo::Proof;
 use crate::test::Context;
 
@@ -29,6 +29,8 @@ pub fn profiles(context: &Context<'_>) -> Result<Vec<String>> {
         "profiles/hardened.yaml".to_owned(),
         context.overlay("nodes", NODES)?,
         context.overlay("api", api::PROFILE)?,
+        "profiles/external-services.yaml".to_owned(),
+        services::profile(context)?,
     ])
 }
 

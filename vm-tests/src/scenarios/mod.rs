@@ -17,6 +17,7 @@ mod reference;
 mod refusals;
 mod report;
 mod secrets;
+mod services;
 
 use anyhow::Result;
 
@@ -111,6 +112,7 @@ pub fn groups() -> Vec<Group> {
                 hosts::TESTS,
                 refusals::TESTS,
                 format::TESTS,
+                services::BEFORE,
                 plan::TESTS,
                 report::TESTS,
                 install::TESTS,
@@ -126,7 +128,7 @@ pub fn groups() -> Vec<Group> {
             spec: || LabSpec::standard(0),
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [choices::TESTS, operation::TESTS, api::TESTS].concat(),
+            tests: [choices::TESTS, operation::TESTS, api::TESTS, services::INSTALLED].concat(),
         },
         Group {
             lab: "test-b",

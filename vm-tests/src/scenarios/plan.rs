@@ -55,7 +55,8 @@ fn another_site_is_refused(context: &Context<'_>) -> Result<()> {
 
 fn tables_for_tickets(context: &Context<'_>) -> Result<()> {
     let tables = ["--firewall", "firewall.csv", "--machines", "machines.csv", "--diff"];
-    let ended = context.installer(&[&PLAN[..], &tables].concat())?;
+    let names = ["--dns-zone", "names.zone", "--dns-records", "names.csv"];
+    let ended = context.installer(&[&PLAN[..], &tables, &names].concat())?;
     let shown = ["m2, m3", "w1, w2", "+net.ipv4.ip_forward = 1", "users, groups, packages"];
     ended.expect_code(0)?.expect_text(&shown)?;
     let read = |name: &str| fs::read_to_string(context.lab.seat_home().join(name)).context("no table");
@@ -67,6 +68,13 @@ fn tables_for_tickets(context: &Context<'_>) -> Result<()> {
     }
     if !firewall.contains(",2380,") || !firewall.contains(",30080,") {
         bail!("flows are missing:\n{firewall}");
+    }
+    let (zone, names) = (read("names.zone")?, read("names.csv")?);
+    for (name, address) in [("api", "10.77.0.11"), ("orders", "10.77.0.21"), ("w2", "10.77.0.22")] {
+        let in_zone = zone.lines().any(|line| line.starts_with(name) && line.contains(address));
+        if !in_zone || !names.contains(&format!("\n{name}.demo.internal,A,300,{address},")) {
+            bail!("{name} is missing:\n{zone}\n{names}");
+        }
     }
     Ok(())
 }

@@ -12,10 +12,12 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Ended, InstallerRun, Sampler};
 use crate::bundle::Made;
 use crate::cluster::Cluster;
+use crate::database::SiteDatabase;
 use crate::demo::seat::{self, Seat};
 use crate::lab::Lab;
 use crate::payload::Payload;
 use crate::programs::Programs;
+use crate::receiver::SiteReceiver;
 use crate::scenarios::{HostFiles, look};
 
 /// How long an install may take before something must be wrong.
@@ -50,6 +52,8 @@ pub struct Context<'a> {
     installed: OnceLock<Result<Installed, String>>,
     notes: RefCell<Vec<String>>,
     fresh: OnceCell<HostFiles<'a>>,
+    database: OnceCell<SiteDatabase<'a>>,
+    receiver: OnceCell<SiteReceiver<'a>>,
 }
 
 /// The undisturbed install of a group's lab.
@@ -83,6 +87,8 @@ impl<'a> Context<'a> {
             installed: OnceLock::new(),
             notes: RefCell::default(),
             fresh: OnceCell::new(),
+            database: OnceCell::new(),
+            receiver: OnceCell::new(),
         })
     }
 
@@ -99,6 +105,24 @@ impl<'a> Context<'a> {
         let names: Vec<&str> = self.lab.hosts().map(|host| host.name.as_str()).collect();
         let files = look(self.lab, &names)?;
         Ok(self.fresh.get_or_init(|| files))
+    }
+
+    /// The site's own PostgreSQL at the seat: started by the first one who asks, there until the lab goes.
+    pub fn database(&self) -> Result<&SiteDatabase<'a>> {
+        if let Some(database) = self.database.get() {
+            return Ok(database);
+        }
+        let database = SiteDatabase::start(self.lab)?;
+        Ok(self.database.get_or_init(|| database))
+    }
+
+    /// The site's own services for logs and measurements at the seat, started as [`Context::database`] is.
+    pub fn receiver(&self) -> Result<&SiteReceiver<'a>> {
+        if let Some(receiver) = self.receiver.get() {
+            return Ok(receiver);
+        }
+        let receiver = SiteReceiver::start(self.lab)?;
+        Ok(self.receiver.get_or_init(|| receiver))
     }
 
     /// The cluster of this lab: installed by the first one who asks, with nobody in the way. A lab that was kept has

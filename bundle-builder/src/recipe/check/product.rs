@@ -61,9 +61,11 @@ impl Findings {
                 ),
             );
             self.unless(
-                !secret.from_site.is_empty() || !secret.generated.is_empty(),
+                !secret.from_site.is_empty()
+                    || !secret.generated.is_empty()
+                    || !secret.from_services.is_empty(),
                 &place,
-                "it would be empty: give fromSite or generated",
+                "it would be empty: give fromSite, fromServices or generated",
             );
             for key in secret.generated.iter().filter(|key| secret.from_site.contains_key(*key)) {
                 self.add(&place, format!("the key `{key}` is both taken from the site and generated"));

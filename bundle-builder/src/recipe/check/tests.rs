@@ -152,3 +152,67 @@ fn all_findings_come_together() {
     };
     assert_eq!(findings.len(), 2);
 }
+
+#[test]
+fn services_of_the_site_leave_out_only_what_is_there() {
+    let good = RECIPE
+        .replace(
+            "      web.title: {setting: title}\n",
+            "      web.title: {setting: title}\n      database.host: {service: database-host}\n",
+        )
+        .replace(
+            "    generated: [session]\n",
+            "    generated: [session]\n    fromServices: {session: database}\n",
+        )
+        + "services:\n  database:\n    components: [flannel]\n    gates: [{kind: DaemonSet, name: flannel}]\n    sizingParts: [web]\n";
+    parse(&good, Path::new("recipe.yaml")).unwrap();
+    for (from, to, expected) in [
+        (
+            "[flannel]\n    gates",
+            "[flanel]\n    gates",
+            "services.database.components: there is no component `flanel`; did you mean `flannel`?",
+        ),
+        (
+            "sizingParts: [web]",
+            "sizingParts: [page]",
+            "services.database.sizingParts: there is no part of the sizing model `page`",
+        ),
+        (
+            "gates: [{kind: DaemonSet, name: flannel}]",
+            "gates: [{kind: Deployment, name: flannel}]",
+            "services.database.gates: no component has a gate on Deployment flannel",
+        ),
+        ("sizingParts: [web]", "images: [web]", "services.database.images: there is no image `web`"),
+        (
+            "sizingParts: [web]",
+            "hostDirectories: [/data]",
+            "services.database.hostDirectories: there is no folder `/data`",
+        ),
+        (
+            "      database.host: {service: database-host}\n",
+            "",
+            "services.database: no component gets to know the site's",
+        ),
+        (
+            "{service: database-host}",
+            "{service: logs-url}",
+            "valuesFrom `database.host`: the product does not say that a site may run `logs` itself",
+        ),
+        ("{session: database}", "{session: metrics}", "may run `metrics` itself"),
+        (
+            "{session: database}",
+            "{password: database}",
+            "the key `password` is both taken from the site and from its service",
+        ),
+        ("password: databasePassword", "password: services.database.password", "is no name for a secret"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        match parse(&text, Path::new("recipe.yaml")) {
+            Err(RecipeError::Findings { findings, .. }) => {
+                assert!(findings.iter().any(|finding| finding.contains(expected)), "{to}: {findings:?}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::services::{Replaced, ServiceKind, ServiceValue};
 use crate::sizing::SizingModel;
 
 /// Artifact type of the bundle document's manifest.
@@ -44,6 +45,9 @@ pub struct BundleDocument {
     /// Settings that a site may answer: name to description and default.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
+    /// Services that the product can take from the site, and what is left out then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ServiceKind, Replaced>,
     /// What the product needs for how much work; none where the vendor gave none.
     #[serde(default, with = "crate::sizing::optional")]
     pub sizing: Option<SizingModel>,
@@ -309,6 +313,8 @@ pub enum SiteValue {
     Nameservers,
     /// A setting of this name: the site's answer or its default.
     Setting(String),
+    /// Something about a service that the site runs itself; the chart's own default stays where it does not.
+    Service(ServiceValue),
 }
 
 /// A folder on every host of a role.
@@ -350,7 +356,10 @@ pub struct ProductSecret {
     /// Key to the name under `product.secrets` of the profile.
     #[serde(default)]
     pub from_site: BTreeMap<String, String>,
-    /// Keys that get a random value once.
+    /// Keys that hold the password of a service where the site runs it itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from_services: BTreeMap<String, ServiceKind>,
+    /// Keys that get a random value once, unless the site's own service gives them.
     #[serde(default)]
     pub generated: Vec<String>,
 }

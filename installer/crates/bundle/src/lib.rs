@@ -16,7 +16,8 @@
 //! - [`TrustedKeys`]: whose signature counts.
 //! - [`rotation::Rotation`]: the old key names the one that follows it; [`fingerprint`]: keys compared by phone.
 //! - [`Bundle`]: an opened bundle: document, blobs, [`Bundle::verify`].
-//! - [`document::BundleDocument`]: what is in it; [`sizing::SizingModel`]: what its product needs for how much work.
+//! - [`document::BundleDocument`]: what is in it; [`sizing::SizingModel`]: what its product needs for how much work;
+//!   [`services`]: what a site may run itself, and what is left out then.
 //! - [`digest`]: the one place that computes content digests.
 //! - [`layout`]: paths in an OCI layout folder (stores and caches).
 //! - [`oci`]: index, manifest and descriptor as this format writes them.
@@ -60,6 +61,7 @@ pub mod recarry;
 #[cfg(feature = "write")]
 pub mod repair;
 pub mod rotation;
+pub mod services;
 pub mod sizing;
 #[cfg(feature = "write")]
 pub mod split;

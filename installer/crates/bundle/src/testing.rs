@@ -341,6 +341,7 @@ fn document(images: Vec<Image>, files: Vec<File>, charts: Vec<Chart>) -> BundleD
             component: "orders".into(),
             name: "orders-database".into(),
             from_site: [("admin-password".to_owned(), "adminPassword".to_owned())].into(),
+            from_services: [].into(),
             generated: vec!["database-password".into()],
         }],
         settings: [
@@ -348,6 +349,7 @@ fn document(images: Vec<Image>, files: Vec<File>, charts: Vec<Chart>) -> BundleD
             ("domain".to_owned(), setting("Host name of the page", None)),
         ]
         .into(),
+        services: [].into(),
         sizing: Some(sizing()),
         blobs: Vec::new(),
     }

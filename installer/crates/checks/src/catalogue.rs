@@ -22,6 +22,7 @@ mod product;
 mod protection;
 mod remains;
 mod resources;
+mod services;
 mod system;
 
 use std::sync::LazyLock;
@@ -291,6 +292,7 @@ pub fn catalogue() -> &'static [Check] {
             etcd::CHECKS,
             product::CHECKS,
             placement::CHECKS,
+            services::CHECKS,
         ]
         .concat()
     });

@@ -7,11 +7,13 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 mod details;
+mod services;
 
 pub use details::{
     Attempt, BootSetting, Cpu, Details, Drops, Firewall, HardwareClock, HostsLine, Machine, Memory,
     Privileges, Proxy, Security, Setting, WriteTimes,
 };
+pub use services::{ServiceAttempt, ServiceStage, ServiceTrouble};
 
 /// Everything that checks, rendering and planning may know about one host.
 ///
@@ -78,6 +80,9 @@ pub struct Facts {
     /// Tries to reach the other hosts' ports from here; made only when asked for, since ports are opened for it.
     #[serde(default)]
     pub attempts: Option<Vec<Attempt>>,
+    /// Tries to use the services that the site runs itself; made only where the profile names some.
+    #[serde(default)]
+    pub services: Option<Vec<ServiceAttempt>>,
 }
 
 impl Facts {
@@ -137,7 +142,7 @@ impl Facts {
 }
 
 /// Where the agent reads each fact: what an entry of [`Facts::unreadable`] about it has in it.
-const SOURCES: [(&str, &[&str]); 42] = [
+const SOURCES: [(&str, &[&str]); 43] = [
     ("hostname", &["/proc/sys/kernel/hostname"]),
     ("machineId", &["/etc/machine-id"]),
     ("productUuid", &["product_uuid"]),
@@ -196,6 +201,7 @@ const SOURCES: [(&str, &[&str]); 42] = [
     ("dropIns", &[".service.d"]),
     ("etcdWrites", &[]),
     ("attempts", &[]),
+    ("services", &[]),
 ];
 
 /// Facts in [`Facts::details`].

@@ -25,6 +25,7 @@ pub mod facts;
 mod finding;
 mod requirements;
 mod run;
+mod services;
 mod text;
 
 pub use catalogue::{Check, Severity, catalogue, check, risk_faults};
@@ -34,3 +35,4 @@ pub use requirements::{
     mesh_ports,
 };
 pub use run::{CheckInput, accepted, blocking, run};
+pub use services::services_of;

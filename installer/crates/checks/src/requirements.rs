@@ -18,6 +18,8 @@ use sealift_bundle::document::{BundleDocument, Role};
 use sealift_profile::{HostRole, Site};
 use serde::{Deserialize, Serialize};
 
+use crate::services::services_of;
+
 /// Paths that the agent must measure for the checks.
 pub const PATHS: [&str; 9] =
     [STORE, CONTAINERD, KUBELET_DIR, ETCD_DIR, BINARIES, CNI_BINARIES, SETTINGS_DIR, TEMPORARY, LOGS];
@@ -186,6 +188,7 @@ impl Requirements {
     /// What this bundle needs on this site.
     #[must_use]
     pub fn new(site: &Site, document: &BundleDocument) -> Self {
+        let document = &document.for_services(&services_of(site));
         Self {
             masters: RoleNeeds {
                 // kubeadm's own floor; the recommendation is that of RKE2 and kURL for a server.

@@ -13,6 +13,7 @@ use sealift_profile::AcceptedRisk;
 use world::{GB, World, leftover, route, tcp};
 
 use more_faults::MORE;
+use more_faults::services::SERVICES;
 
 /// What is wrong, the check that must say so, how it must come out, and on which hosts (`-` for the site).
 struct Fault {
@@ -198,7 +199,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 fn all() -> impl Iterator<Item = &'static Fault> {
-    FAULTS.iter().chain(MORE)
+    FAULTS.iter().chain(MORE).chain(SERVICES)
 }
 
 fn accept(check: &str) -> AcceptedRisk {

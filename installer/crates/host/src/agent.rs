@@ -19,7 +19,7 @@ use crate::paths::Paths;
 use crate::protocol::{
     BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, write_json,
 };
-use crate::{apply, cluster, facts, lend, mesh, public_files};
+use crate::{apply, cluster, facts, lend, mesh, public_files, services};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -104,6 +104,9 @@ impl<W: Write + Send> Session<'_, W> {
             }
             Request::Reach { targets, token } => {
                 mesh::reach(&plain, &targets, &token).map(|attempts| Response::Reached { attempts })
+            }
+            Request::TryServices { targets, passwords } => {
+                Ok(Response::ServicesTried { attempts: services::try_all(&targets, &passwords) })
             }
             Request::Lock { owner, run } => {
                 // Let go first: two locks of one process would stand in each other's way.

@@ -1,7 +1,7 @@
 //! The agent's operations on this machine: the only room that changes a host.
 //!
 //! The seat starts this program as an agent on an SSH channel and speaks [`protocol`] with it: [`agent::serve`]
-//! is the loop. A request measures the host ([`facts`]), applies one typed operation ([`apply`]), hands out
+//! is the loop. A request measures the host ([`facts`]) and what it reaches ([`mesh`], [`services`]), applies one typed operation ([`apply`]), hands out
 //! secrets for another host, or reads the cluster's state ([`cluster`]). Each operation is probe, apply, verify:
 //! what stands already is left alone, what is replaced goes to the [`journal`] first.
 //!
@@ -27,6 +27,7 @@ mod operation;
 mod paths;
 pub mod protocol;
 mod public_files;
+pub mod services;
 pub mod store;
 pub mod transient;
 

@@ -9,11 +9,13 @@
 use std::io::{self, Read, Write};
 
 use sealift_checks::Protocol;
-use sealift_checks::facts::{Attempt, Facts, WriteTimes};
+use sealift_checks::facts::{Attempt, Facts, ServiceAttempt, WriteTimes};
 use sealift_plan::changes::found::FoundFile;
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
+
+use crate::services::ServiceTarget;
 
 /// First bytes of the agent's output.
 pub const MAGIC: &[u8] = b"\nsealift-agent/1\n";
@@ -53,6 +55,13 @@ pub enum Request {
         targets: Vec<MeshTarget>,
         /// As in `OpenPorts`.
         token: String,
+    },
+    /// Try the services that the site runs itself, see [`crate::services`].
+    TryServices {
+        /// Which.
+        targets: Vec<ServiceTarget>,
+        /// Their passwords, by the service's name.
+        passwords: SecretFiles,
     },
     /// Take this host for a run; refused while another run holds it. Held until the session ends.
     Lock {
@@ -222,6 +231,11 @@ pub enum Response {
     Reached {
         /// One for each port.
         attempts: Vec<Attempt>,
+    },
+    /// To `TryServices`, in the same order.
+    ServicesTried {
+        /// One for each.
+        attempts: Vec<ServiceAttempt>,
     },
     /// To `Lock` and `Bye`.
     Ok,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use sealift_bundle::document::{Component, File, Image, Role, Stage};
 use sealift_checks::facts::{CgroupVersion, Facts};
+use sealift_checks::services_of;
 use sealift_profile::site::{Host, HostRole};
 use sealift_render::{
     HostSettings, RenderError, api, hosts_of, kubeadm, load_balancer, runtime, system, url_host, values,
@@ -29,8 +30,10 @@ mod product;
 /// Makes the plan.
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let first = hosts_of(input.site, HostRole::ControlPlane).next().ok_or(PlanError::NoControlPlane)?;
-    let groups = blobs::Groups::new(input.document)?;
-    let mut graph = Graph { input: *input, first, groups, steps: Vec::new() };
+    // What the site runs itself is not installed.
+    let document = &input.document.for_services(&services_of(input.site));
+    let groups = blobs::Groups::new(document)?;
+    let mut graph = Graph { input: PlanInput { document, ..*input }, first, groups, steps: Vec::new() };
     graph.check_answers()?;
     // Masters first, wherever the profile has them: what others take from the first one must stand before.
     let hosts: Vec<&Host> = graph.masters().into_iter().chain(graph.workers()).collect();

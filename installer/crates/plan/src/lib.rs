@@ -4,11 +4,12 @@
 //! operation is carried out; it decides what is done, where, and what must be done before.
 //!
 //! In order of use: [`PlanInput`], [`plan`], [`Plan`], [`Step`], [`operation::Operation`]; then, for those who have to
-//! agree to it, [`changes::changes`] (what changes on each host), [`tickets`] (tables for other teams' tickets) and
-//! [`saved`] (a plan in a file, and in what another one differs from it).
+//! agree to it, [`changes::changes`] (what changes on each host), [`tickets`] (tables for other teams' tickets),
+//! [`dns`] (names for their DNS) and [`saved`] (a plan in a file, and in what another one differs from it).
 
 mod build;
 pub mod changes;
+pub mod dns;
 pub mod flows;
 pub mod inputs;
 pub mod operation;
@@ -74,6 +75,11 @@ pub enum PlanError {
     /// The profile answers a question that the product does not ask.
     #[error("the product has no setting `{0}`")]
     SettingUnknown(String),
+    /// The profile names a service of the site that the product cannot use.
+    #[error(
+        "the product cannot use the site's own `services.{0}`: it brings what it needs of that itself, or needs none"
+    )]
+    ServiceUnused(&'static str),
     /// A file could not be rendered.
     #[error("rendering for {host}")]
     Render {

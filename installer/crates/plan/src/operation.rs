@@ -441,7 +441,7 @@ pub enum Operation {
         namespace: String,
         /// Name.
         name: String,
-        /// Key in the Secret to name in `product.secrets`.
+        /// Key in the Secret to name in `product.secrets`, or `services.SERVICE.password`.
         keys: BTreeMap<String, String>,
         /// Keys that get 32 random alphanumeric characters where the Secret lacks them.
         generated: Vec<String>,

@@ -108,6 +108,11 @@ pub fn firewall(site: &Site, plan: &Plan) -> String {
             "out of the site",
         ));
     }
+    for (name, host, port) in site.services.addresses() {
+        let service = End::named(&format!("the site's {name}"), host);
+        let purpose = "the product uses it, and every host tries it before an install";
+        rows.push(row(&all(), &service, "tcp", &port.to_string(), purpose, "out of the site"));
+    }
     for (port, purpose) in user_ports(plan) {
         let users = End::named("users", OPEN);
         rows.push(row(&users, &all(), "tcp", &port, &purpose, "into the site"));
@@ -203,7 +208,7 @@ fn gigabytes(bytes: u64) -> String {
 }
 
 /// Rows as RFC 4180 has them: CRLF, quotes where they are needed.
-fn csv_text(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn csv_text(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     // Rows of one length into memory: writing them cannot fail.
     let _ = writer.write_record(header);

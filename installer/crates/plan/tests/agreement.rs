@@ -11,6 +11,7 @@ use sealift_bundle::testing::sample_document;
 use sealift_checks::facts::{CgroupVersion, Details, Facts, Setting, Swap};
 use sealift_plan::changes::found::{Found, FoundFile, comparable, compare};
 use sealift_plan::changes::{Content, HostChanges, Now, changes};
+use sealift_plan::dns::Records;
 use sealift_plan::operation::{BLOCK_BEGIN, BLOCK_END, Operation};
 use sealift_plan::saved::{SavedError, differences, from_json, to_json};
 use sealift_plan::{Plan, tickets};
@@ -426,6 +427,122 @@ fn a_single_host_needs_no_flow_between_hosts() {
     assert!(rows.iter().all(|row| row["direction"] != "between hosts"), "{rows:?}");
     assert!(rows.iter().any(|row| row["port"] == "22"));
     assert!(rows.iter().any(|row| row["port"] == "30000-32767"), "{rows:?}");
+}
+
+/// A site with a PostgreSQL of its own, for a product that can use it.
+fn external() -> World {
+    let mut world = World::demo();
+    world.site.services = serde_json::from_value(json!({
+        "database": {"host": "10.20.0.9", "database": "orders", "user": "app", "password": {"env": "DB"}, "tls": {"mode": "require"}},
+        "logs": {"url": "http://10.20.0.10:9200/"},
+    }))
+    .unwrap();
+    let document = &mut world.document;
+    document.services = serde_json::from_value(json!({
+        "database": {"components": ["local-volumes"], "hostDirectories": ["/var/lib/orders/database"]},
+        "logs": {},
+    }))
+    .unwrap();
+    document.secrets[0].from_services = serde_json::from_value(json!({
+        "database-password": "database", "logs-password": "logs",
+    }))
+    .unwrap();
+    let orders = document.components.iter_mut().find(|one| one.name == "orders").unwrap();
+    for (path, value) in
+        [("database.host", "database-host"), ("database.ca", "database-ca"), ("logs", "logs-url")]
+    {
+        orders
+            .values_from
+            .insert(path.to_owned(), serde_json::from_value(json!({"service": value})).unwrap());
+    }
+    world
+}
+
+#[test]
+fn what_the_site_runs_itself_is_left_out_and_used() {
+    let world = external();
+    let plan = world.plan().unwrap();
+    world::assert_valid(&plan);
+    assert!(plan.steps.iter().all(|step| !step.id.contains("local-volumes")), "it is not installed");
+    assert!(plan.steps.iter().all(|step| !step.id.ends_with(".volumes")), "nobody needs its folders");
+    let secret = plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::EnsureSecret { keys, generated, .. } => Some((keys.clone(), generated.clone())),
+        _ => None,
+    });
+    let (keys, generated) = secret.unwrap();
+    assert_eq!(keys["database-password"], "services.database.password");
+    // The log store wants no login, so there is no password to hand on.
+    assert!(!keys.contains_key("logs-password") && generated.is_empty(), "{keys:?} {generated:?}");
+    let values = plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::HelmRelease { release } if release.name == "orders" => Some(release.values.clone()),
+        _ => None,
+    });
+    let values = values.unwrap();
+    // Without a certificate in the profile the chart keeps its own default.
+    assert_eq!(values["database"], json!({"host": "10.20.0.9"}));
+    assert_eq!(values["logs"], "http://10.20.0.10:9200/");
+    assert!(!plan.to_json().contains("\"env\""), "no reference to a secret");
+
+    let rows = table(&tickets::firewall(&world.site, &plan));
+    let database = rows.iter().find(|row| row["port"] == "5432").unwrap();
+    assert_eq!(
+        (database["destination"].as_str(), database["destination address"].as_str()),
+        ("the site's database", "10.20.0.9")
+    );
+    assert_eq!(rows.iter().find(|row| row["port"] == "9200").unwrap()["destination"], "the site's logs");
+
+    let mut without = world.clone();
+    without.site.services = sealift_profile::Services::default();
+    let plan = without.plan().unwrap();
+    assert!(plan.steps.iter().any(|step| step.id.contains("local-volumes")));
+    let mut useless = world;
+    useless.document.services.clear();
+    let error = useless.plan().unwrap_err().to_string();
+    assert!(error.contains("cannot use the site's own `services.database`"), "{error}");
+}
+
+#[test]
+fn names_for_the_dns_team() {
+    let mut world = World::demo();
+    let orders = world.document.components.iter_mut().find(|one| one.name == "orders").unwrap();
+    orders.values = json!({"web": {"nodePort": 30080}});
+    let records = Records::of(&world.site, &world.plan().unwrap());
+    assert_eq!(
+        records.zone_file(),
+        "; Names for the site demo: Orders 4.2.0.
+; To be added to the zone that the domain belongs to; SOA and NS are its own.
+$ORIGIN demo.internal.
+$TTL 300
+api    IN A    10.77.0.11      ; the cluster's API on m1
+api    IN A    10.77.0.12      ; the cluster's API on m2
+api    IN A    10.77.0.13      ; the cluster's API on m3
+orders IN A    10.77.0.21      ; orders for its users, port 30080 on w1
+orders IN A    10.77.0.22      ; orders for its users, port 30080 on w2
+m1     IN A    10.77.0.11      ; a host of the cluster
+m2     IN A    10.77.0.12      ; a host of the cluster
+m3     IN A    10.77.0.13      ; a host of the cluster
+w1     IN A    10.77.0.21      ; a host of the cluster
+w2     IN A    10.77.0.22      ; a host of the cluster
+"
+    );
+    let rows = table(&records.table());
+    assert_eq!(rows.len(), 10);
+    let row =
+        |i: usize| ["name", "type", "TTL (s)", "value", "purpose"].map(|column| rows[i][column].as_str());
+    let purpose = "orders for its users, port 30080 on w1";
+    assert_eq!(row(3), ["orders.demo.internal", "A", "300", "10.77.0.21", purpose]);
+
+    // Names that clash, another family, an endpoint without a domain.
+    world.site.cluster.endpoint = "m1x".into();
+    world.site.hosts[3].name = "m1x".into();
+    world.facts.insert("m1x".into(), world.facts["w1"].clone());
+    world.site.hosts[4].address = "fd00:77::22".parse().unwrap();
+    let records = Records::of(&world.site, &world.plan().unwrap());
+    assert_eq!(records.left_out(), ["`m1x` for m1x: the name has another meaning already"]);
+    let text = records.zone_file();
+    assert!(text.contains("\n; left out: `m1x` for m1x") && text.contains("\n$ORIGIN .\n"), "{text}");
+    assert!(text.contains("w2     IN AAAA fd00:77::22     ;"), "{text}");
+    assert_eq!(table(&records.table())[0]["name"], "m1x");
 }
 
 #[test]

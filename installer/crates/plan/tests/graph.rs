@@ -180,6 +180,7 @@ fn names_with_dots_and_names_twice_keep_the_graph_whole() {
         component: component.into(),
         name: "orders.database".into(),
         from_site: [].into(),
+        from_services: [].into(),
         generated: vec!["password".into()],
     };
     document.secrets.extend([secret("orders"), secret("local-volumes")]);

@@ -97,6 +97,7 @@ impl Site {
         fixed
             .chain(hosts)
             .filter_map(|(path, secret)| secret.as_ref().map(|secret| (path, secret)))
+            .chain(self.services.secrets())
             .chain(product)
     }
 }

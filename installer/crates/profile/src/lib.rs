@@ -14,6 +14,7 @@
 //!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]);
 //!    [`Site::environment`], [`Site::nodes`] and [`Site::replicas`] hold the operating choices ([`operation`]).
 //!    [`Site::api`] what the API servers do ([`Api`]). [`Site::with_certificates`] brings the texts of certificates.
+//!    [`Site::services`] says what the site runs in place of the product's own ([`Services`]).
 //! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
 //!    [`Opener`]: sealed ones.
 //! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
@@ -43,6 +44,7 @@ mod rules;
 pub mod schema;
 pub mod seal;
 pub mod secret;
+pub mod services;
 mod shape;
 pub mod site;
 mod template;
@@ -61,6 +63,7 @@ pub use operation::{Environment, EvictionBrake, NodeFailure, Nodes, Placement, R
 pub use schema::{schema, schema_text};
 pub use seal::{Opener, SealError, Sealer};
 pub use secret::{Exposure, ResolvedSecrets, SecretError, SecretRef};
+pub use services::{Database, DatabaseTls, Endpoint, Services, TlsMode, UrlParts};
 pub use site::{
     API_VERSION, AcceptedRisk, Access, Bastion, Cluster, Host, HostRole, KIND, Metadata, ProductAnswers, Site,
 };

@@ -7,6 +7,7 @@ mod needs;
 mod networks;
 mod operation;
 mod risks;
+mod services;
 
 use crate::circumstances::Circumstances;
 use crate::error::{Places, ProfileFinding};
@@ -33,6 +34,7 @@ pub(crate) fn check(site: &Site, places: &Places, circumstances: &Circumstances<
     logins::check(site, &mut report);
     needs::check(site, &mut report);
     operation::check(site, &mut report);
+    services::check(site, &mut report);
     risks::check(site, circumstances, &mut report);
     report.findings
 }

@@ -12,6 +12,7 @@ use crate::certificates::Certificates;
 use crate::needs::{Needs, SizingOverrides};
 use crate::operation::{Environment, Nodes, Placement, Replicas};
 use crate::secret::SecretRef;
+use crate::services::Services;
 
 /// `apiVersion` of the profiles that this installer reads.
 pub const API_VERSION: &str = "sealift/v1";
@@ -66,6 +67,9 @@ pub struct Site {
     /// Numbers of copies that the site decides itself.
     #[serde(default, skip_serializing_if = "Replicas::is_calculated")]
     pub replicas: Replicas,
+    /// Services that the site runs already, used in place of those that the product would bring.
+    #[serde(default, skip_serializing_if = "Services::is_empty")]
+    pub services: Services,
     /// Answers to the product's questions.
     #[serde(default)]
     pub product: ProductAnswers,

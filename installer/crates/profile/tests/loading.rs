@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::civil::{Date, date};
-use sealift_profile::{Circumstances, ProfileError, Site, load_at, load_with_places, schema_text, to_yaml};
+use sealift_profile::{
+    Circumstances, ProfileError, SecretRef, Site, load_at, load_with_places, schema_text, to_yaml,
+};
 use tempfile::TempDir;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -277,6 +279,54 @@ sizing:
 }
 
 #[test]
+fn services_are_reachable_and_vouched_for() {
+    let with = |services: &str| good().replace("product:\n", &format!("services:\n{services}product:\n"));
+    let database = "  database: {host: 10.20.0.9, database: orders, user: orders, password: {env: DB}, tls: {mode: require}}\n";
+    let site = load(&[&with(database)]).unwrap();
+    assert_eq!(site.services.database.as_ref().unwrap().port, 5432);
+    assert_eq!(site.services.addresses().collect::<Vec<_>>(), [("database", "10.20.0.9", 5432)]);
+    assert!(
+        site.secret_references().any(|one| *one == SecretRef::Env("DB".into())),
+        "it is fetched with the others"
+    );
+    assert_eq!(site.product_secret("services.database.password"), Some(&SecretRef::Env("DB".into())));
+    assert_eq!(site.product_secret("database"), Some(&SecretRef::File("db.txt".into())));
+    assert_eq!(site.product_secret("services.logs.password"), None);
+    let text = with(
+        "  database:
+    host: db.plant.example
+    database: ''
+    user: orders
+    password: hunter2
+    minimumVersion: 15.2
+    tls: {mode: verify-ful}
+",
+    );
+    let shape = complaint(&[&text]);
+    assert!(!shape.contains("hunter2"), "{shape}");
+    let text = with(
+        "  database:
+    host: db.plant.example
+    database: ''
+    user: orders
+    password: {env: DB}
+  logs:
+    url: https://ops:hunter2@10.244.3.1:9200
+    user: orders
+  metrics:
+    url: http://10.244.3.1:9090/api/v1/write
+    ca: |
+      -----BEGIN RSA PRIVATE KEY-----
+      hunter2
+      -----END RSA PRIVATE KEY-----
+",
+    );
+    let meaning = complaint(&[&text]);
+    assert!(!meaning.contains("hunter2"), "{meaning}");
+    insta::assert_snapshot!([shape, meaning].join("\n\n"));
+}
+
+#[test]
 fn what_is_no_yaml_says_where() {
     let cases = [
         complaint_about("  name: harbin-plant", "\tname: harbin-plant"),
@@ -386,7 +436,10 @@ fn every_shipped_profile_loads() {
     }
     let mut names: Vec<_> = profiles.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["demo", "hardened", "large", "pre-release", "small", "standard", "test"]);
+    assert_eq!(
+        names,
+        ["demo", "external-services", "hardened", "large", "pre-release", "small", "standard", "test"]
+    );
 }
 
 #[test]

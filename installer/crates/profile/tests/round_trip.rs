@@ -9,10 +9,10 @@ use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
     API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances,
-    Cluster, CountOverride, EncryptionAtRest, Environment, EvictionBrake, GroupRole, Growth, Host, HostRole,
-    KIND, Loaded, MachineOverride, Metadata, Needs, NodeFailure, Nodes, Oidc, Placement, PodSecurity,
-    ProductAnswers, Replicas, Reserved, Role, SecretRef, Site, SizingOverrides, Standard, load_with_places,
-    to_yaml,
+    Cluster, CountOverride, Database, DatabaseTls, EncryptionAtRest, Endpoint, Environment, EvictionBrake,
+    GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, NodeFailure, Nodes,
+    Oidc, Placement, PodSecurity, ProductAnswers, Replicas, Reserved, Role, SecretRef, Services, Site,
+    SizingOverrides, Standard, TlsMode, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -172,6 +172,35 @@ prop_compose! {
     }
 }
 
+const CA: &str = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n";
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let login = option::of(("[a-z]{1,8}", secret()));
+    (any::<bool>(), "[a-z/]{0,12}", login).prop_map(|(encrypted, path, login)| {
+        let (user, password) = login.unzip();
+        let scheme = if encrypted { "https" } else { "http" };
+        let url = format!("{scheme}://172.21.0.9:3100/{path}");
+        Endpoint { url, ca: encrypted.then(|| CA.to_owned()), user, password }
+    })
+}
+
+prop_compose! {
+    fn services()(
+        names in ("[a-z]{1,8}", "[a-z]{1,8}", 1u16.., secret(), option::of(10u32..99)),
+        mode in prop_oneof![Just(TlsMode::VerifyFull), Just(TlsMode::Require), Just(TlsMode::Disable)],
+        has_database in any::<bool>(),
+        logs in option::of(endpoint()),
+        metrics in option::of(endpoint()),
+    ) -> Services {
+        let (database, user, port, password, minimum_version) = names;
+        let ca = (mode == TlsMode::VerifyFull).then(|| CA.to_owned());
+        let host = "172.21.0.8".to_owned();
+        let tls = DatabaseTls { mode, ca };
+        let database = Database { host, port, database, user, password, tls, minimum_version };
+        Services { database: has_database.then_some(database), logs, metrics }
+    }
+}
+
 prop_compose! {
     fn brake()(
         unhealthy_zone_threshold in 0.01f64..=1.0,
@@ -214,7 +243,7 @@ prop_compose! {
         secrets in btree_map("[a-z]{1,6}", secret(), 0..4),
         risks in vec((label(), "[A-Z][a-z]{1,8}", "[a-z ]{0,20}[a-z]"), 0..3),
         nameservers in vec(1u8..200, 0..3),
-        (needs, sizing) in (option::of(needs()), option::of(overrides())),
+        (needs, sizing, services) in (option::of(needs()), option::of(overrides()), services()),
         (environment, nodes) in (option::of(environment()), nodes()),
         replicas in (option::of(5u32..500), option::of(1u32..500)),
         (api, customer_ca) in (api(), option::weighted(0.05, certificates())),
@@ -233,7 +262,7 @@ prop_compose! {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name }, interactive: Vec::new(), unseal,
             environment, nodes, replicas: Replicas { dns: replicas.0, services: replicas.1 },
             cluster: Cluster { nameservers, ..Cluster::default() }, api, customer_ca,
-            access, hosts, needs, sizing, product: ProductAnswers { settings, secrets }, accepted_risks,
+            access, hosts, needs, sizing, services, product: ProductAnswers { settings, secrets }, accepted_risks,
         }
     }
 }

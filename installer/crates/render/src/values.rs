@@ -1,6 +1,8 @@
 //! Chart values: the vendor's, with what the site knows put in at the paths that the bundle names.
 
 use sealift_bundle::document::{BundleDocument, Component, SiteValue};
+use sealift_bundle::services::ServiceValue;
+use sealift_profile::services::Services;
 use sealift_profile::site::{HostRole, Site};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +20,10 @@ pub fn of_component(
         values => values.clone(),
     };
     for (path, source) in &component.values_from {
-        put(&mut values, path, site_value(site, document, source, cores)?)?;
+        // Nothing is put where the site says nothing: the chart's own default stays.
+        if let Some(value) = site_value(site, document, source, cores)? {
+            put(&mut values, path, value)?;
+        }
     }
     Ok(values)
 }
@@ -28,14 +33,14 @@ fn site_value(
     document: &BundleDocument,
     source: &SiteValue,
     cores: u64,
-) -> Result<Value, RenderError> {
+) -> Result<Option<Value>, RenderError> {
     let cluster = &site.cluster;
     let names = |role| hosts_of(site, role).map(|host| host.name.clone()).collect::<Vec<_>>();
     let mut workers = names(HostRole::Worker);
     if workers.is_empty() {
         workers = names(HostRole::ControlPlane);
     }
-    Ok(match source {
+    Ok(Some(match source {
         SiteValue::PodCidr => json!(cluster.pod_cidr.to_string()),
         SiteValue::ServiceCidr => json!(cluster.service_cidr.to_string()),
         SiteValue::ClusterDns => json!(cluster_dns(cluster.service_cidr)?.to_string()),
@@ -49,6 +54,27 @@ fn site_value(
         SiteValue::PodBandwidth => json!(site.nodes.pod_bandwidth),
         SiteValue::Nameservers => json!(cluster.nameservers),
         SiteValue::Setting(name) => setting(site, document, name)?,
+        SiteValue::Service(value) => return Ok(service(&site.services, *value)),
+    }))
+}
+
+/// What the site says about a service of its own.
+fn service(services: &Services, value: ServiceValue) -> Option<Value> {
+    let database = services.database.as_ref();
+    let (logs, metrics) = (services.logs.as_ref(), services.metrics.as_ref());
+    Some(match value {
+        ServiceValue::DatabaseHost => json!(database?.host),
+        ServiceValue::DatabasePort => json!(database?.port),
+        ServiceValue::DatabaseName => json!(database?.database),
+        ServiceValue::DatabaseUser => json!(database?.user),
+        ServiceValue::DatabaseTls => json!(database?.tls.mode.name()),
+        ServiceValue::DatabaseCa => json!(database?.tls.ca.as_ref()?),
+        ServiceValue::LogsUrl => json!(logs?.url),
+        ServiceValue::LogsCa => json!(logs?.ca.as_ref()?),
+        ServiceValue::LogsUser => json!(logs?.user.as_ref()?),
+        ServiceValue::MetricsUrl => json!(metrics?.url),
+        ServiceValue::MetricsCa => json!(metrics?.ca.as_ref()?),
+        ServiceValue::MetricsUser => json!(metrics?.user.as_ref()?),
     })
 }
 

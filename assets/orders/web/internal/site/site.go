@@ -35,6 +35,8 @@ type Settings struct {
 	Instance          string
 	Version           string
 	AdminPasswordFile string // nobody ships or removes orders where empty
+	// Observe is told of every answer but those to probes; may be nil.
+	Observe func(status int, took time.Duration)
 }
 
 // FromEnvironment reads the settings that the usage text names.
@@ -145,8 +147,12 @@ func (s *site) around(next http.Handler) http.Handler {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 			return // probes would drown everything else
 		}
+		took := time.Since(start)
+		if s.settings.Observe != nil {
+			s.settings.Observe(answer.status, took)
+		}
 		s.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", answer.status,
-			"milliseconds", time.Since(start).Milliseconds())
+			"milliseconds", took.Milliseconds())
 	})
 }
 

@@ -1,5 +1,7 @@
 //! The worlds that make the finer checks speak up.
 
+pub mod services;
+
 use sealift_checks::Protocol;
 use sealift_checks::State::{Error, Fail, NotRun, Pass, Warn};
 use sealift_checks::facts::{Attempt, BootSetting, Claim, Drops, ModuleState, Proxy};

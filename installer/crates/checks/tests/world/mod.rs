@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
+use sealift_bundle::services::ServiceKind;
 use sealift_checks::facts::{
     Attempt, CgroupVersion, Claim, Clock, Cpu, Details, Facts, HardwareClock, HostsLine, Interface, Listener,
-    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, Setting, WriteTimes,
+    Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, ServiceAttempt, Setting,
+    WriteTimes,
 };
 use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, mesh_ports, run};
 use sealift_profile::{HostRole, Site};
@@ -56,6 +58,12 @@ impl World {
 
     pub fn details(&mut self, name: &str) -> &mut Details {
         self.host(name).details.as_mut().unwrap()
+    }
+
+    /// What one host saw of a service.
+    pub fn service(&mut self, host: &str, kind: ServiceKind) -> &mut ServiceAttempt {
+        let attempts = self.host(host).services.as_mut().unwrap();
+        attempts.iter_mut().find(|attempt| attempt.service == kind).unwrap()
     }
 
     /// Of one path on one host.
@@ -111,6 +119,14 @@ fn site() -> Site {
             host("w1", "10.20.0.21", "worker"),
             host("w2", "10.20.0.22", "worker"),
         ],
+        "services": {
+            "database": {
+                "host": "10.20.0.9", "database": "orders", "user": "orders", "password": {"env": "DB"},
+                "tls": {"mode": "verify-full", "ca": "-----BEGIN CERTIFICATE-----"}, "minimumVersion": 13,
+            },
+            "logs": {"url": "https://10.20.0.10:9200/", "ca": "-----BEGIN CERTIFICATE-----", "user": "orders", "password": {"env": "LOGS"}},
+            "metrics": {"url": "https://10.20.0.11:9090/api/v1/write", "ca": "-----BEGIN CERTIFICATE-----"},
+        },
         "product": {"settings": {"greeting": "hello"}, "secrets": {"adminPassword": {"env": "ADMIN"}}},
     }))
     .unwrap()
@@ -147,6 +163,7 @@ fn document() -> BundleDocument {
             "greeting": {"description": "the first line of the page", "default": "welcome"},
             "siteTitle": {"description": "the name of the site", "default": "Orders"},
         },
+        "services": {"database": {}, "logs": {}, "metrics": {}},
         "blobs": [
             blob(1, 30_000_000), blob(2, 50_000_000), blob(3, 40_000_000), blob(4, 150_000_000),
             blob(10, 20_000_000), blob(11, 18_000_000),
@@ -221,6 +238,7 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
             writes: 30_090,
         }),
         attempts: None,
+        services: Some(ServiceKind::ALL.map(service).to_vec()),
     }
 }
 
@@ -266,6 +284,23 @@ fn host_details() -> Details {
         zone: "UTC".into(),
         hardware_clock: HardwareClock { local: false, offset_seconds: Some(1) },
         ..Details::default()
+    }
+}
+
+/// All is well with it.
+pub fn service(kind: ServiceKind) -> ServiceAttempt {
+    let (address, version) = match kind {
+        ServiceKind::Database => ("10.20.0.9:5432", "15.14 (Debian 15.14-0+deb12u1)"),
+        ServiceKind::Logs => ("10.20.0.10:9200", "8.19.2"),
+        ServiceKind::Metrics => ("10.20.0.11:9090", "3.5.0"),
+    };
+    ServiceAttempt {
+        service: kind,
+        address: address.to_owned(),
+        micros: Some(420),
+        tls: Some("TLSv1.3".to_owned()),
+        version: Some(version.to_owned()),
+        trouble: None,
     }
 }
 

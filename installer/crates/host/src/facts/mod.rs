@@ -80,6 +80,7 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
         details: Some(details),
         etcd_writes: None,
         attempts: None,
+        services: None,
         unreadable: probe.unreadable,
     }
 }

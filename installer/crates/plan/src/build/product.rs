@@ -1,6 +1,9 @@
 //! Helm releases in the bundle's order, each followed by its gates; at the end the acceptance tests.
 
-use sealift_bundle::document::Workload;
+use std::collections::BTreeMap;
+
+use sealift_bundle::document::{ProductSecret, Workload};
+use sealift_checks::services_of;
 
 use super::cluster::{strs, wait};
 use super::{Blob, Component, Gate, Graph, Operation, PlanError, ReleaseSpec, Stage, values};
@@ -23,6 +26,10 @@ impl<'a> Graph<'a> {
             if !answers.secrets.contains_key(name) {
                 return Err(PlanError::SecretOpen(name.clone()));
             }
+        }
+        let external = services_of(self.input.site);
+        if let Some(kind) = external.into_iter().find(|kind| !document.services.contains_key(kind)) {
+            return Err(PlanError::ServiceUnused(kind.name()));
         }
         Ok(())
     }
@@ -78,7 +85,7 @@ impl<'a> Graph<'a> {
                 let operation = Operation::EnsureSecret {
                     namespace: component.namespace.clone(),
                     name: secret.name.clone(),
-                    keys: secret.from_site.clone(),
+                    keys: self.keys(secret),
                     generated: secret.generated.clone(),
                 };
                 // With the component: its namespace may have a Secret of the same name as another.
@@ -100,6 +107,19 @@ impl<'a> Graph<'a> {
             }
         }
         Ok(needs)
+    }
+
+    /// Keys of a Secret that the profile gives, with the name that each has there.
+    fn keys(&self, secret: &ProductSecret) -> BTreeMap<String, String> {
+        let mut keys = secret.from_site.clone();
+        for (key, kind) in &secret.from_services {
+            let name = format!("services.{}.password", kind.name());
+            // A service without a login has no password.
+            if self.input.site.product_secret(&name).is_some() {
+                keys.insert(key.clone(), name);
+            }
+        }
+        keys
     }
 
     pub(super) fn gate_workload(&mut self, component: &Component, workload: &Workload, needs: &[&str]) {
