@@ -108,7 +108,7 @@ fn a_signed_image_is_locked_with_its_signature() {
     opened.verify(2, &|_, _| ()).unwrap();
 }
 
-/// BuildKit puts what attests an image into the image's own index.
+/// `BuildKit` puts what attests an image into the image's own index.
 #[test]
 fn attestations_in_an_image_index_travel_with_the_platforms_that_are_packed() {
     let vendor = Vendor::new();

@@ -30,6 +30,7 @@ pub const SIGNED_PLAN: &str = "signed-plan.json";
 pub type Profiles = fn(&Context<'_>) -> Result<Vec<String>>;
 
 /// Those of the demo.
+#[expect(clippy::unnecessary_wraps, reason = "one of several `Profiles`")]
 pub fn demo(_: &Context<'_>) -> Result<Vec<String>> {
     Ok(vec![seat::DEMO.to_owned()])
 }

@@ -41,13 +41,12 @@ impl Tally {
     }
 
     fn say(&mut self, words: impl Display) {
-        match &mut self.kept {
-            Some(kept) => kept.push_str(&words.to_string()),
-            None => {
-                print!("{words}");
-                // A line that cannot be shown yet is shown with its end.
-                let _ = std::io::stdout().flush();
-            }
+        if let Some(kept) = &mut self.kept {
+            kept.push_str(&words.to_string());
+        } else {
+            print!("{words}");
+            // A line that cannot be shown yet is shown with its end.
+            let _ = std::io::stdout().flush();
         }
     }
 
