@@ -29,6 +29,7 @@ fn finding(check: &'static str, group: Group, host: Option<&str>, state: State, 
         threshold: "enough".to_owned(),
         why: "it matters.".to_owned(),
         remedy: "mend it".to_owned(),
+        fixes: Vec::new(),
     }
 }
 

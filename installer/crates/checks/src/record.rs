@@ -109,6 +109,15 @@ impl Record {
         serde_json::from_value(value).map_err(RecordError::NotFacts)
     }
 
+    /// The address that the host most likely goes by: that of the interface of its default route, else any.
+    #[must_use]
+    pub fn likely_address(&self) -> Option<std::net::IpAddr> {
+        let default = self.facts.routes.iter().find(|route| route.destination.prefix_len() == 0)?;
+        let name = &default.interface;
+        let way_out = self.facts.interfaces.iter().find(|interface| interface.name == *name)?;
+        way_out.addresses.first().map(ipnet::IpNet::addr)
+    }
+
     /// The addresses that the host had, without those of the loopback interface.
     pub fn addresses(&self) -> impl Iterator<Item = std::net::IpAddr> + '_ {
         let nets = self.facts.interfaces.iter().flat_map(|interface| &interface.addresses);

@@ -8,12 +8,14 @@
 
 use std::io::{self, Read, Write};
 
-use sealift_checks::Protocol;
 use sealift_checks::facts::{Attempt, Facts, WriteTimes};
+use sealift_checks::{Fix, Protocol};
 use sealift_plan::changes::found::FoundFile;
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
+
+use crate::fix::Fixed;
 
 /// First bytes of the agent's output.
 pub const MAGIC: &[u8] = b"\nsealift-agent/1\n";
@@ -88,6 +90,20 @@ pub enum Request {
     },
     /// Hand this program on to other hosts, see [`crate::lend`].
     Lend,
+    /// Make small changes that checks ask for, see [`crate::fix`].
+    Fix {
+        /// Run identifier of the lock that this session holds.
+        run: String,
+        /// Which.
+        fixes: Vec<Fix>,
+    },
+    /// Say what `UndoFixes` would do.
+    Fixes,
+    /// Take all fixes on this host back.
+    UndoFixes {
+        /// Run identifier of the lock that this session holds.
+        run: String,
+    },
     /// End the session.
     Bye,
 }
@@ -238,6 +254,16 @@ pub enum Response {
     Files {
         /// What stands there.
         files: Vec<FoundFile>,
+    },
+    /// To `Fix`, one for each.
+    Fixed {
+        /// What came of them.
+        results: Vec<Fixed>,
+    },
+    /// To `Fixes` and `UndoFixes`.
+    Undone {
+        /// What would be or was done, in words.
+        changes: Vec<String>,
     },
     /// To `Lend`.
     Lent {

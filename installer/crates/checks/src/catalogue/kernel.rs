@@ -62,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
         "sysctl.writable",
         "Kernel settings can be set",
         "forwarding and file watches must be switched on, and in some containers nobody may.",
-        &["settings"],
+        &["settings", "privileges"],
         writable,
     ),
     Check::on_host(
