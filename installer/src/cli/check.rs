@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
     let wanted = fix.map(fix::Wanted::new).transpose()?;
     let mut prepared = Prepared::open(&prepare::Arguments { bundle, profile, trust }, output)?;
-    let changed = (|| {
+    let changed: Result<bool, Failure> = (|| {
         let undone = if undo_fixes { fix::undo(&prepared, yes, output)? } else { false };
         prepared.probe()?;
         let mended = match &wanted {

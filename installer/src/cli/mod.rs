@@ -7,6 +7,7 @@ mod deep;
 mod fix;
 mod install;
 mod kit;
+mod measured;
 mod plan;
 mod plan_view;
 mod prepare;
@@ -37,7 +38,7 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Check every byte of a bundle against its signature.
     Verify(verify::Arguments),
-    /// Say how many machines of what size a site needs, or whether those that are there suffice; touches no host.
+    /// Say how many machines of what size a site needs, or whether those that are there suffice; changes nothing.
     Size(size::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing unless told to fix it.
     Check(check::Arguments),
