@@ -10,6 +10,7 @@ mod kills;
 mod machine;
 mod masters;
 mod plan;
+mod ready;
 mod reference;
 mod refusals;
 mod secrets;
@@ -91,6 +92,7 @@ pub fn groups() -> Vec<Group> {
             spec: LabSpec::with_spare_machine,
             tests: [
                 hosts::TESTS,
+                ready::TESTS,
                 refusals::TESTS,
                 format::TESTS,
                 plan::TESTS,
