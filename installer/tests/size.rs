@@ -289,3 +289,33 @@ fn a_file_of_one_host_is_judged_by_its_age_and_the_other_host_is_not_run() {
     assert_eq!(code, Some(2));
     assert!(output.contains(&format!("are all of {here}")), "{output}");
 }
+
+#[test]
+fn a_host_that_the_bundle_has_not_reached_is_judged_by_what_it_asks() {
+    let seat = Seat::new();
+    let asked = seat.folder.path().join("asked.json").display().to_string();
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_installer"));
+    verify.arg("verify").arg(&seat.bundle).arg("--trust-key").arg(seat.folder.path().join("vendor.pub"));
+    assert!(verify.args(["--requirements", &asked]).output().unwrap().status.success());
+    let kit = |requirements: &str| {
+        let out = seat.folder.path().join("kit.json");
+        let mut kit = Command::new(env!("CARGO_BIN_EXE_installer"));
+        kit.args(["kit", "--output", "json", "--requirements", requirements, "--out"]).arg(out);
+        let ended = kit.output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, output) = kit(&asked);
+    assert_eq!(code, Some(0), "{output}");
+    let line = output
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|line| line["topic"] == "kit");
+    let findings = line.unwrap()["data"].clone();
+    let space =
+        findings.as_array().unwrap().iter().find(|finding| finding["check"] == "disk.space").unwrap().clone();
+    assert_ne!(space["state"], "not-run", "{space}");
+    assert!(space["threshold"].as_str().unwrap().contains("for /var/lib/containerd"), "{space}");
+    let garbage = seat.file("garbage.json", "{}");
+    let (code, output) = kit(&garbage);
+    assert!(code == Some(2) && output.contains("says nothing of what hosts need"), "{output}");
+}

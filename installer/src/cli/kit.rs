@@ -1,11 +1,14 @@
 //! `installer kit`: what a host's owner runs on it, days before: measures this very host and writes a file for the seat.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use sealift_bundle::BundleDocument;
 use sealift_checks::facts::Facts;
 use sealift_checks::{CheckInput, Finding, Record, State, Summary, run_alone};
 use sealift_host::protocol::Progress;
@@ -23,6 +26,8 @@ use crate::written;
 
 /// Where the cluster's database will be.
 const ETCD: &str = "/var/lib/etcd";
+/// Largest file of requirements, bytes; a bundle of a thousand images has some 2 MB.
+const LARGEST: u64 = 32 << 20;
 /// Longest silence while something is measured.
 const SILENCE: Duration = Duration::from_secs(4);
 
@@ -38,6 +43,9 @@ pub(crate) struct Arguments {
     /// The bundle, where it is at hand: then disk space and processor architecture are judged, too.
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// Instead of the bundle, the small file that `installer verify BUNDLE --requirements FILE` wrote.
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    requirements: Option<PathBuf>,
     /// Also time the disk under the cluster's database: half a minute of load.
     #[arg(long)]
     deep: bool,
@@ -64,10 +72,7 @@ impl Role {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let bundle = match &arguments.bundle {
-        Some(path) => Some(arguments.trust.open(path, output)?),
-        None => None,
-    };
+    let document = document(arguments, output)?;
     let role = arguments.role.map(Role::of_profile);
     let facts = measure(arguments.deep, output);
     let record = Record::new(facts, env!("CARGO_PKG_VERSION"), unix_millis(), role);
@@ -83,13 +88,41 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let site = alone(&record)?;
     let facts = BTreeMap::from([(site.hosts[0].name.clone(), record.facts)]);
     let ages = BTreeMap::from([(site.hosts[0].name.clone(), 0)]);
-    let input = match &bundle {
-        Some(bundle) => CheckInput::new(&site, bundle.document(), &facts),
+    let input = match &document {
+        Some(document) => CheckInput::new(&site, document, &facts),
         None => CheckInput::without_bundle(&site, &facts),
     };
     show(&run_alone(&input.aged(&ages)), &site, output);
     output.line("facts", &told, &data);
     Ok(())
+}
+
+/// What will be installed, as far as it is known here.
+fn document(arguments: &Arguments, output: Output) -> Result<Option<BundleDocument>, Failure> {
+    if let Some(path) = &arguments.bundle {
+        return arguments.trust.open(path, output).map(|bundle| Some(bundle.document().clone()));
+    }
+    let Some(path) = &arguments.requirements else { return Ok(None) };
+    read_requirements(path).map(Some).map_err(|cause| {
+        let failure =
+            Failure::new(Kind::Usage, format!("{} says nothing of what hosts need", path.display()));
+        Failure { causes: vec![cause], ..failure }.hint(
+            "give the file that `installer verify BUNDLE --requirements FILE` wrote, and this same installer",
+        )
+    })
+}
+
+fn read_requirements(path: &Path) -> Result<BundleDocument, String> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
 /// All that the agent would measure, here and now.
@@ -185,6 +218,7 @@ mod tests {
             out: out.clone(),
             role: Some(Role::ControlPlane),
             bundle: None,
+            requirements: None,
             deep: false,
             trust: Trust::default(),
         };

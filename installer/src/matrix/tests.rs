@@ -140,6 +140,17 @@ fn hosts_that_share_an_exception_share_its_line() {
 }
 
 #[test]
+fn hosts_that_nobody_looked_at_are_named_once_and_their_checks_are_not() {
+    let all = |host, state| {
+        ["a.first", "b.second"].map(|check| finding(check, Group::Disks, Some(host), state, "x"))
+    };
+    let mut findings = [all("w1", State::NotRun), all("w2", State::NotRun), all("m1", State::Pass)].concat();
+    findings.push(finding("c.third", Group::Time, Some("m1"), State::NotRun, "only seen by the seat"));
+    let lines = exceptions(&findings.iter().collect::<Vec<_>>());
+    assert_eq!(lines, ["  not run everything on w1, w2", "  not run c.third"]);
+}
+
+#[test]
 fn a_reason_is_told_once_for_all_its_hosts() {
     let findings = ["w1", "w2", "w3"].map(|host| {
         let measured = if host == "w3" { "other" } else { "same" };
