@@ -11,11 +11,14 @@ use serde_json::json;
 use super::confirm::Question;
 use super::install::owner;
 use super::prepare::Prepared;
+use crate::facts_files::unix_millis;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, counted};
 
-/// The hosts' lock is taken under this name.
-const RUN: &str = "fix";
+/// The hosts' lock is taken under this name: another one for each who fixes.
+fn run_name() -> String {
+    format!("fix-{}-{}", unix_millis(), std::process::id())
+}
 
 /// What shall be mended.
 pub(super) struct Wanted {
@@ -91,8 +94,9 @@ pub(super) fn mend(
         hint: "look at them above, then give `--yes`; `--undo-fixes` takes them back",
     };
     question.answered(yes)?;
-    prepared.sessions.lock(&owner(), RUN)?;
-    let (changed, failures) = make(prepared, wishes, output);
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    let (changed, failures) = make(prepared, &run, wishes, output);
     prepared.probe()?;
     show_difference(&before, &prepared.findings(), output);
     let failed = match failures.len() {
@@ -128,10 +132,15 @@ fn wishes(findings: &[Finding], wanted: &Wanted) -> BTreeMap<String, Vec<Wish>> 
 }
 
 /// Whether anything was changed, and what could not be.
-fn make(prepared: &Prepared, wishes: BTreeMap<String, Vec<Wish>>, output: Output) -> (bool, Vec<Failure>) {
+fn make(
+    prepared: &Prepared,
+    run: &str,
+    wishes: BTreeMap<String, Vec<Wish>>,
+    output: Output,
+) -> (bool, Vec<Failure>) {
     let request = |(host, wishes): (String, Vec<Wish>)| {
         let fixes = wishes.into_iter().map(|wish| wish.fix).collect();
-        (host, Request::Fix { run: RUN.to_owned(), fixes })
+        (host, Request::Fix { run: run.to_owned(), fixes })
     };
     let requests = wishes.into_iter().map(request).collect();
     let results = |response| match response {
@@ -205,8 +214,9 @@ pub(super) fn undo(prepared: &Prepared, yes: bool, output: Output) -> Result<boo
         hint: "look at them above, then give `--yes`",
     };
     question.answered(yes)?;
-    prepared.sessions.lock(&owner(), RUN)?;
-    for (host, changes) in ask(prepared, &|| Request::UndoFixes { run: RUN.to_owned() })? {
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    for (host, changes) in ask(prepared, &|| Request::UndoFixes { run: run.clone() })? {
         if !changes.is_empty() {
             let text = format!("{host}: {} taken back", counted(changes.len(), "change"));
             output.line("undone", &text, &json!({"host": host, "changes": changes}));

@@ -5,16 +5,19 @@
 //! keep the others from being made.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
+use sealift_bundle::digest::digest_of;
 use sealift_checks::{Fix, SETTINGS_FILE};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::context::Context;
 use crate::file;
-use crate::journal::{Change, Journal};
+use crate::journal::{Change, Entry, Journal};
 use crate::lock;
 use crate::operation::revert::{self, remove_if_empty, revert};
 use crate::operation::{claim, swap, write_files};
@@ -41,7 +44,8 @@ pub fn apply(ctx: &Context<'_>, fixes: &[Fix]) -> Result<Vec<Fixed>, Failure> {
     let _turn = lock::step(ctx)?;
     let one = |fix: &Fix| {
         ctx.progress(fix.to_string(), 0, 0);
-        let (changed, failure) = match make(ctx, fix) {
+        let made = make(ctx, fix).and_then(|changed| remember_files(ctx).map(|()| changed));
+        let (changed, failure) = match made {
             Ok(changed) => (changed, None),
             Err(failure) => (false, Some(failure)),
         };
@@ -71,6 +75,7 @@ pub fn undo(ctx: &Context<'_>) -> Result<Vec<String>, Failure> {
         return Err(Failure::new(FailureKind::Conflict, message)
             .hint("take the host out of the cluster first; its reset puts everything back"));
     }
+    refuse_edited(ctx, &entries)?;
     let mut done = Vec::new();
     while let Some(entry) = entries.last() {
         let words = revert::words(&entry.change);
@@ -87,6 +92,54 @@ pub fn undo(ctx: &Context<'_>) -> Result<Vec<String>, Failure> {
     fs::remove_dir_all(&folder).map_err(|error| Failure::io("remove", &folder, &error))?;
     remove_if_empty(&ctx.paths().state())?;
     Ok(done)
+}
+
+/// Where the digests stand of the files that fixes wrote.
+fn written(ctx: &Context<'_>) -> PathBuf {
+    ctx.paths().record().join("written.json")
+}
+
+/// Writes down what the recorded files are now, so that a later edit of somebody else is seen.
+fn remember_files(ctx: &Context<'_>) -> Result<(), Failure> {
+    let mut digests: BTreeMap<String, String> = BTreeMap::new();
+    for entry in Journal::new(ctx.paths()).entries()? {
+        let (Change::FileCreated { path } | Change::FileReplaced { path, .. }) = entry.change else {
+            continue;
+        };
+        if let Some(content) = file::read_if_exists(&ctx.paths().host(&path))? {
+            digests.insert(path, digest_of(&content));
+        }
+    }
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(&digests).map_err(|error| Failure::other(error.to_string()))?;
+    file::write_atomic(&written(ctx), &text, 0o600).map(drop)
+}
+
+/// What somebody wrote into a file after the fix must not be lost. A file that was put back by hand is fine.
+fn refuse_edited(ctx: &Context<'_>, entries: &[Entry]) -> Result<(), Failure> {
+    let text = file::read_if_exists(&written(ctx))?.unwrap_or_default();
+    let digests: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap_or_default();
+    for (path, after) in digests {
+        let Some(content) = file::read_if_exists(&ctx.paths().host(&path))? else { continue };
+        let now = digest_of(&content);
+        let before = entries.iter().find_map(|entry| match &entry.change {
+            Change::FileReplaced { path: replaced, digest, .. } if *replaced == path => Some(digest),
+            _ => None,
+        });
+        if now == after || before == Some(&now) {
+            continue;
+        }
+        let copy = before.map(|digest| Journal::new(ctx.paths()).copy_of(digest));
+        let hint = match copy {
+            Some(copy) => format!("put it back by hand as it is in {}, then take back again", copy.display()),
+            None => format!("keep what is wanted of it elsewhere and remove {path}, then take back again"),
+        };
+        let message = format!("{path} was changed by somebody since it was fixed; nothing was taken back");
+        return Err(Failure::new(FailureKind::Conflict, message).hint(hint));
+    }
+    Ok(())
 }
 
 /// Gives whether anything was changed.
@@ -128,7 +181,8 @@ fn keep_setting(ctx: &Context<'_>, name: &str, value: &str) -> Result<bool, Fail
     settings.insert(name, value);
     let mut text = REMARK.to_owned();
     for (name, value) in settings {
-        text.push_str(&format!("{name} = {value}\n"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name} = {value}");
     }
     ctx.write_file(SETTINGS_FILE, text.as_bytes(), 0o644)
 }

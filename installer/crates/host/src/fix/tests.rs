@@ -110,10 +110,8 @@ fn fixes_are_made_once_and_taken_back_without_a_trace() {
     assert_eq!(host.text("/proc/sys/net/ipv4/conf/all/rp_filter"), "2");
     let kept = host.text(SETTINGS_FILE);
     assert!(kept.contains("kernel.pid_max = 4194304\nnet.ipv4.conf.all.rp_filter = 2"), "{kept}");
-    assert!(
-        host.text("/usr/local/state/calls").contains("disable earlyoom.service\nstop earlyoom.service")
-            || host.text("/usr/local/state/calls").contains("stop earlyoom.service")
-    );
+    let calls = host.text("/usr/local/state/calls");
+    assert!(calls.contains("disable earlyoom.service\nstop earlyoom.service"), "{calls}");
     assert!(host.paths().host("/usr/local/state/ntp").exists());
 
     let again = host.with(|ctx| apply(ctx, &all()[..3])).unwrap();
@@ -166,4 +164,22 @@ fn what_cannot_be_taken_back_stays_recorded_with_all_that_is_older() {
     host.put("/usr/local/sbin/swapon", "#!/bin/sh\n");
     assert_eq!(host.with(undo).unwrap().len(), 3);
     assert_eq!(host.text("/proc/sys/net/ipv4/conf/all/rp_filter"), "1");
+}
+
+#[test]
+fn what_somebody_wrote_after_the_fix_is_not_lost() {
+    let host = Host::new();
+    host.put("/proc/swaps", "Filename Type Size Used Priority\n");
+    host.put("/etc/fstab", "UUID=1 / ext4 defaults 0 1\n/swapfile none swap sw 0 0\n");
+    assert!(host.with(|ctx| apply(ctx, &[Fix::SwapOff])).unwrap()[0].changed);
+    let fixed = host.text("/etc/fstab");
+    host.put("/etc/fstab", &format!("{fixed}\n/dev/sdb1 /var/lib/etcd ext4 defaults 0 2\n"));
+    let failure = host.with(undo).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Conflict);
+    assert!(failure.message.starts_with("/etc/fstab was changed by somebody"), "{failure}");
+    assert!(failure.hint.unwrap().contains("/fixes/undo/"));
+    assert!(host.text("/etc/fstab").contains("/dev/sdb1"));
+    host.put("/etc/fstab", &format!("{fixed}\n"));
+    assert!(host.with(undo).unwrap().contains(&"put /etc/fstab back as it was".to_owned()));
+    assert_eq!(host.text("/etc/fstab"), "UUID=1 / ext4 defaults 0 1\n/swapfile none swap sw 0 0");
 }
