@@ -128,11 +128,21 @@ fn one_host_alone_is_judged_without_the_others_and_without_a_bundle() {
     let mut world = World::healthy();
     world.site.hosts.retain(|host| host.name == "m1");
     world.facts.retain(|name, _| name == "m1");
+    world.host("m1").attempts = None;
     let ages = [("m1".to_owned(), 0)].into();
     let findings = run_alone(&CheckInput::without_bundle(&world.site, &world.facts).aged(&ages));
     let waiting: Vec<&str> =
         findings.iter().filter(|one| one.state == State::NotRun).map(|one| one.check).collect();
-    let expected = ["access.root", "access.round-trip", "os.architecture", "disk.space", "disk.headroom"];
+    let expected = [
+        "access.root",
+        "access.round-trip",
+        "os.architecture",
+        "network.mesh-tcp",
+        "network.mesh-udp",
+        "network.latency",
+        "disk.space",
+        "disk.headroom",
+    ];
     assert_eq!(waiting, expected);
     assert!(findings.iter().all(|one| matches!(one.state, State::Pass | State::NotRun)), "{findings:#?}");
     assert!(findings.len() > 70, "{}", findings.len());

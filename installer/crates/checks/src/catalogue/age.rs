@@ -2,7 +2,7 @@
 
 use super::{Check, HostInput, Severity, Verdict};
 use crate::finding::Group;
-use crate::text::{ago, span};
+use crate::text::span;
 
 /// Age from which on there is a warning, milliseconds: a week. Within one, hosts are seldom set up anew.
 const OLD: i64 = 7 * 24 * 3_600_000;
@@ -21,15 +21,15 @@ pub(super) const CHECKS: &[Check] = &[Check::on_host(
 fn age(input: &HostInput<'_>) -> Verdict {
     let limit = "7 days or less";
     match input.age {
-        None => Verdict::pass("measured now"),
+        None | Some(0) => Verdict::pass("measured now"),
         Some(age) if age < -AHEAD => {
-            let measured = format!("taken {} ahead of this machine's time", span(age.unsigned_abs()));
+            let measured =
+                format!("in a file from {} ahead of this machine's time", span(age.unsigned_abs()));
             Verdict::warn(measured, "find out which of the two clocks is wrong, set it, and measure again")
         }
-        Some(age) if age > OLD => {
-            Verdict::warn(format!("measured {}", ago(age)), "run `installer kit` on the host again")
-        }
-        Some(age) => Verdict::pass(format!("measured {}", ago(age.max(0)))),
+        // How old it is stands behind every finding.
+        Some(age) if age > OLD => Verdict::warn("in a file", "run `installer kit` on the host again"),
+        Some(_) => Verdict::pass("in a file"),
     }
     .limit(limit)
 }
