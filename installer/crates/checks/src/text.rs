@@ -19,8 +19,8 @@ pub(crate) fn span(millis: u64) -> String {
     match millis {
         0..10_000 => format!("{:.1} s", millis as f64 / 1e3),
         10_000..120_000 => format!("{} s", millis / 1000),
-        120_000..36_000_000 => format!("{} min", (millis + 30_000) / 60_000),
-        _ => format!("{} h", (millis + 1_800_000) / 3_600_000),
+        120_000..36_000_000 => format!("{} min", millis.saturating_add(30_000) / 60_000),
+        _ => format!("{} h", millis.saturating_add(1_800_000) / 3_600_000),
     }
 }
 

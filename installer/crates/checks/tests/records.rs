@@ -164,6 +164,9 @@ fn nonsense() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         Just(Value::from(0)),
+        Just(Value::from(1)),
+        Just(Value::from(65_535)),
+        Just(Value::from(i64::MAX)),
         Just(Value::from(-1)),
         Just(Value::from(u64::MAX)),
         Just(Value::from(i64::MIN)),
@@ -179,7 +182,7 @@ fn nonsense() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_bytes_there_are_the_reader_answers(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -201,7 +204,7 @@ proptest! {
     /// Absurd facts are refused or judged; nothing falls over, and nothing absurd goes to a terminal as it is.
     #[test]
     fn absurd_facts_are_judged_all_the_same(
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), nonsense()), 1..6),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), nonsense()), 20..60),
         age in any::<i64>(),
     ) {
         let mut world = World::healthy();
@@ -210,24 +213,27 @@ proptest! {
         let mut count = 0;
         leaves(&mut value, &mut |_| count += 1);
         for (at, new) in changes {
-            let (at, mut now) = (at.index(count), 0);
-            leaves(&mut value, &mut |leaf| {
+            let (at, mut now, mut changed) = (at.index(count), 0, value.clone());
+            leaves(&mut changed, &mut |leaf| {
                 if now == at {
                     *leaf = new.clone();
                 }
                 now += 1;
             });
-        }
-        if let Ok(facts) = serde_json::from_value::<Facts>(value) {
-            let text = Record::new(facts, "0.1.0", age, None).to_json();
-            let read = Record::from_json(text.as_bytes()).unwrap();
-            *world.host("m1") = read.facts;
-            world.from_files().insert("m1".into(), age);
-            for finding in run(&world.input()) {
-                prop_assert!(!finding.to_string().replace('\n', " ").contains(char::is_control), "{}", finding);
+            // What the reader refuses by its type is shown above.
+            if serde_json::from_value::<Facts>(changed.clone()).is_ok() {
+                value = changed;
             }
-            world.ages = None;
-            prop_assert!(!run(&world.input()).is_empty());
         }
+        let facts: Facts = serde_json::from_value(value).unwrap();
+        let text = Record::new(facts, "0.1.0", age, None).to_json();
+        let read = Record::from_json(text.as_bytes()).unwrap();
+        *world.host("m1") = read.facts;
+        world.from_files().insert("m1".into(), age);
+        for finding in run(&world.input()) {
+            prop_assert!(!finding.to_string().replace('\n', " ").contains(char::is_control), "{}", finding);
+        }
+        world.ages = None;
+        prop_assert!(!run(&world.input()).is_empty());
     }
 }
