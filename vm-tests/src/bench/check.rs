@@ -118,8 +118,8 @@ fn measure(
 
 /// A check that saw too few hosts is quick and proves nothing.
 fn judged(said: &str, hosts: usize) -> Result<()> {
-    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let Some(check) = lines.filter(|line| line["topic"] == "check").last() else {
+    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let Some(check) = lines.rfind(|line| line["topic"] == "check") else {
         bail!("the check said nothing of its findings:\n{said}");
     };
     let findings = check["data"].as_array().context("the findings are no list")?;
@@ -188,8 +188,9 @@ impl Simulated {
     fn profile(&self) -> Result<()> {
         let key = fs::read_to_string(self.path("host.pub"))?;
         let key: Vec<&str> = key.split_whitespace().take(2).collect();
-        let known: String = self.addresses.iter().map(|one| format!("{one} {}\n", key.join(" "))).collect();
-        fs::write(self.path("known_hosts"), known)?;
+        let known: Vec<String> =
+            self.addresses.iter().map(|one| format!("{one} {}", key.join(" "))).collect();
+        fs::write(self.path("known_hosts"), known.join("\n") + "\n")?;
         fs::write(self.path("secret"), "of nobody\n")?;
         fs::set_permissions(self.path("secret"), fs::Permissions::from_mode(0o600))?;
         fs::write(self.path("site.yaml"), self.site())?;

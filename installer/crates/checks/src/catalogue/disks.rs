@@ -57,18 +57,20 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn bytes(&self) -> u64 {
-        self.needs.iter().fold(0, |sum, need| sum.saturating_add(need.bytes))
-    }
-
-    fn advised(&self) -> u64 {
-        self.needs.iter().fold(0, |sum, need| sum.saturating_add(need.advised))
-    }
-
     /// `/dev/sda2 at /`.
     fn name(&self) -> String {
         format!("{} at {}", self.disk.device, self.disk.mount_point)
     }
+}
+
+/// Bytes without which the install is refused.
+fn least(room: &Room<'_>) -> u64 {
+    room.needs.iter().fold(0, |sum, need| sum.saturating_add(need.bytes))
+}
+
+/// Bytes below which there is a warning.
+fn advised(room: &Room<'_>) -> u64 {
+    room.needs.iter().fold(0, |sum, need| sum.saturating_add(need.advised))
 }
 
 /// The needs by file system; `Err` names the paths that nobody measured.
@@ -101,7 +103,7 @@ fn space(input: &HostInput<'_>) -> Verdict {
     let below = |bytes: fn(&Room<'_>) -> u64| -> Vec<&Room<'_>> {
         rooms.iter().filter(|room| room.disk.available_bytes < bytes(room)).collect()
     };
-    let (short, tight) = (below(|room| room.bytes()), below(|room| room.advised()));
+    let (short, tight) = (below(least), below(advised));
     let shown: Vec<&Room<'_>> = match (short.is_empty(), tight.is_empty()) {
         (false, _) => short.clone(),
         (true, false) => tight.clone(),
@@ -117,10 +119,10 @@ fn space(input: &HostInput<'_>) -> Verdict {
         let remedy = "nothing, if the earlier run got far: its files are part of this; else give the file system more room";
         Verdict::warn(format!("{measured}, beside what an earlier run of ours wrote"), remedy)
     } else if short.is_empty() {
-        let remedy = format!("enough for this version; {} for the next one and for years", more(&tight, |room| room.advised()));
+        let remedy = format!("enough for this version; {} for the next one and for years", more(&tight, advised));
         Verdict::warn(measured, remedy)
     } else {
-        Verdict::fail(measured, more(&short, |room| room.bytes()))
+        Verdict::fail(measured, more(&short, least))
     }
     .limit(limit)
 }
@@ -145,12 +147,9 @@ fn wanted(room: &Room<'_>) -> String {
         .iter()
         .map(|need| format!("{} for {}: {}", bytes(need.bytes), need.path, need.holds))
         .collect();
-    let good = if room.advised() > room.bytes() {
-        format!(", good: {}", bytes(room.advised()))
-    } else {
-        String::new()
-    };
-    format!("{} on {}{good} ({})", bytes(room.bytes()), room.disk.mount_point, parts.join("; "))
+    let good =
+        if advised(room) > least(room) { format!(", good: {}", bytes(advised(room))) } else { String::new() };
+    format!("{} on {}{good} ({})", bytes(least(room)), room.disk.mount_point, parts.join("; "))
 }
 
 fn headroom(input: &HostInput<'_>) -> Verdict {
@@ -161,7 +160,7 @@ fn headroom(input: &HostInput<'_>) -> Verdict {
     let watched =
         |room: &&Room<'_>| room.needs.iter().any(|need| need.path == CONTAINERD || need.path == KUBELET_DIR);
     let after = |room: &Room<'_>| {
-        let need = if input.ours() { 0 } else { room.bytes() };
+        let need = if input.ours() { 0 } else { least(room) };
         room.disk.available_bytes.saturating_sub(need).saturating_mul(100) / room.disk.total_bytes
     };
     let shares: Vec<(u64, String)> = rooms
