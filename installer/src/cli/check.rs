@@ -17,6 +17,8 @@ use crate::trust::Trust;
 
 /// What `check` needs.
 #[derive(Debug, clap::Args)]
+// Flags of a command line; which of them go together is said beside each.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Arguments {
     /// Say which checks there are and what each can mean, one a line; looks at no host.
     #[arg(long)]
