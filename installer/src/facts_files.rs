@@ -28,11 +28,11 @@ pub(crate) fn read(places: &[PathBuf]) -> Result<Vec<FactsFile>, Failure> {
     if wrong.is_empty() { Ok(files) } else { Err(refused(wrong)) }
 }
 
-/// Facts by the host's name in the profile, and how old they are, milliseconds.
-pub(crate) fn of_site(
-    site: &Site,
-    files: Vec<FactsFile>,
-) -> Result<(BTreeMap<String, Facts>, BTreeMap<String, i64>), Failure> {
+/// Something of each host, by its name in the profile.
+type ByHost<T> = BTreeMap<String, T>;
+
+/// Facts, and how old they are, milliseconds.
+pub(crate) fn of_site(site: &Site, files: Vec<FactsFile>) -> Result<(ByHost<Facts>, ByHost<i64>), Failure> {
     let records =
         assign(site, files).map_err(|errors| refused(errors.iter().map(ToString::to_string).collect()))?;
     let now = unix_millis();
