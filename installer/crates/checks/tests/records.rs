@@ -104,7 +104,7 @@ fn facts_from_files_are_judged_as_if_seen_and_say_how_old_they_are() {
     let mut world = World::healthy();
     world.facts.remove("w2");
     world.host("w1").cpus = 1;
-    world.from_files().insert("w1".into(), 3 * 86_400_000);
+    world.in_files().insert("w1".into(), 3 * 86_400_000);
     let findings = world.findings();
     let of = |check: &str, host: &str| {
         findings.iter().find(|one| one.check == check && one.host.as_deref() == Some(host)).unwrap()
@@ -229,7 +229,7 @@ proptest! {
         let text = Record::new(facts, "0.1.0", age, None).to_json();
         let read = Record::from_json(text.as_bytes()).unwrap();
         *world.host("m1") = read.facts;
-        world.from_files().insert("m1".into(), age);
+        world.in_files().insert("m1".into(), age);
         for finding in run(&world.input()) {
             prop_assert!(!finding.to_string().replace('\n', " ").contains(char::is_control), "{}", finding);
         }

@@ -66,16 +66,16 @@ fn slow(w: &mut World, from: &str, to: &str, micros: u64) {
 
 pub(crate) const MORE: &[Fault] = &[
     fault("facts.age", "three weeks old", Warn, "w1", |w| {
-        w.from_files().insert("w1".into(), 21 * 86_400_000);
+        w.in_files().insert("w1".into(), 21 * 86_400_000);
     }),
     fault("facts.age", "from tomorrow", Warn, "w1", |w| {
-        w.from_files().insert("w1".into(), -26 * 3_600_000);
+        w.in_files().insert("w1".into(), -26 * 3_600_000);
     }),
     fault("facts.age", "five days old", Pass, "w1", |w| {
-        w.from_files().insert("w1".into(), 5 * 86_400_000);
+        w.in_files().insert("w1".into(), 5 * 86_400_000);
     }),
     fault("facts.age", "no file of it", NotRun, "w1", |w| {
-        w.from_files();
+        w.in_files();
         w.facts.remove("w1");
     }),
     fault("site.capacity", "twice as many people", Fail, "-", |w| w.work_for(200_000)),

@@ -106,7 +106,7 @@ impl World {
     }
 
     /// Facts came in files, all of them a day old.
-    pub fn from_files(&mut self) -> &mut BTreeMap<String, i64> {
+    pub fn in_files(&mut self) -> &mut BTreeMap<String, i64> {
         let ages = self.site.hosts.iter().map(|host| (host.name.clone(), 24 * 3_600_000));
         self.ages.insert(ages.collect())
     }
