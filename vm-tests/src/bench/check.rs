@@ -136,16 +136,14 @@ struct Simulated {
     addresses: Vec<Ipv4Addr>,
 }
 
-/// Addresses on an interface that leads nowhere, folders of its own where agents go, and the server in the foreground.
+/// Addresses on the loopback interface (not every kernel has others that lead nowhere), folders of its own where agents go, and the server in the foreground.
 const SCRIPT: &str = "set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /var/tmp
 mkdir -p /run/sshd
 ip link set lo up
-ip link add hosts type dummy
-ip link set hosts up
 folder=$1; shift
-for address in \"$@\"; do ip address add $address/16 dev hosts; done
+for address in \"$@\"; do ip address add $address/32 dev lo; done
 exec /usr/sbin/sshd -D -E \"$folder/log\" -f \"$folder/sshd_config\"";
 
 impl Simulated {
@@ -222,7 +220,15 @@ impl Simulated {
 
     fn login(&self) -> Command {
         let mut command = self.inside("ssh");
-        command.arg("-i").arg(self.path("user")).args(["-F", "none", "-o", "BatchMode=yes", "-o"]);
+        command.arg("-i").arg(self.path("user")).args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=5",
+            "-o",
+        ]);
         command.arg(format!("UserKnownHostsFile={}", self.path("known_hosts").display()));
         command.arg(format!("root@{}", self.addresses[0])).arg("true");
         command
