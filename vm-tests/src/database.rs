@@ -4,7 +4,7 @@
 //! down ends it, too, and a lab that was kept has it still.
 
 use std::fs;
-use std::os::unix::fs::{OpenOptionsExt as _, chown};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -121,6 +121,8 @@ impl<'a> SiteDatabase<'a> {
 
     fn make(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
+        // Its user must get there; what else lies in the lab's folder stays closed.
+        fs::set_permissions(self.lab.folder(), fs::Permissions::from_mode(0o711))?;
         self.certificates()?;
         let password = self.password()?;
         for name in ["", "server.pem", "server.key"] {

@@ -40,13 +40,15 @@ pub fn given_host(name: &str, role: Option<HostRole>, facts: &Facts) -> GivenHos
 }
 
 fn capacity(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
-    let Some(needs) = &input.site.needs else {
+    if input.site.needs.is_none() {
         return Verdict::pass("not asked for: the profile does not say how much work there is (needs)");
-    };
+    }
+    let needs = &input.site.planned_needs();
     let overrides = input.site.sizing.clone().unwrap_or_default();
     let Ok(sizing) = Input::new(document, needs, overrides, Vec::new()) else {
         return Verdict::pass("not known: the bundle does not say what the product costs");
     };
+    let sizing = Input { reserved: input.site.nodes.reserved, ..sizing };
     let hosts = match measured(input) {
         Ok(hosts) => hosts,
         Err(verdict) => return verdict,
