@@ -10,6 +10,7 @@
 
 mod cli;
 mod executor;
+mod facts_files;
 mod failure;
 mod jsonl;
 mod lines;

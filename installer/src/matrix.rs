@@ -89,7 +89,7 @@ fn marks<'a>(findings: &'a [Finding], site: &Site) -> BTreeMap<(Group, Option<&'
 }
 
 /// What does not stand in the way but is not as it should be: a line or more for each check, hosts put together.
-/// What was not run is only counted.
+/// What was not run is only named.
 pub(crate) fn exceptions(findings: &[&Finding]) -> Vec<String> {
     let mut lines = Vec::new();
     let speaking = |finding: &&&Finding| !matches!(finding.state, State::Pass | State::NotRun);
@@ -110,9 +110,19 @@ pub(crate) fn exceptions(findings: &[&Finding]) -> Vec<String> {
             ));
         }
     }
+    let looked_at = |host: &str| {
+        let of_host = |finding: &&&Finding| finding.host.as_deref() == Some(host);
+        findings.iter().filter(of_host).any(|finding| finding.state != State::NotRun)
+    };
+    let silent: BTreeSet<&str> = findings.iter().filter_map(|finding| finding.host.as_deref()).collect();
+    let silent: Vec<&str> = silent.into_iter().filter(|host| !looked_at(host)).collect();
+    if !silent.is_empty() {
+        lines.extend(wrapped("  not run ", &format!("everything on {}", silent.join(", "))));
+    }
     let waiting: BTreeSet<&str> = findings
         .iter()
         .filter(|finding| finding.state == State::NotRun)
+        .filter(|finding| finding.host.as_deref().is_none_or(|host| !silent.contains(&host)))
         .map(|finding| finding.check)
         .collect();
     if !waiting.is_empty() {

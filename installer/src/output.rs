@@ -89,6 +89,11 @@ fn plain(failure: &Failure) -> String {
     text
 }
 
+/// `1 node`, `5 nodes`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Bytes for people: decimal units, as disks and links are sold.
 pub(crate) fn bytes(count: u64) -> String {
     let value = count as f64;
@@ -116,6 +121,7 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         assert_eq!(bytes(999), "999 B");
+        assert_eq!([counted(0, "node"), counted(1, "node")], ["0 nodes", "1 node"]);
         assert_eq!(bytes(612_400_000), "612 MB");
         assert_eq!(bytes(1_310_000_000), "1.3 GB");
     }

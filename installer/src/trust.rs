@@ -15,7 +15,7 @@ use crate::output::{Output, bytes};
 const FOLDERS: [&str; 2] = ["~/.sealift/trusted", "/etc/sealift/trusted"];
 
 /// Whom to trust.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Trust {
     /// A public key of the vendor; may be given more than once. Without it, what lies in ~/.sealift/trusted and
     /// /etc/sealift/trusted counts.

@@ -235,3 +235,111 @@ fn nonsense_is_refused_with_everything_that_is_wrong() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.errors.contains("no machine to choose from has that free"), "{}", ended.errors);
 }
+
+/// What this machine says of itself, as a file of a host with this name.
+fn facts_file(seat: &Seat, name: &str) -> String {
+    let out = seat.folder.path().join(format!("{name}.json")).display().to_string();
+    let ended = Command::new(env!("CARGO_BIN_EXE_installer")).args(["kit", "--out", &out]).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    out
+}
+
+#[test]
+fn measured_machines_are_judged_like_described_ones() {
+    let seat = Seat::new();
+    let file = facts_file(&seat, "here");
+    let (code, line) = seat.json(&["--users", "10", "--availability", "no-spare", "--facts", &file]);
+    let verdict = &line["data"]["verdict"];
+    let hosts = verdict["hosts"].as_array().unwrap();
+    assert_eq!((hosts.len(), &hosts[0]["works"]), (1, &Value::Bool(true)));
+    let cores = std::thread::available_parallelism().unwrap().get() as u64 * 1000;
+    assert_eq!(hosts[0]["shape"]["millicores"].as_u64(), Some(cores));
+    assert!(hosts[0]["diskBytes"].as_u64().unwrap() > 1_000_000_000, "{verdict}");
+    assert_eq!(code, Some(if verdict["suffices"].as_bool().unwrap() { 0 } else { 3 }));
+}
+
+#[test]
+fn files_that_are_no_facts_are_named_with_what_is_wrong_all_at_once() {
+    let seat = Seat::new();
+    let garbage = seat.file("garbage.json", "kind: Site\n");
+    let newer = seat.file("newer.json", r#"{"apiVersion": "sealift/v7", "kind": "HostFacts"}"#);
+    let ended = seat.size(&["--facts", &garbage, "--facts", &newer, "--facts", "/nonexistent.json"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    for part in
+        ["3 things are wrong", "garbage.json: it is no JSON", "sealift/v7", "/nonexistent.json", "next: "]
+    {
+        assert!(ended.errors.contains(part), "{part}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn a_file_of_one_host_is_judged_by_its_age_and_the_other_host_is_not_run() {
+    let seat = Seat::new();
+    let file = facts_file(&seat, "here");
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let hostname = written["facts"]["hostname"].as_str().unwrap().to_lowercase();
+    let here = hostname.split('.').next().unwrap();
+    let profile = PROFILE.replace("name: m1,", &format!("name: {here},"));
+    let profile = seat.file("site.yaml", &profile);
+    let check = |facts: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_installer"));
+        command.args(["check", "--output", "json", "--profile", &profile, "--bundle"]).arg(&seat.bundle);
+        command.arg("--trust-key").arg(seat.folder.path().join("vendor.pub"));
+        for path in facts {
+            command.args(["--facts", path]);
+        }
+        let ended = command.output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, output) = check(&[&file]);
+    assert!(matches!(code, Some(0 | 3)), "{output}");
+    let line = |topic: &str| -> Value {
+        let mut lines = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.find(|line| line["topic"] == topic).unwrap_or_else(|| panic!("no {topic} in {output}"))
+    };
+    assert_eq!(line("facts")["text"], "1 host of 2 from files; none of w1");
+    let found = line("check");
+    let findings = found["data"].as_array().unwrap();
+    let of = |host: &str| findings.iter().filter(move |finding| finding["host"] == host).collect::<Vec<_>>();
+    assert!(of(here).len() > 70 && of("w1").len() > 70);
+    assert!(of("w1").iter().all(|finding| finding["state"] == "not-run"));
+    let seen: Vec<_> = of(here).into_iter().filter(|finding| finding["state"] != "not-run").collect();
+    assert!(seen.len() > 60);
+    for finding in seen {
+        assert!(finding["measured"].as_str().unwrap().ends_with("(as of a moment ago)"), "{finding}");
+    }
+
+    let (code, output) = check(&[&file, &file]);
+    assert_eq!(code, Some(2));
+    assert!(output.contains(&format!("are all of {here}")), "{output}");
+}
+
+#[test]
+fn a_host_that_the_bundle_has_not_reached_is_judged_by_what_it_asks() {
+    let seat = Seat::new();
+    let asked = seat.folder.path().join("asked.json").display().to_string();
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_installer"));
+    verify.arg("verify").arg(&seat.bundle).arg("--trust-key").arg(seat.folder.path().join("vendor.pub"));
+    assert!(verify.args(["--requirements", &asked]).output().unwrap().status.success());
+    let kit = |requirements: &str| {
+        let out = seat.folder.path().join("kit.json");
+        let mut kit = Command::new(env!("CARGO_BIN_EXE_installer"));
+        kit.args(["kit", "--output", "json", "--requirements", requirements, "--out"]).arg(out);
+        let ended = kit.output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, output) = kit(&asked);
+    assert_eq!(code, Some(0), "{output}");
+    let line = output
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|line| line["topic"] == "kit");
+    let findings = line.unwrap()["data"].clone();
+    let space =
+        findings.as_array().unwrap().iter().find(|finding| finding["check"] == "disk.space").unwrap().clone();
+    assert_ne!(space["state"], "not-run", "{space}");
+    assert!(space["threshold"].as_str().unwrap().contains("for /var/lib/containerd"), "{space}");
+    let garbage = seat.file("garbage.json", "{}");
+    let (code, output) = kit(&garbage);
+    assert!(code == Some(2) && output.contains("says nothing of what hosts need"), "{output}");
+}

@@ -294,7 +294,7 @@ fn role(document: &BundleDocument, sizes: &Sizes<'_>, role: Role) -> RolePart {
         .map(|image| image.name.clone())
         .collect();
     let files = || document.files.iter().filter(|file| file.roles.contains(&role));
-    let disk: Vec<Disk> = disk_needs(document, role)
+    let disk: Vec<Disk> = disk_needs(document, &[role])
         .into_iter()
         .map(|need| Disk { path: need.path, size: need.bytes, holds: need.holds.to_owned() })
         .collect();

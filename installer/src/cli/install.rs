@@ -1,6 +1,6 @@
 //! `installer install`: check, plan, run, prove. The same command again resumes, or changes nothing.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,14 @@ use sealift_plan::Plan;
 use sealift_profile::HostRole;
 use serde_json::json;
 
+use super::confirm::Question;
 use super::prepare::{self, Prepared};
 use super::signed::SignedPlan;
 use crate::executor::AgentExecutor;
 use crate::failure::{Failure, Kind};
 use crate::jsonl::JsonLines;
 use crate::lines::Lines;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::sessions::{CallOrConnect, NoBlobs, ask};
 use crate::written::write;
 
@@ -132,9 +133,10 @@ fn finish(
     let ready = state.nodes.iter().filter(|node| node.ready).count();
     let passed = tests.iter().filter(|test| test.passed).count();
     let text = format!(
-        "{ready} nodes Ready, {} voters, {} pods; acceptance {passed} of {}; {} in {:.0} s",
-        state.etcd_voters,
-        state.pods,
+        "{} Ready, {}, {}; acceptance {passed} of {}; {} in {:.0} s",
+        counted(ready, "node"),
+        counted(state.etcd_voters as usize, "voter"),
+        counted(state.pods as usize, "pod"),
         tests.len(),
         if summary.changed == 0 { "nothing changed" } else { "installed" },
         started.elapsed().as_secs_f64(),
@@ -195,22 +197,13 @@ fn accept(plan: &Plan, yes: bool, output: Output) -> Result<(), Failure> {
         plan.kubernetes
     );
     output.line("plan", &text, &json!({"digest": plan.digest(), "steps": plan.steps.len()}));
-    if yes {
-        return Ok(());
-    }
-    if !io::stdin().is_terminal() {
-        return Err(Failure::new(Kind::Usage, "nobody is here to accept the plan; nothing was changed")
-            .hint("look at it with `installer plan`, then give `--yes`"));
-    }
-    eprint!("Do it? [y/N] ");
-    let _ = io::stderr().flush();
-    let mut answer = String::new();
-    // No answer is a no.
-    let _ = io::stdin().read_line(&mut answer);
-    if answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Usage, "the plan was not accepted; nothing was changed"))
+    let question = Question {
+        ask: "Do it?",
+        nobody: "accept the plan",
+        no: "the plan was not accepted",
+        hint: "look at it with `installer plan`, then give `--yes`",
+    };
+    question.answered(yes)
 }
 
 /// A new folder `DATE-TIME`, with a number behind where two runs start in one second.
@@ -234,7 +227,7 @@ fn run_folder(runs: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Who runs this, for whoever finds the hosts taken.
-fn owner() -> String {
+pub(super) fn owner() -> String {
     let user = account();
     let seat = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{user} at {}, process {}", seat.trim(), std::process::id())

@@ -2,8 +2,12 @@
 
 mod agent;
 mod check;
+mod confirm;
 mod deep;
+mod fix;
 mod install;
+mod kit;
+mod measured;
 mod plan;
 mod plan_view;
 mod prepare;
@@ -36,10 +40,12 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Check every byte of a bundle against its signature.
     Verify(verify::Arguments),
-    /// Say how many machines of what size a site needs, or whether those that are there suffice; touches no host.
+    /// Say how many machines of what size a site needs, or whether those that are there suffice; changes nothing.
     Size(size::Arguments),
-    /// Look at the hosts and say what stands in the way; changes nothing.
+    /// Look at the hosts and say what stands in the way; changes nothing unless told to fix it.
     Check(check::Arguments),
+    /// On a host, days before: measure it, say what stands in the way, write a file for `check --facts`.
+    Kit(kit::Arguments),
     /// Show everything that an install would change, per host; changes nothing.
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
@@ -74,6 +80,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Verify(arguments) => verify::run(&arguments, output),
         Verb::Size(arguments) => size::run(&arguments, output),
         Verb::Check(arguments) => check::run(arguments, output),
+        Verb::Kit(arguments) => kit::run(&arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Report(arguments) => report::run(&arguments, output),

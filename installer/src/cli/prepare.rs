@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::matrix;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::services;
 use crate::sessions::{Sessions, own_program};
 use crate::site::{OpenSite, verify_bundle};
@@ -63,14 +63,7 @@ impl Prepared {
 
     /// Connects and probes.
     pub(crate) fn probe(&mut self) -> Result<(), Failure> {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let options = ProbeOptions {
-            paths: words(&sealift_checks::PATHS),
-            modules: words(&sealift_checks::MODULES),
-            commands: words(&sealift_checks::COMMANDS),
-            settings: words(&sealift_checks::SETTINGS),
-        };
-        self.facts = self.sessions.probe(&options).inspect_err(|_| self.sessions.close())?;
+        self.facts = self.sessions.probe(&probe_options()).inspect_err(|_| self.sessions.close())?;
         services::try_from_all(&self.site, &self.sessions, &mut self.facts);
         Ok(())
     }
@@ -82,33 +75,7 @@ impl Prepared {
 
     /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
     pub(crate) fn check(&self, output: Output) -> Result<(), Failure> {
-        let findings = self.findings();
-        let blocking = sealift_checks::blocking(&findings, &self.site.site);
-        let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
-        let text = format!(
-            "{} checks on {} hosts: {} failed, {} warnings",
-            sealift_checks::catalogue().len(),
-            self.facts.len(),
-            count(State::Fail) + count(State::Error) + count(State::Blocked),
-            count(State::Warn)
-        );
-        output.line("check", &text, &findings);
-        let others: Vec<&Finding> = findings
-            .iter()
-            .filter(|finding| !blocking.iter().any(|one| std::ptr::eq(*one, *finding)))
-            .collect();
-        for line in matrix::exceptions(&others) {
-            output.remark(&line);
-        }
-        if blocking.is_empty() {
-            return Ok(());
-        }
-        let message = format!("{} findings stand in the way; nothing was changed", blocking.len());
-        let mut failure = Failure::new(Kind::Checks, message);
-        failure.causes = matrix::reasons(&blocking);
-        Err(failure.hint(
-            "mend these and run the same command again, or accept a risk by name under `acceptedRisks`",
-        ))
+        verdict(&self.findings(), &self.site.site, self.facts.len(), output)
     }
 
     /// Makes the plan.
@@ -132,6 +99,57 @@ impl Prepared {
             facts: &self.facts,
         }
     }
+}
+
+/// What the checks need to know of a host.
+pub(super) fn probe_options() -> ProbeOptions {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    ProbeOptions {
+        paths: words(&sealift_checks::PATHS),
+        modules: words(&sealift_checks::MODULES),
+        commands: words(&sealift_checks::COMMANDS),
+        settings: words(&sealift_checks::SETTINGS),
+    }
+}
+
+/// Shows what checks found on so many hosts; blocking findings that nobody accepted are a failure.
+pub(super) fn verdict(
+    findings: &[Finding],
+    site: &Site,
+    hosts: usize,
+    output: Output,
+) -> Result<(), Failure> {
+    let blocking = sealift_checks::blocking(findings, site);
+    let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
+    let text = format!(
+        "{} checks on {}: {} failed, {}",
+        sealift_checks::catalogue().len(),
+        counted(hosts, "host"),
+        count(State::Fail) + count(State::Error) + count(State::Blocked),
+        counted(count(State::Warn), "warning"),
+    );
+    output.line("check", &text, &findings);
+    let others: Vec<&Finding> =
+        findings.iter().filter(|finding| !blocking.iter().any(|one| std::ptr::eq(*one, *finding))).collect();
+    for line in matrix::exceptions(&others) {
+        output.remark(&line);
+    }
+    let fixable = findings.iter().filter(|finding| !finding.fixes.is_empty()).count();
+    if fixable > 0 {
+        output.remark(&format!(
+            "          {} can be mended by itself: installer check --fix",
+            counted(fixable, "finding")
+        ));
+    }
+    if blocking.is_empty() {
+        return Ok(());
+    }
+    let stand = if blocking.len() == 1 { "stands" } else { "stand" };
+    let message = format!("{} {stand} in the way; nothing was changed", counted(blocking.len(), "finding"));
+    let mut failure = Failure::new(Kind::Checks, message);
+    failure.causes = matrix::reasons(&blocking);
+    Err(failure
+        .hint("mend these and run the same command again, or accept a risk by name under `acceptedRisks`"))
 }
 
 /// An acceptance that accepts nothing is a mistake of the profile, told before any host is asked.

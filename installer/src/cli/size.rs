@@ -16,6 +16,7 @@ use sealift_sizing::{
 };
 use serde_json::json;
 
+use super::measured;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::trust::Trust;
@@ -38,6 +39,12 @@ pub(crate) struct Arguments {
     /// Machines that are there, as a table: first line name,role,cpus,memoryGiB,diskGiB.
     #[arg(long, value_name = "CSV")]
     hosts_file: Option<PathBuf>,
+    /// Machines that are there, as `installer kit` measured them: a file for each, or a folder; more than once for more.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    facts: Vec<PathBuf>,
+    /// Look at the hosts of the profile over the network, and judge these.
+    #[arg(long, requires = "profiles", conflicts_with = "facts")]
+    look: bool,
     /// A size of machine that can be had, e.g. 8c/32GiB; more than once for a choice. Without it 4, 8, 16 or 32 cores with
     /// 4 GiB each.
     #[arg(long = "shape", value_name = "CPUS/MEMORY", value_parser = given_host)]
@@ -132,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         if arguments.profiles.is_empty() { None } else { Some(sealift_profile::load(&arguments.profiles)?) };
     let needs = arguments.needs.over(&site.as_ref().map(Site::planned_needs).unwrap_or_default());
     refuse_impossible(&needs)?;
-    let hosts = hosts(arguments, site.as_ref())?;
+    let hosts = hosts(arguments, site.as_ref(), output)?;
     let bundle = arguments.trust.open(&arguments.bundle, output)?;
     // What the site runs itself takes nothing of these machines.
     let external = site.as_ref().map(sealift_checks::services_of).unwrap_or_default();
@@ -191,9 +198,15 @@ fn refuse_impossible(needs: &Needs) -> Result<(), Failure> {
     Err(failure)
 }
 
-/// Machines of both flags; one that the profile knows by name has its role there.
-fn hosts(arguments: &Arguments, site: Option<&Site>) -> Result<Vec<GivenHost>, Failure> {
+/// Machines of all flags; one that the profile knows by name has its role there.
+fn hosts(arguments: &Arguments, site: Option<&Site>, output: Output) -> Result<Vec<GivenHost>, Failure> {
     let mut hosts = arguments.hosts.clone();
+    if !arguments.facts.is_empty() {
+        hosts.extend(measured::from_files(&arguments.facts, site)?);
+    }
+    if arguments.look {
+        hosts.extend(measured::by_looking(&arguments.profiles, output)?);
+    }
     if let Some(path) = &arguments.hosts_file {
         hosts.extend(from_table(path)?);
     }

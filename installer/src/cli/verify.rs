@@ -10,6 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
 use crate::site::verify_bundle;
 use crate::trust::Trust;
+use crate::written;
 
 /// What `verify` needs.
 #[derive(Debug, clap::Args)]
@@ -22,15 +23,24 @@ pub(crate) struct Arguments {
     /// it that mends this copy.
     #[arg(long, value_name = "FILE")]
     damage_list: Option<PathBuf>,
+    /// Write what the bundle asks of hosts here: a small file for `installer kit --requirements` on hosts that the bundle
+    /// itself has not reached yet.
+    #[arg(long, value_name = "FILE")]
+    requirements: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let keys = arguments.trust.trusted(&arguments.bundle)?;
     let checked = Bundle::open(&arguments.bundle, &keys).and_then(|bundle| {
         Trust::show(&bundle, output);
-        verify_bundle(&bundle, output)
+        verify_bundle(&bundle, output).map(|()| bundle)
     });
-    let Err(refusal) = checked else { return Ok(()) };
+    let refusal = match checked {
+        Ok(bundle) => {
+            return arguments.requirements.as_ref().map_or(Ok(()), |file| ask(&bundle, file, output));
+        }
+        Err(refusal) => refusal,
+    };
     let listed = match &arguments.damage_list {
         Some(file) => list(&arguments.bundle, &keys, &refusal, file, output)?,
         None => false,
@@ -43,6 +53,16 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         )];
     }
     Err(failure)
+}
+
+/// Writes the bundle's document: names, digests and sizes, and nothing of what they name.
+fn ask(bundle: &Bundle, file: &Path, output: Output) -> Result<(), Failure> {
+    let document = bundle.document();
+    let text = serde_json::to_string(document).map_err(|error| Failure::of(Kind::Internal, &error))?;
+    written::write(file, &text)?;
+    let told = format!("what {} asks of hosts is in {}", document.product.title, file.display());
+    output.line("asked", &told, &json!({"path": file, "bytes": text.len()}));
+    Ok(())
 }
 
 /// Writes the list, where there can be one: not without a contents list to believe, and not where parts only changed

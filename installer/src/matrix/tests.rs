@@ -29,6 +29,7 @@ fn finding(check: &'static str, group: Group, host: Option<&str>, state: State, 
         threshold: "enough".to_owned(),
         why: "it matters.".to_owned(),
         remedy: "mend it".to_owned(),
+        fixes: Vec::new(),
     }
 }
 
@@ -136,6 +137,17 @@ fn hosts_that_share_an_exception_share_its_line() {
     assert!(text.contains("disk.headroom on 21 more hosts") && !text.contains("some.check"), "{text}");
     assert!(text.ends_with("not run disk.etcd-fsync"), "{text}");
     assert!(exceptions(&[]).is_empty());
+}
+
+#[test]
+fn hosts_that_nobody_looked_at_are_named_once_and_their_checks_are_not() {
+    let all = |host, state| {
+        ["a.first", "b.second"].map(|check| finding(check, Group::Disks, Some(host), state, "x"))
+    };
+    let mut findings = [all("w1", State::NotRun), all("w2", State::NotRun), all("m1", State::Pass)].concat();
+    findings.push(finding("c.third", Group::Time, Some("m1"), State::NotRun, "only seen by the seat"));
+    let lines = exceptions(&findings.iter().collect::<Vec<_>>());
+    assert_eq!(lines, ["  not run everything on w1, w2", "  not run c.third"]);
 }
 
 #[test]

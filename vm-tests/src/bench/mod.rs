@@ -7,6 +7,7 @@
 
 mod baseline;
 mod bundle;
+mod check;
 mod delta;
 mod figure;
 mod install;
@@ -26,6 +27,8 @@ pub enum Verb {
     Install(install::Options),
     /// Packing, verifying and opening a bundle, against the tools at hand and against what the machine could do at best
     Bundle(bundle::Options),
+    /// Checking five hosts, and a hundred that are simulated
+    Check(check::Options),
     /// The delta from the Kubernetes before to the one of today
     Delta(delta::Options),
 }
@@ -35,6 +38,7 @@ pub fn run(verb: &Verb) -> Result<ExitCode> {
     let figures = match verb {
         Verb::Install(options) => install::run(options)?,
         Verb::Bundle(options) => bundle::run(options)?,
+        Verb::Check(options) => check::run(options)?,
         Verb::Delta(options) => delta::run(options)?,
     };
     println!();

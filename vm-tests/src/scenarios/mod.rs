@@ -13,6 +13,7 @@ mod machine;
 mod masters;
 mod operation;
 mod plan;
+mod ready;
 mod reference;
 mod refusals;
 mod report;
@@ -110,6 +111,7 @@ pub fn groups() -> Vec<Group> {
             mostly_waits: false,
             tests: [
                 hosts::TESTS,
+                ready::TESTS,
                 refusals::TESTS,
                 format::TESTS,
                 services::BEFORE,

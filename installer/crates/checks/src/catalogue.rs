@@ -1,6 +1,8 @@
 //! The registry of checks: what there is, why, and which function looks.
 
 mod access;
+mod age;
+mod capacity;
 mod certificates;
 mod clock;
 mod clones;
@@ -27,13 +29,16 @@ mod system;
 
 use std::sync::LazyLock;
 
+pub use capacity::given_host;
 pub use product::risk_faults;
 
+use sealift_bundle::document::BundleDocument;
 use sealift_profile::{Host, HostRole, Site};
 use serde::Serialize;
 
 use crate::facts::{Details, Facts};
 use crate::finding::{Group, State};
+use crate::fix::Fix;
 use crate::requirements::{Requirements, RoleNeeds};
 use crate::run::CheckInput;
 
@@ -54,13 +59,22 @@ pub struct Check {
     pub beyond: Option<Severity>,
     /// Whether it needs a measurement that makes load and is made only on request.
     pub deep: bool,
-    /// Facts without which it says *error*: names as in [`Facts`]' JSON.
+    /// Whether some of its findings can be mended by themselves ([`crate::Finding::fixes`]).
+    pub fixable: bool,
+    /// Facts without which it says *error*: names as in [`Facts`]' JSON; [`SEAT`] and [`BUNDLE`] besides.
     pub(crate) facts: &'static [&'static str],
     pub(crate) scope: Scope,
 }
 
+/// Stands among a check's facts where only the seat can see it, when it asks the host itself.
+pub(crate) const SEAT: &str = "seat";
+/// Stands among a check's facts where it compares with the bundle.
+pub(crate) const BUNDLE: &str = "bundle";
+
 /// A function that looks at one host.
 type Look = fn(&HostInput<'_>) -> Verdict;
+/// A function that looks at profile and bundle.
+type LookAtSite = fn(&CheckInput<'_>, &BundleDocument) -> Verdict;
 /// A function that compares hosts.
 type Compare = for<'a> fn(&[Peer<'a>]) -> PeerVerdicts<'a>;
 
@@ -73,7 +87,7 @@ impl Check {
         facts: &'static [&'static str],
         scope: Scope,
     ) -> Self {
-        Self { id, title, why, group, severity, beyond: None, deep: false, facts, scope }
+        Self { id, title, why, group, severity, beyond: None, deep: false, fixable: false, facts, scope }
     }
 
     /// A check of each host.
@@ -112,13 +126,19 @@ impl Check {
         Self::new(kind, id, title, why, facts, Scope::Peers(look))
     }
 
+    /// One of whose findings some can be mended by themselves.
+    const fn fixable(mut self) -> Self {
+        self.fixable = true;
+        self
+    }
+
     /// A check of the site's answers.
     const fn of_site(
         severity: Severity,
         id: &'static str,
         title: &'static str,
         why: &'static str,
-        look: fn(&CheckInput<'_>) -> Verdict,
+        look: LookAtSite,
     ) -> Self {
         Self::new((Group::Product, severity), id, title, why, &[], Scope::Site(look))
     }
@@ -157,8 +177,8 @@ pub(crate) enum Scope {
     Masters(Look),
     /// All hosts, compared with each other.
     Peers(Compare),
-    /// Profile and bundle alone.
-    Site(fn(&CheckInput<'_>) -> Verdict),
+    /// The site as a whole: profile, bundle, all hosts together.
+    Site(LookAtSite),
 }
 
 /// A verdict for each host, and where it concerns no host in particular, for the site.
@@ -172,6 +192,8 @@ pub(crate) struct HostInput<'a> {
     pub all: &'a Requirements,
     pub need: &'a RoleNeeds,
     pub platforms: &'a [String],
+    /// Milliseconds since the facts were taken, where they came in a file.
+    pub age: Option<i64>,
 }
 
 impl<'a> HostInput<'a> {
@@ -182,13 +204,20 @@ impl<'a> HostInput<'a> {
             facts,
             all: &input.need,
             need: input.need.of(host.role),
-            platforms: &input.document.platforms,
+            platforms: input.document.map_or(&[], |document| &document.platforms),
+            age: input.ages.and_then(|ages| ages.get(&host.name)).copied(),
         }
     }
 
     /// The finer facts; empty where the host gave none, which no check that names such a fact gets to see.
     pub fn details(&self) -> &'a Details {
         self.facts.details.as_ref().unwrap_or(&NO_DETAILS)
+    }
+
+    /// Whether a fix may set this kernel setting: in a container, only what belongs to its own network.
+    pub fn settable(&self, name: &str) -> bool {
+        let own = name.starts_with("net.") || !self.details().machine.container;
+        own && self.details().settings.get(name).is_some_and(|setting| setting.writable)
     }
 
     /// Whether an earlier run of ours holds this host for this site.
@@ -214,6 +243,7 @@ pub(crate) struct Verdict {
     pub measured: String,
     pub threshold: String,
     pub remedy: String,
+    pub fixes: Vec<Fix>,
 }
 
 impl Verdict {
@@ -224,6 +254,7 @@ impl Verdict {
             measured: measured.into(),
             threshold: String::new(),
             remedy: String::new(),
+            fixes: Vec::new(),
         }
     }
 
@@ -258,6 +289,12 @@ impl Verdict {
         self
     }
 
+    /// What can be done by itself, each as far as it may be.
+    pub fn fixed_by(mut self, fixes: impl IntoIterator<Item = Fix>) -> Self {
+        self.fixes.extend(fixes);
+        self
+    }
+
     pub fn limit(mut self, threshold: impl Into<String>) -> Self {
         self.threshold = threshold.into();
         self
@@ -276,6 +313,7 @@ pub fn catalogue() -> &'static [Check] {
             ownership::CHECKS,
             remains::CHECKS,
             system::CHECKS,
+            age::CHECKS,
             resources::CHECKS,
             machine::CHECKS,
             kernel::CHECKS,
@@ -291,6 +329,7 @@ pub fn catalogue() -> &'static [Check] {
             folders::CHECKS,
             etcd::CHECKS,
             product::CHECKS,
+            capacity::CHECKS,
             placement::CHECKS,
             services::CHECKS,
         ]

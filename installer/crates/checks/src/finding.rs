@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::catalogue::Severity;
+use crate::fix::Fix;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,6 +105,9 @@ pub struct Finding {
     pub why: String,
     /// What to do; empty where nothing is to be done.
     pub remedy: String,
+    /// What of that can be done by itself (`check --fix`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<Fix>,
 }
 
 impl fmt::Display for Finding {

@@ -3,7 +3,7 @@
 //! **Purpose.** A registry of checks, each a pure function with an id, a title and a reason. All of them run, always,
 //! and all that they find is reported together, in words that a person on the site can act on.
 //!
-//! **Must not know.** How facts were measured, SSH, plans, displays, the clock of this machine. Nothing here reads,
+//! **Must not know.** How facts were measured, SSH, plans, displays, the clock of this machine: ages of facts are told. Nothing here reads,
 //! writes or waits.
 //!
 //! **Main types in order of use.**
@@ -11,7 +11,9 @@
 //!    what to ask it about.
 //! 2. [`CheckInput`]: site, bundle document, facts of every host, and the [`Requirements`] that follow from them.
 //! 3. [`run`]: one [`Finding`] per check and host; [`catalogue`] lists the checks themselves.
-//! 4. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts.
+//! 4. [`Record`], [`FactsFile`] and [`assign`]: facts that came in files, days before; [`run_alone`] for one host alone.
+//! 5. [`Fix`]: what of a finding can be mended by itself, as a value; [`given_host`]: a measured machine for the sizing room.
+//! 6. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts.
 //!
 //! **Rules.** A check that could not see what it needs says *error*, and one whose host was not measured says
 //! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks, not even where it
@@ -23,16 +25,22 @@ mod catalogue;
 mod environment;
 pub mod facts;
 mod finding;
+mod fix;
+mod import;
+mod record;
 mod requirements;
 mod run;
 mod services;
 mod text;
 
-pub use catalogue::{Check, Severity, catalogue, check, risk_faults};
+pub use catalogue::{Check, Severity, catalogue, check, given_host, risk_faults};
 pub use finding::{Finding, Group, State, Summary};
+pub use fix::{Fix, SETTINGS_FILE};
+pub use import::{FactsFile, ImportError, assign};
+pub use record::{MAX_BYTES, Record, RecordError};
 pub use requirements::{
     COMMANDS, DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
     mesh_ports,
 };
-pub use run::{CheckInput, accepted, blocking, run};
+pub use run::{CheckInput, accepted, blocking, run, run_alone};
 pub use services::services_of;

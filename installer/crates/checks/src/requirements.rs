@@ -1,21 +1,11 @@
-//! What a host must have, by role. Figures follow from the bundle's own byte counts wherever they can.
-//!
-//! Disk formulas, all in bytes, per path:
-//!
-//! | path | master | worker |
-//! | --- | --- | --- |
-//! | `/var/lib/sealift` | every blob of the bundle (each master serves them all) + [`PROGRAM`] | blobs of the worker's files + [`PROGRAM`] |
-//! | `/usr/local/bin` | files of the role, unpacked (also those for `/opt/cni/bin`, which is on the same file system on any host that was set up by hand) | the same |
-//! | `/var/lib/containerd` | images of the role × [`UNPACKED`] + [`WRITABLE`] | the same |
-//! | `/var/lib/kubelet` | [`KUBELET`] | the same |
-//! | `/var/lib/etcd` | [`ETCD`] | none |
-//!
-//! Paths on one file system are summed.
-
-use std::collections::BTreeSet;
+//! What a host must have, by role. Figures follow from the bundle's own byte counts wherever they can, and from the
+//! sizing room: its table of paths ([`sealift_sizing::system_paths`]), and, where the profile says what is needed
+//! (`needs`) and the bundle what it costs, its sizes of masters and of the site's own choice of worker.
 
 use sealift_bundle::document::{BundleDocument, Role};
 use sealift_profile::{HostRole, Site};
+use sealift_sizing::masters::master_size;
+use sealift_sizing::{HostBytes, Shape, SystemPath, system_paths};
 use serde::{Deserialize, Serialize};
 
 use crate::services::services_of;
@@ -26,7 +16,7 @@ pub const PATHS: [&str; 9] =
 /// Kernel modules that the agent must look for.
 pub const MODULES: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan", "nf_tables"];
 /// Programs that the agent must look for in root's search path.
-pub const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 11] = [
     "ip",
     "mount",
     "umount",
@@ -35,11 +25,12 @@ pub const COMMANDS: [&str; 10] = [
     "systemd-run",
     "ethtool",
     "tc",
+    "timedatectl",
     "update-ca-certificates",
     "update-ca-trust",
 ];
 /// Kernel settings (`sysctl(8)` names) that the agent must read.
-pub const SETTINGS: [&str; 23] = [
+pub const SETTINGS: [&str; 24] = [
     "net.ipv4.ip_forward",
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
@@ -54,6 +45,7 @@ pub const SETTINGS: [&str; 23] = [
     "net.ipv4.ip_local_reserved_ports",
     "net.ipv4.conf.all.arp_ignore",
     "net.ipv4.conf.all.arp_filter",
+    "net.ipv4.conf.all.rp_filter",
     "net.ipv6.conf.all.disable_ipv6",
     "net.netfilter.nf_conntrack_count",
     "net.netfilter.nf_conntrack_max",
@@ -87,17 +79,6 @@ pub(crate) const CNI_BINARIES: &str = "/opt/cni/bin";
 pub(crate) const SETTINGS_DIR: &str = "/etc";
 pub(crate) const TEMPORARY: &str = "/tmp";
 pub(crate) const LOGS: &str = "/var/log";
-
-/// Our own program, twice while it is replaced, and our logs and journals, bytes.
-pub const PROGRAM: u64 = 200_000_000;
-/// An image's blobs are kept as they are (1) and unpacked (3: layers shrink to about a third when compressed).
-pub const UNPACKED: u64 = 4;
-/// What containers write into their own layers, bytes.
-pub const WRITABLE: u64 = 1_000_000_000;
-/// Volumes in memory's place, pod logs and plugin sockets, bytes.
-pub const KUBELET: u64 = 1_000_000_000;
-/// etcd's default quota (2 GiB), its write-ahead log and a snapshot in the making, bytes.
-pub const ETCD: u64 = 3_000_000_000;
 
 /// Least kernel version: kube-proxy's nftables mode needs it.
 pub const KERNEL: (u32, u32) = (5, 13);
@@ -146,8 +127,10 @@ pub struct RoleNeeds {
 pub struct DiskNeed {
     /// One of [`PATHS`].
     pub path: String,
-    /// Bytes.
+    /// Bytes without which the install is refused.
     pub bytes: u64,
+    /// Bytes below which there is a warning; not less than `bytes`.
+    pub advised: u64,
     /// What it is for, in words.
     pub holds: &'static str,
 }
@@ -185,10 +168,31 @@ impl Protocol {
 }
 
 impl Requirements {
-    /// What this bundle needs on this site.
+    /// What this bundle needs on this site; of disks nothing where no bundle is at hand.
     #[must_use]
-    pub fn new(site: &Site, document: &BundleDocument) -> Self {
-        let document = &document.for_services(&services_of(site));
+    pub fn new(site: &Site, document: Option<&BundleDocument>) -> Self {
+        let document = document.map(|document| document.for_services(&services_of(site)));
+        let document = document.as_ref();
+        let sized = document.is_some_and(|document| document.sizing.is_some()) && site.needs.is_some();
+        let mut needs = Self::usual(site);
+        if let Some(document) = document {
+            // Where nobody else works, masters do.
+            let both = [Role::ControlPlane, Role::Worker];
+            let masters = if site.workers().next().is_none() { &both[..] } else { &both[..1] };
+            needs.masters.disks = disk_needs(document, masters);
+            needs.workers.disks = disk_needs(document, &[Role::Worker]);
+        }
+        if sized {
+            needs.sized_for(site);
+        } else {
+            let all = needs.masters.disks.iter_mut().chain(&mut needs.workers.disks);
+            all.for_each(|need| need.advised = need.bytes);
+        }
+        needs
+    }
+
+    /// Whatever the product is.
+    fn usual(site: &Site) -> Self {
         Self {
             masters: RoleNeeds {
                 // kubeadm's own floor; the recommendation is that of RKE2 and kURL for a server.
@@ -196,7 +200,7 @@ impl Requirements {
                 cpus_good: 4,
                 memory_bytes: 1700 << 20,
                 memory_bytes_good: 8 << 30,
-                disks: disk_needs(document, Role::ControlPlane),
+                disks: Vec::new(),
                 ports: ports(site, HostRole::ControlPlane),
             },
             workers: RoleNeeds {
@@ -204,12 +208,25 @@ impl Requirements {
                 cpus_good: 2,
                 memory_bytes: 1 << 30,
                 memory_bytes_good: 4 << 30,
-                disks: disk_needs(document, Role::Worker),
+                disks: Vec::new(),
                 ports: ports(site, HostRole::Worker),
             },
             kernel: KERNEL,
             kernel_good: KERNEL_GOOD,
             systemd: SYSTEMD,
+        }
+    }
+
+    /// Masters for the number of workers there are; workers of the size that the site decided on. Whether all workers
+    /// together do for the work is another question (`site.capacity`): there may be many small or few large ones.
+    fn sized_for(&mut self, site: &Site) {
+        let (masters, workers) = (site.masters().count() as u64, site.workers().count() as u64);
+        let (least, good) = (master_size(workers, masters, false), master_size(workers, masters, true));
+        self.masters.at_least(least, good);
+        let decided = site.sizing.as_ref().and_then(|sizing| sizing.machine.as_ref());
+        if let Some(machine) = decided {
+            let good = Shape::new(machine.cpus, machine.memory_gigabytes);
+            self.workers.at_least(Shape { millicores: 0, memory_bytes: 0 }, good);
         }
     }
 
@@ -223,36 +240,29 @@ impl Requirements {
     }
 }
 
-/// Free space that a host of this role must have, by path. The vendor's program shows the same figures.
-#[must_use]
-pub fn disk_needs(document: &BundleDocument, role: Role) -> Vec<DiskNeed> {
-    let files = || document.files.iter().filter(|file| file.roles.contains(&role));
-    let need = |path: &str, bytes, holds| DiskNeed { path: path.to_owned(), bytes, holds };
-    let mut needs = vec![
-        match role {
-            Role::ControlPlane => {
-                need(STORE, document.host_bytes() + PROGRAM, "the whole bundle, served to the other hosts")
-            }
-            Role::Worker => {
-                let blobs: u64 = files().map(|file| file.size).sum();
-                need(STORE, blobs + PROGRAM, "the installer and the packed binaries")
-            }
-        },
-        need(BINARIES, files().map(|file| file.plain_size).sum(), "the cluster's binaries"),
-        need(CONTAINERD, image_bytes(document, role) * UNPACKED + WRITABLE, "images, packed and unpacked"),
-        need(KUBELET_DIR, KUBELET, "pods' own files"),
-    ];
-    if role == Role::ControlPlane {
-        needs.push(need(ETCD_DIR, ETCD, "the cluster's database"));
+impl RoleNeeds {
+    /// Raises the limits where these sizes are larger. Of memory, what machines of such a size say of themselves will
+    /// do: a sixteenth less ([`sealift_sizing::memory_as_sold`]).
+    fn at_least(&mut self, least: Shape, good: Shape) {
+        let cpus = |shape: Shape| u32::try_from(shape.millicores.div_ceil(1000)).unwrap_or(u32::MAX);
+        self.cpus = self.cpus.max(cpus(least));
+        self.cpus_good = self.cpus_good.max(cpus(good)).max(self.cpus);
+        self.memory_bytes = self.memory_bytes.max(least.memory_bytes - least.memory_bytes / 16);
+        self.memory_bytes_good = self.memory_bytes_good.max(good.memory_bytes).max(self.memory_bytes);
     }
-    needs
 }
 
-/// Bytes of the images that hosts of this role preload; a blob that two images share counts once.
-fn image_bytes(document: &BundleDocument, role: Role) -> u64 {
-    let images = document.images.iter().filter(|image| image.roles.contains(&role));
-    let wanted: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
-    document.blobs.iter().filter(|blob| wanted.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
+/// Free space that a host of these roles must have, by path. The vendor's program shows the same figures.
+#[must_use]
+pub fn disk_needs(document: &BundleDocument, roles: &[Role]) -> Vec<DiskNeed> {
+    let paths = system_paths(&HostBytes::of(document, roles), roles.contains(&Role::ControlPlane));
+    let need = |SystemPath { path, least, advised, holds, .. }| DiskNeed {
+        path: path.to_owned(),
+        bytes: least,
+        advised,
+        holds,
+    };
+    paths.into_iter().filter(|path| path.least > 0).map(need).collect()
 }
 
 /// Ports of a host of role `to` that hosts of role `from` must reach over the network. (The others of

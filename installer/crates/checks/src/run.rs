@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use sealift_bundle::document::BundleDocument;
 use sealift_profile::{Host, HostRole, Site};
 
-use crate::catalogue::{Check, HostInput, Peer, Scope, Severity, Verdict, catalogue};
+use crate::catalogue::{BUNDLE, Check, HostInput, Peer, SEAT, Scope, Severity, Verdict, catalogue};
 use crate::environment;
 use crate::facts::Facts;
 use crate::finding::{Finding, State};
 use crate::requirements::Requirements;
+use crate::text::ago;
 
 /// Everything that checks may look at.
 #[derive(Debug, Clone)]
 pub struct CheckInput<'a> {
     /// The site profile.
     pub site: &'a Site,
-    /// The bundle document.
-    pub document: &'a BundleDocument,
-    /// Facts by host name in the profile. A host without an entry is *blocked*.
+    /// The bundle document; without one, what compares with it is *not run*.
+    pub document: Option<&'a BundleDocument>,
+    /// Facts by host name in the profile. A host without an entry is *blocked*, or *not run* where facts came in files.
     pub facts: &'a BTreeMap<String, Facts>,
+    /// Where facts came in files: milliseconds since each host was measured, 0 for just now.
+    pub ages: Option<&'a BTreeMap<String, i64>>,
     /// What hosts must have.
     pub need: Requirements,
 }
@@ -28,7 +31,21 @@ impl<'a> CheckInput<'a> {
     /// With the requirements that follow from bundle and site.
     #[must_use]
     pub fn new(site: &'a Site, document: &'a BundleDocument, facts: &'a BTreeMap<String, Facts>) -> Self {
-        Self { site, document, facts, need: Requirements::new(site, document) }
+        let need = Requirements::new(site, Some(document));
+        Self { site, document: Some(document), facts, ages: None, need }
+    }
+
+    /// The same with facts that came in files, each so many milliseconds old.
+    #[must_use]
+    pub fn aged(mut self, ages: &'a BTreeMap<String, i64>) -> Self {
+        self.ages = Some(ages);
+        self
+    }
+
+    /// Without a bundle.
+    #[must_use]
+    pub fn without_bundle(site: &'a Site, facts: &'a BTreeMap<String, Facts>) -> Self {
+        Self { site, document: None, facts, ages: None, need: Requirements::new(site, None) }
     }
 }
 
@@ -39,9 +56,19 @@ pub fn run(input: &CheckInput<'_>) -> Vec<Finding> {
     findings.map(|finding| environment::judged(finding, input.site)).collect()
 }
 
+/// Runs the checks that look at one host and at nothing else: what a host's owner can know beforehand.
+#[must_use]
+pub fn run_alone(input: &CheckInput<'_>) -> Vec<Finding> {
+    let alone = |check: &&Check| matches!(check.scope, Scope::Host(_) | Scope::Masters(_));
+    catalogue().iter().filter(alone).flat_map(|check| run_one(check, input)).collect()
+}
+
 fn run_one(check: &'static Check, input: &CheckInput<'_>) -> Vec<Finding> {
     match check.scope {
-        Scope::Site(look) => vec![finding(check, None, look(input))],
+        Scope::Site(look) => {
+            let verdict = input.document.map_or_else(without_bundle, |document| look(input, document));
+            vec![finding(check, input, None, verdict)]
+        }
         Scope::Host(look) => input.site.hosts.iter().map(|host| on_host(check, look, input, host)).collect(),
         Scope::Masters(look) => {
             let masters = input.site.hosts.iter().filter(|host| host.role == HostRole::ControlPlane);
@@ -53,12 +80,14 @@ fn run_one(check: &'static Check, input: &CheckInput<'_>) -> Vec<Finding> {
             for host in &input.site.hosts {
                 match readable(check, input, host) {
                     Ok(facts) => peers.push(Peer { host, facts }),
-                    Err(verdict) => findings.push(finding(check, Some(&host.name), verdict)),
+                    Err(verdict) => findings.push(finding(check, input, Some(&host.name), verdict)),
                 }
             }
             let seen = look(&peers).into_iter();
             findings.extend(
-                seen.map(|(host, verdict)| finding(check, host.map(|host| host.name.as_str()), verdict)),
+                seen.map(|(host, verdict)| {
+                    finding(check, input, host.map(|host| host.name.as_str()), verdict)
+                }),
             );
             let order = |finding: &Finding| {
                 input.site.hosts.iter().position(|host| Some(&host.name) == finding.host.as_ref())
@@ -79,12 +108,25 @@ fn on_host(
         Ok(facts) => look(&HostInput::new(input, host, facts)),
         Err(verdict) => verdict,
     };
-    finding(check, Some(&host.name), verdict)
+    finding(check, input, Some(&host.name), verdict)
+}
+
+fn without_bundle() -> Verdict {
+    Verdict::not_run("compares with the bundle, and none was given")
 }
 
 /// The facts that a check needs, or why it cannot be made.
 fn readable<'a>(check: &Check, input: &CheckInput<'a>, host: &Host) -> Result<&'a Facts, Verdict> {
+    if input.document.is_none() && check.facts.contains(&BUNDLE) {
+        return Err(without_bundle());
+    }
+    if input.ages.is_some() && check.facts.contains(&SEAT) {
+        return Err(Verdict::not_run("seen only when the installer asks the host over the network"));
+    }
     let Some(facts) = input.facts.get(&host.name) else {
+        if input.ages.is_some() {
+            return Err(Verdict::not_run("no facts file of this host was given"));
+        }
         return Err(Verdict {
             state: State::Blocked,
             remedy: format!("make {} ({}) reachable, then check again", host.name, host.address),
@@ -96,8 +138,13 @@ fn readable<'a>(check: &Check, input: &CheckInput<'a>, host: &Host) -> Result<&'
     missing.map_or(Ok(facts), |reason| Err(Verdict::error(format!("could not be read: {reason}"))))
 }
 
-fn finding(check: &Check, host: Option<&str>, verdict: Verdict) -> Finding {
-    let Verdict { state, severity, measured, threshold, remedy } = verdict;
+fn finding(check: &Check, input: &CheckInput<'_>, host: Option<&str>, verdict: Verdict) -> Finding {
+    let Verdict { state, severity, measured, threshold, remedy, fixes } = verdict;
+    let age = host.and_then(|host| input.ages?.get(host)).filter(|age| **age > 0);
+    let measured = match age {
+        Some(age) if state != State::NotRun => format!("{} (as of {})", tame(&measured), ago(*age)),
+        _ => tame(&measured),
+    };
     Finding {
         check: check.id,
         title: check.title,
@@ -105,10 +152,12 @@ fn finding(check: &Check, host: Option<&str>, verdict: Verdict) -> Finding {
         group: check.group,
         state,
         severity: severity.unwrap_or(check.severity),
-        measured: tame(&measured),
+        measured,
         threshold: tame(&threshold),
         why: check.why.to_owned(),
         remedy: tame(&remedy),
+        // What was seen days ago is mended when it is seen again.
+        fixes: if input.ages.is_some() { Vec::new() } else { fixes },
     }
 }
 

@@ -19,8 +19,19 @@ pub(crate) fn span(millis: u64) -> String {
     match millis {
         0..10_000 => format!("{:.1} s", millis as f64 / 1e3),
         10_000..120_000 => format!("{} s", millis / 1000),
-        120_000..36_000_000 => format!("{} min", (millis + 30_000) / 60_000),
-        _ => format!("{} h", (millis + 1_800_000) / 3_600_000),
+        120_000..36_000_000 => format!("{} min", millis.saturating_add(30_000) / 60_000),
+        _ => format!("{} h", millis.saturating_add(1_800_000) / 3_600_000),
+    }
+}
+
+/// How long ago something was, milliseconds: `a moment ago`, `45 minutes ago`, `3 days ago`; what lies ahead is `not yet`.
+pub(crate) fn ago(millis: i64) -> String {
+    match millis / 60_000 {
+        i64::MIN..=-2 => "not yet".to_owned(),
+        -1..=1 => "a moment ago".to_owned(),
+        minutes @ 2..120 => format!("{minutes} minutes ago"),
+        minutes @ 120..2880 => format!("{} hours ago", minutes / 60),
+        minutes => format!("{} days ago", minutes / 1440),
     }
 }
 
@@ -46,6 +57,8 @@ mod tests {
         assert_eq!(mebibytes(1700 << 20), "1700 MiB");
         let spans = [2_340, 45_000, 3_660_000, 86_400_000].map(span);
         assert_eq!(spans, ["2.3 s", "45 s", "61 min", "24 h"]);
+        let ages = [-600_000, 0, 45 * 60_000, 5 * 3_600_000, 3 * 86_400_000].map(ago);
+        assert_eq!(ages, ["not yet", "a moment ago", "45 minutes ago", "5 hours ago", "3 days ago"]);
         assert_eq!([list::<&str>(&[]), list(&["a"]), list(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

@@ -110,6 +110,10 @@ const FAULTS: &[Fault] = &[
         w.every_host(|facts| facts.clock.skew_millis = -86_400_000);
     }),
     fault("time.synchronised", "nothing keeps it", Warn, "m3", |w| w.host("m3").clock.synchronised = false),
+    fault("time.synchronised", "no service for it", Warn, "m3", |w| {
+        w.host("m3").clock.synchronised = false;
+        w.details("m3").processes.remove("chronyd");
+    }),
     fault("network.address", "on no interface", Fail, "m1", |w| {
         w.host("m1").interfaces[1].addresses = vec!["192.168.7.4/24".parse().unwrap()];
     }),
@@ -261,6 +265,52 @@ fn at_least_seventy_checks_are_shown_to_fail_and_to_pass() {
         catalogue().iter().map(|check| check.id).filter(|id| !shown.contains(id)).collect();
     assert_eq!(not_shown, ["facts.readable"], "it says error, see what_cannot_be_read_is_an_error");
     assert!(shown.len() >= 70, "{}", shown.len());
+}
+
+#[test]
+fn what_can_be_mended_by_itself_is_listed_so_and_nothing_else_is() {
+    let mut mended = BTreeSet::new();
+    for fault in all() {
+        let mut world = World::healthy();
+        (fault.make)(&mut world);
+        for finding in world.findings().into_iter().filter(|finding| !finding.fixes.is_empty()) {
+            assert!(matches!(finding.state, Fail | Warn), "{finding}");
+            mended.insert(finding.check);
+        }
+    }
+    let listed = catalogue().iter().filter(|check| check.fixable).map(|check| check.id);
+    assert_eq!(mended, listed.collect());
+    assert!(mended.len() >= 8, "{mended:?}");
+}
+
+#[test]
+fn in_a_container_only_settings_of_its_own_network_are_set() {
+    let fixes = |container: bool| {
+        let mut world = World::healthy();
+        let details = world.details("w1");
+        details.machine.container = container;
+        details.settings.insert("kernel.pid_max".into(), world::setting("2048"));
+        details.settings.insert("net.ipv4.conf.all.arp_ignore".into(), world::setting("1"));
+        world.host("w1").swap = vec![Swap { path: "/swapfile".into(), bytes: 2 << 30 }];
+        let findings = world.findings().into_iter();
+        findings.flat_map(|finding| finding.fixes).map(|fix| fix.to_string()).collect::<Vec<_>>()
+    };
+    let file = sealift_checks::SETTINGS_FILE;
+    let arp = format!("set net.ipv4.conf.all.arp_ignore = 0, now and in {file}");
+    let processes = format!("set kernel.pid_max = 4194304, now and in {file}");
+    let swap = "switch swap off, now and in /etc/fstab".to_owned();
+    assert_eq!(fixes(false), [swap, processes, arp.clone()]);
+    assert_eq!(fixes(true), [arp]);
+}
+
+#[test]
+fn a_setting_that_cannot_be_written_is_no_fix() {
+    let mut world = World::healthy();
+    let stuck = sealift_checks::facts::Setting { writable: false, ..world::setting("2048") };
+    world.details("w1").settings.insert("kernel.pid_max".into(), stuck);
+    let findings = world.findings();
+    let found = findings.iter().find(|finding| finding.state == Fail).unwrap();
+    assert_eq!((found.check, found.fixes.len()), ("limits.processes", 0));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::paths::Paths;
 use crate::protocol::{
     BlobNeed, Failure, FailureKind, Frame, MAGIC, Progress, Reply, Request, Response, write_json,
 };
-use crate::{apply, cluster, facts, lend, mesh, public_files, services};
+use crate::{apply, cluster, facts, fix, lend, mesh, public_files, services};
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -115,12 +115,7 @@ impl<W: Write + Send> Session<'_, W> {
                 Ok(Response::Ok)
             }
             Request::Apply { run, step, operation, secrets } => {
-                if self.lock.as_ref().is_none_or(|lock| lock.run() != run) {
-                    return Err(Failure::new(
-                        FailureKind::Conflict,
-                        "this session does not hold the host's lock",
-                    ));
-                }
+                self.must_hold(&run)?;
                 let channel = Channel { inbox: self.inbox, outbox: self.outbox };
                 let ctx = Context::new(self.paths, self.outbox, &run, &step).with_blobs(&channel);
                 apply::apply(&ctx, &operation, &secrets).map(Response::Outcome)
@@ -134,7 +129,32 @@ impl<W: Write + Send> Session<'_, W> {
                 Ok(Response::Files { files })
             }
             Request::Lend => lend::lend().map(|port| Response::Lent { port }),
+            Request::Fix { run, fixes } => {
+                self.must_hold(&run)?;
+                let paths = self.paths.recording_below(fix::FOLDER);
+                let ctx = Context::new(&paths, self.outbox, &run, "fix");
+                fix::apply(&ctx, &fixes).map(|results| Response::Fixed { results })
+            }
+            Request::Fixes => {
+                let paths = self.paths.recording_below(fix::FOLDER);
+                let ctx = Context::new(&paths, self.outbox, "", "");
+                fix::recorded(&ctx).map(|changes| Response::Undone { changes })
+            }
+            Request::UndoFixes { run } => {
+                self.must_hold(&run)?;
+                let paths = self.paths.recording_below(fix::FOLDER);
+                let ctx = Context::new(&paths, self.outbox, &run, "fix");
+                fix::undo(&ctx).map(|changes| Response::Undone { changes })
+            }
             Request::Bye => Ok(Response::Ok),
+        }
+    }
+
+    /// Whatever changes the host needs its lock.
+    fn must_hold(&self, run: &str) -> Result<(), Failure> {
+        match &self.lock {
+            Some(lock) if lock.run() == run => Ok(()),
+            _ => Err(Failure::new(FailureKind::Conflict, "this session does not hold the host's lock")),
         }
     }
 }

@@ -128,6 +128,8 @@ pub enum Change {
         /// Unit.
         unit: String,
     },
+    /// The host's time service, which was off.
+    TimeServiceOn,
     /// A command that changes things of its own.
     Command {
         /// What it does, without secrets.
@@ -158,7 +160,7 @@ impl<'a> Journal<'a> {
         };
         let path = self.paths.journal();
         let failed = |error: &std::io::Error| Failure::io("write", &path, error);
-        file::make_state_folder(&self.paths.state())?;
+        file::make_state_folder(&self.paths.record())?;
         let mut line = serde_json::to_vec(&entry).map_err(|error| Failure::other(error.to_string()))?;
         line.push(b'\n');
         let mut journal = OpenOptions::new()
@@ -168,6 +170,17 @@ impl<'a> Journal<'a> {
             .open(&path)
             .map_err(|error| failed(&error))?;
         journal.write_all(&line).and_then(|()| journal.sync_data()).map_err(|error| failed(&error))
+    }
+
+    /// Forgets all entries but these.
+    pub(crate) fn keep_only(&self, entries: &[Entry]) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        for entry in entries {
+            let line = serde_json::to_vec(entry).map_err(|error| Failure::other(error.to_string()))?;
+            text.extend(line);
+            text.push(b'\n');
+        }
+        file::write_atomic(&self.paths.journal(), &text, 0o600).map(drop)
     }
 
     /// Keeps a copy of content that is about to be replaced; gives its digest.

@@ -18,6 +18,7 @@ mod context;
 pub mod facts;
 mod failure;
 pub mod file;
+pub mod fix;
 mod inbox;
 pub mod journal;
 pub mod lend;

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct Paths {
     root: PathBuf,
+    /// Folder of the journal below the state, empty for the state itself.
+    record: &'static str,
 }
 
 impl Paths {
     /// The machine itself.
     #[must_use]
     pub fn system() -> Self {
-        Self { root: PathBuf::from("/") }
+        Self { root: PathBuf::from("/"), record: "" }
     }
 
     /// Everything below `root`, which stands for `/`.
     #[must_use]
     pub fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), record: "" }
     }
 
     /// The place of a host path such as `/etc/hosts`.
@@ -51,16 +53,28 @@ impl Paths {
         self.state().join("host.json")
     }
 
+    /// The same host with a journal of its own for changes that are taken back on their own.
+    #[must_use]
+    pub fn recording_below(&self, folder: &'static str) -> Self {
+        Self { root: self.root.clone(), record: folder }
+    }
+
+    /// The folder of the journal and of what was replaced.
+    #[must_use]
+    pub fn record(&self) -> PathBuf {
+        if self.record.is_empty() { self.state() } else { self.state().join(self.record) }
+    }
+
     /// The record of every change.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.state().join("journal.jsonl")
+        self.record().join("journal.jsonl")
     }
 
     /// Copies of what was replaced, by digest.
     #[must_use]
     pub fn undo(&self) -> PathBuf {
-        self.state().join("undo")
+        self.record().join("undo")
     }
 
     /// The site's CA and this host's registry certificate.

@@ -8,13 +8,14 @@
 
 use std::io::{self, Read, Write};
 
-use sealift_checks::Protocol;
 use sealift_checks::facts::{Attempt, Facts, ServiceAttempt, WriteTimes};
+use sealift_checks::{Fix, Protocol};
 use sealift_plan::changes::found::FoundFile;
 use sealift_plan::operation::{Blob, Operation, SecretSet};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::fix::Fixed;
 use crate::services::ServiceTarget;
 
 /// First bytes of the agent's output.
@@ -97,6 +98,20 @@ pub enum Request {
     },
     /// Hand this program on to other hosts, see [`crate::lend`].
     Lend,
+    /// Make small changes that checks ask for, see [`crate::fix`].
+    Fix {
+        /// Run identifier of the lock that this session holds.
+        run: String,
+        /// Which.
+        fixes: Vec<Fix>,
+    },
+    /// Say what `UndoFixes` would do.
+    Fixes,
+    /// Take all fixes on this host back.
+    UndoFixes {
+        /// Run identifier of the lock that this session holds.
+        run: String,
+    },
     /// End the session.
     Bye,
 }
@@ -252,6 +267,16 @@ pub enum Response {
     Files {
         /// What stands there.
         files: Vec<FoundFile>,
+    },
+    /// To `Fix`, one for each.
+    Fixed {
+        /// What came of them.
+        results: Vec<Fixed>,
+    },
+    /// To `Fixes` and `UndoFixes`.
+    Undone {
+        /// What would be or was done, in words.
+        changes: Vec<String>,
     },
     /// To `Lend`.
     Lent {

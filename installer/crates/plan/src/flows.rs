@@ -159,7 +159,7 @@ mod tests {
             "access": {"user": "ops"}, "hosts": [], "cluster": {"endpointPort": 7443, "registryPort": 7000},
         }))
         .unwrap();
-        let needs = Requirements::new(&site, &sample_document());
+        let needs = Requirements::new(&site, Some(&sample_document()));
         for role in [HostRole::ControlPlane, HostRole::Worker] {
             let table = parts_of(role).iter().flat_map(|part| listening(*part, &site.cluster));
             let mut table: Vec<_> = table.map(|one| (one.port, one.protocol.name(), one.listener)).collect();

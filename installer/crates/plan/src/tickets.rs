@@ -168,7 +168,7 @@ fn row(from: &End, to: &End, protocol: &str, port: &str, purpose: &str, directio
 /// up; each path's figure is what must be free there.
 #[must_use]
 pub fn machines(site: &Site, document: &BundleDocument, facts: &BTreeMap<String, Facts>) -> String {
-    let needs = Requirements::new(site, document);
+    let needs = Requirements::new(site, Some(document));
     let mut header: Vec<String> =
         ["name", "role", "address", "cpus", "memory (GB)"].map(str::to_owned).into();
     header.extend(PATHS.iter().map(|path| format!("free at {path} (GB)")));

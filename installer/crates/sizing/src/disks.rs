@@ -1,15 +1,17 @@
-//! Disks by path and role.
+//! Disks by path and duty: the one source of what an install takes and of what machines should be bought with.
 //!
-//! | path | masters | workers |
+//! | path | least: this version, nothing else | advised |
 //! | --- | --- | --- |
-//! | `/` | [`SYSTEM`] | [`SYSTEM`] |
-//! | `/var/lib/etcd` | [`ETCD`], a device of its own | none |
-//! | `/var/lib/sealift` | bundle × 2 (this version and the next) | binaries × 2 |
-//! | `/var/lib/containerd` | images × [`UNPACKED`] × 2, and [`WRITABLE`]; of all that 80 % may be used | the same |
-//! | `/var/lib/kubelet` | [`PODS`] | [`PODS`] |
-//! | `/var/log/pods` | [`LOGS`] | [`LOGS`] |
+//! | `/` | | [`SYSTEM`] |
+//! | `/usr/local/bin` | binaries, unpacked (also those for `/opt/cni/bin`, on the same file system on any host that was set up by hand) | twice (this version and the next) |
+//! | `/var/lib/sealift` | masters: every blob of the bundle, since each serves them all; workers: packed binaries; and [`PROGRAM`] | blobs twice, and [`PROGRAM`] |
+//! | `/var/lib/containerd` | images × [`UNPACKED`], and [`WRITABLE`] | images twice, [`WRITABLE`] twice, and at most 80 % full |
+//! | `/var/lib/kubelet` | [`PODS`] | [`PODS`] twice |
+//! | `/var/log/pods` | | [`LOGS`] |
+//! | `/var/lib/etcd` (masters) | [`ETCD_LEAST`] | [`ETCD`], a device of its own |
 //!
-//! What parts keep stands on workers under their own paths.
+//! A machine that both steers and works has the images and programs of both. What parts keep stands on workers under
+//! their own paths.
 
 use std::collections::BTreeSet;
 
@@ -23,14 +25,18 @@ use crate::words::{self, Figure, Unit, disk};
 
 /// The operating system, its packages and its own logs, bytes.
 pub const SYSTEM: u64 = 20_000_000_000;
+/// Our own program, twice while it is replaced, and our logs and journals, bytes.
+pub const PROGRAM: u64 = 200_000_000;
 /// etcd: its largest quota advised (8 GiB, etcd.io "system limits"), snapshots and a log of writes, bytes.
 pub const ETCD: u64 = 20 << 30;
+/// etcd's default quota (2 GiB), its write-ahead log and a snapshot in the making, bytes.
+pub const ETCD_LEAST: u64 = 3_000_000_000;
 /// An image's blobs are kept as they are (1) and unpacked (3: layers shrink to about a third when compressed).
 pub const UNPACKED: u64 = 4;
 /// What containers write into their own layers, bytes.
-pub const WRITABLE: u64 = 2_000_000_000;
-/// Volumes in memory's place and plugin sockets, bytes.
-pub const PODS: u64 = 2_000_000_000;
+pub const WRITABLE: u64 = 1_000_000_000;
+/// Volumes in memory's place, pod logs and plugin sockets, bytes.
+pub const PODS: u64 = 1_000_000_000;
 /// Logs of a full node: 110 pods with 5 files of 10 MiB each (kubelet's defaults), bytes.
 pub const LOGS: u64 = 110 * 5 * (10 << 20);
 /// Percent of the images' disk that may be used: kubelet deletes images from 85 % on, and checks complain from 80 %.
@@ -38,40 +44,161 @@ const IMAGES_FILL: u64 = 80;
 /// Percent of a data disk that may be used.
 pub(crate) const FILL: u64 = 85;
 
-/// Bytes of a bundle that end up on hosts.
+/// Bytes of a bundle that end up on machines, by what these do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BundleBytes {
-    /// Every blob: what each master serves.
-    pub all: u64,
-    /// Images that masters preload, compressed.
-    pub master_images: u64,
-    /// Images that workers preload, compressed.
-    pub worker_images: u64,
-    /// Binaries of workers, unpacked.
-    pub worker_files: u64,
+    /// On machines that steer.
+    pub masters: HostBytes,
+    /// On machines that work.
+    pub workers: HostBytes,
+    /// On machines that do both.
+    pub both: HostBytes,
+}
+
+/// Bytes of a bundle that end up on one machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostBytes {
+    /// Blobs that it keeps in its store.
+    pub store: u64,
+    /// Images that it preloads, compressed.
+    pub images: u64,
+    /// Binaries, unpacked.
+    pub programs: u64,
 }
 
 impl BundleBytes {
     /// Those of a bundle; a blob that two images share counts once.
     #[must_use]
     pub fn of(document: &BundleDocument) -> Self {
-        let images = |role: Role| -> u64 {
-            let of_role = document.images.iter().filter(|image| image.roles.contains(&role));
-            let wanted: BTreeSet<&str> =
-                of_role.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
-            let blobs = document.blobs.iter().filter(|blob| wanted.contains(blob.digest.as_str()));
-            blobs.map(|blob| blob.size).sum()
-        };
-        let files = document.files.iter().filter(|file| file.roles.contains(&Role::Worker));
         Self {
-            all: document.blobs.iter().map(|blob| blob.size).sum(),
-            master_images: images(Role::ControlPlane),
-            worker_images: images(Role::Worker),
-            worker_files: files.map(|file| file.plain_size).sum(),
+            masters: HostBytes::of(document, &[Role::ControlPlane]),
+            workers: HostBytes::of(document, &[Role::Worker]),
+            both: HostBytes::of(document, &[Role::ControlPlane, Role::Worker]),
+        }
+    }
+
+    /// Those of a machine that steers, works, or does both.
+    #[must_use]
+    pub fn doing(&self, steers: bool, works: bool) -> HostBytes {
+        match (steers, works) {
+            (true, true) => self.both,
+            (true, false) => self.masters,
+            (false, _) => self.workers,
         }
     }
 }
+
+impl HostBytes {
+    /// Those of a machine that has these roles.
+    #[must_use]
+    pub fn of(document: &BundleDocument, roles: &[Role]) -> Self {
+        let wanted = |of: &[Role]| roles.iter().any(|role| of.contains(role));
+        let images = document.images.iter().filter(|image| wanted(&image.roles));
+        let blobs: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
+        let blobs = document.blobs.iter().filter(|blob| blobs.contains(blob.digest.as_str()));
+        let files = || document.files.iter().filter(|file| wanted(&file.roles));
+        Self {
+            store: if roles.contains(&Role::ControlPlane) {
+                document.host_bytes()
+            } else {
+                files().map(|file| file.size).sum()
+            },
+            images: blobs.map(|blob| blob.size).sum(),
+            programs: files().map(|file| file.plain_size).sum(),
+        }
+    }
+}
+
+/// A path of the system on one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemPath {
+    /// Absolute path.
+    pub path: &'static str,
+    /// Bytes without which this version cannot be installed; 0 where that asks for none.
+    pub least: u64,
+    /// Bytes that it should have.
+    pub advised: u64,
+    /// What it holds, in words.
+    pub holds: &'static str,
+    /// Why so many are advised, one sentence.
+    pub because: String,
+}
+
+/// The system's paths on a machine with these bytes; `steers` where it is a master.
+#[must_use]
+pub fn system_paths(bytes: &HostBytes, steers: bool) -> Vec<SystemPath> {
+    let HostBytes { store, images, programs } = *bytes;
+    let unpacked = images.saturating_mul(UNPACKED * 2).saturating_add(WRITABLE * 2);
+    let row = |path, least, advised, holds, because: String| {
+        let because = crate::parts::capital(&because);
+        SystemPath { path, least, advised, holds, because }
+    };
+    let (held, what) = if steers {
+        ("the whole bundle, served to the other hosts", "the whole bundle, served to the other machines,")
+    } else {
+        ("the installer and the packed binaries", "the packed programs of the cluster")
+    };
+    let mut paths = vec![
+        row("/", 0, SYSTEM, "the operating system", format!("{} for the operating system.", disk(SYSTEM))),
+        row(
+            STORE,
+            store.saturating_add(PROGRAM),
+            store.saturating_mul(2).saturating_add(PROGRAM),
+            held,
+            format!(
+                "{what} twice: this version and the next ({} each), and {} for the installer.",
+                disk(store),
+                disk(PROGRAM)
+            ),
+        ),
+        row(
+            BINARIES,
+            programs,
+            programs.saturating_mul(2),
+            "the cluster's binaries",
+            format!("The cluster's programs, this version and the next ({} each).", disk(programs)),
+        ),
+        row(
+            CONTAINERD,
+            images.saturating_mul(UNPACKED).saturating_add(WRITABLE),
+            words::narrow((u128::from(unpacked) * 100).div_ceil(u128::from(IMAGES_FILL))),
+            "images, packed and unpacked",
+            format!(
+                "Images ({} packed) as they came and unpacked, this version and the next, with {} to write; at most {IMAGES_FILL} % full.",
+                disk(images),
+                disk(WRITABLE * 2)
+            ),
+        ),
+        row(
+            KUBELET,
+            PODS,
+            PODS * 2,
+            "pods' own files",
+            format!("{} for files of running programs.", disk(PODS * 2)),
+        ),
+        row(
+            "/var/log/pods",
+            0,
+            LOGS,
+            "pods' logs",
+            format!("{}: logs of 110 programs, 5 files of 10 MiB each.", disk(LOGS)),
+        ),
+    ];
+    if steers {
+        let because = "The cluster's database: 8 GiB of records, copies of them, and a log of writes.";
+        paths.push(row(DATABASE, ETCD_LEAST, ETCD, "the cluster's database", because.to_owned()));
+    }
+    paths
+}
+
+const STORE: &str = "/var/lib/sealift";
+const BINARIES: &str = "/usr/local/bin";
+const CONTAINERD: &str = "/var/lib/containerd";
+const KUBELET: &str = "/var/lib/kubelet";
+/// It waits for its disk at every change: a device of its own.
+const DATABASE: &str = "/var/lib/etcd";
 
 /// Disk that a path needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,65 +217,26 @@ pub struct PathNeed {
     pub size: Figure,
 }
 
-fn path(role: HostRole, path: &str, bytes: u64, because: String, input: &str) -> PathNeed {
-    let size =
-        Figure { amount: bytes, unit: Unit::Bytes, because, inputs: vec![input.to_owned()], assumed: false };
-    PathNeed { role, path: path.to_owned(), machines: None, own_device: false, size }
-}
-
 /// Paths that every host of a role has.
 pub(crate) fn of_system(role: HostRole, bytes: &BundleBytes) -> Vec<PathNeed> {
-    let master = role == HostRole::ControlPlane;
-    let (images, store) =
-        if master { (bytes.master_images, bytes.all) } else { (bytes.worker_images, bytes.worker_files) };
-    let unpacked = images.saturating_mul(UNPACKED * 2).saturating_add(WRITABLE);
-    let containerd = words::narrow((u128::from(unpacked) * 100).div_ceil(u128::from(IMAGES_FILL)));
-    let what =
-        if master { "the whole bundle, served to the other machines," } else { "the cluster's programs" };
-    let mut needs = vec![
-        path(role, "/", SYSTEM, format!("{} for the operating system.", disk(SYSTEM)), "constant"),
-        path(
+    let steers = role == HostRole::ControlPlane;
+    let need = |one: SystemPath| {
+        let of_bundle = [STORE, BINARIES, CONTAINERD].contains(&one.path);
+        PathNeed {
             role,
-            "/var/lib/sealift",
-            store.saturating_mul(2),
-            format!("{what} twice: this version and the next ({} each).", disk(store)),
-            "bundle",
-        ),
-        path(
-            role,
-            "/var/lib/containerd",
-            containerd,
-            format!(
-                "Images ({} packed) as they came and unpacked, this version and the next, with {} to write; at most {IMAGES_FILL} % full.",
-                disk(images),
-                disk(WRITABLE)
-            ),
-            "bundle",
-        ),
-        path(
-            role,
-            "/var/lib/kubelet",
-            PODS,
-            format!("{} for files of running programs.", disk(PODS)),
-            "constant",
-        ),
-        path(
-            role,
-            "/var/log/pods",
-            LOGS,
-            format!("{}: logs of 110 programs, 5 files of 10 MiB each.", disk(LOGS)),
-            "constant",
-        ),
-    ];
-    for need in &mut needs {
-        need.size.because = crate::parts::capital(&need.size.because);
-    }
-    if master {
-        let because =
-            "The cluster's database: 8 GiB of records, copies of them, and a log of writes.".to_owned();
-        needs.push(PathNeed { own_device: true, ..path(role, "/var/lib/etcd", ETCD, because, "constant") });
-    }
-    needs
+            path: one.path.to_owned(),
+            machines: None,
+            own_device: one.path == DATABASE,
+            size: Figure {
+                amount: one.advised,
+                unit: Unit::Bytes,
+                because: one.because,
+                inputs: vec![if of_bundle { "bundle" } else { "constant" }.to_owned()],
+                assumed: false,
+            },
+        }
+    };
+    system_paths(&bytes.doing(steers, !steers), steers).into_iter().map(need).collect()
 }
 
 /// What a store takes on each worker that holds some of it, when one of them may be lost (`spare`) or not.

@@ -6,7 +6,7 @@ use sealift_profile::{HostRole, Needs};
 use serde::Serialize;
 
 use crate::answers::{Answers, load};
-use crate::disks::{self, PathNeed};
+use crate::disks;
 use crate::fit::{self, Resource, Room, Shortfall, spread};
 use crate::masters::master_size;
 use crate::parts::Demand;
@@ -231,15 +231,8 @@ fn of_disks(input: &Input<'_>, answers: &Answers, demand: &Demand, hosts: &[Assi
     found
 }
 
-/// Bytes of the system's own paths on a machine; one that does both has the larger of each.
+/// Bytes of the system's own paths on a machine.
 fn system(input: &Input<'_>, steers: bool, works: bool) -> u64 {
-    let mut paths: BTreeMap<String, u64> = BTreeMap::new();
-    let roles = [(HostRole::ControlPlane, steers), (HostRole::Worker, works)];
-    for (role, _) in roles.into_iter().filter(|(_, does)| *does) {
-        for PathNeed { path, size, .. } in disks::of_system(role, &input.bytes) {
-            let entry = paths.entry(path).or_default();
-            *entry = (*entry).max(size.amount);
-        }
-    }
-    paths.values().fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    let paths = disks::system_paths(&input.bytes.doing(steers, works), steers);
+    paths.iter().fold(0, |sum, path| sum.saturating_add(path.advised))
 }

@@ -11,7 +11,8 @@
 //! 2. [`Sizing`]: answers (assumed ones marked), load, three [`Tier`]s, remarks.
 //! 3. [`Figure`]: a number, the sentence that explains it, its inputs.
 //! 4. [`judge`] and [`Verdict`]: given machines against the same needs.
-//! 5. [`node_overhead`]: what a node keeps for itself, also for the kubelet's settings.
+//! 5. [`system_paths`]: what the system takes on a machine's disks, at the least and advised; also for the checks.
+//! 6. [`node_overhead`]: what a node keeps for itself, also for the kubelet's settings.
 //!
 //! **How it calculates.** People at work follow from people with an account, requests per second from Little's law, growth
 //! multiplies load and data year by year. Each part needs the larger of what it asks for at rest and what the load costs.
@@ -37,12 +38,12 @@ use sealift_profile::{Needs, Reserved, SizingOverrides};
 use serde::Serialize;
 
 pub use answers::{Answer, CrossCheck, Load};
-pub use disks::{BundleBytes, PathNeed};
+pub use disks::{BundleBytes, HostBytes, PathNeed, SystemPath, system_paths};
 pub use fit::{Resource, Room, Shortfall};
 pub use hosts::{AssignedHost, TierVerdict, Verdict, judge};
 pub use overhead::{NodeOverhead, node_overhead};
 pub use parts::{ClassNeed, PartNeed};
-pub use shape::{GivenHost, Shape, ShapeError, usual_shapes};
+pub use shape::{GivenHost, Shape, ShapeError, memory_as_sold, usual_shapes};
 pub use table::hosts_from_csv;
 pub use tier::{Binding, Machines, Slack, Tier, TierKind};
 pub use words::{Figure, Unit};

@@ -47,6 +47,21 @@ pub fn usual_shapes() -> Vec<Shape> {
     [(4, 16), (8, 32), (16, 64), (32, 128)].map(|(cpus, memory)| Shape::new(cpus, memory)).to_vec()
 }
 
+/// The size under which a machine with this much memory is sold: kernels and firmware keep up to a sixteenth for
+/// themselves, so what a host says of itself is a little less. A size that nobody sells is left as it is.
+#[must_use]
+pub fn memory_as_sold(bytes: u64) -> u64 {
+    const GIB: u64 = 1 << 30;
+    let step = match bytes / GIB {
+        0..16 => GIB,
+        16..32 => 2 * GIB,
+        32..64 => 4 * GIB,
+        _ => 8 * GIB,
+    };
+    let next = bytes.div_ceil(step).saturating_mul(step);
+    if next.saturating_sub(bytes) <= next / 16 { next } else { bytes }
+}
+
 /// A machine that is there already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,6 +143,20 @@ fn bytes(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kernel_keeps_counts_as_bought() {
+        // MemTotal of machines sold with 2, 4, 8, 16, 32, 64 and 256 GiB.
+        for (mebibytes, sold) in
+            [(1964, 2), (3900, 4), (7940, 8), (15_990, 16), (32_080, 32), (64_300, 64), (257_600, 256)]
+        {
+            assert_eq!(memory_as_sold(mebibytes << 20), sold << 30, "{mebibytes} MiB");
+        }
+        for odd in [0, 12 << 30, (12 << 30) + (100 << 20), u64::MAX] {
+            let sold = memory_as_sold(odd);
+            assert!(sold >= odd && sold - odd <= sold / 16, "{odd}: {sold}");
+        }
+    }
 
     #[test]
     fn machines_are_read_as_people_write_them() {

@@ -339,7 +339,7 @@ fn a_bundle_without_a_model_says_so() {
     let mut document = sealift_bundle::testing::sample_document();
     let found = Input::new(&document, &needs, SizingOverrides::default(), Vec::new()).unwrap();
     assert_eq!(found.shapes, usual_shapes());
-    assert!(found.bytes.all > found.bytes.worker_images && found.bytes.worker_images > 0);
+    assert!(found.bytes.masters.store > found.bytes.workers.images && found.bytes.workers.images > 0);
     document.sizing = None;
     let error = Input::new(&document, &needs, SizingOverrides::default(), Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "the bundle does not say what Orders 4.2.0 needs");

@@ -9,8 +9,8 @@ use sealift_bundle::sizing::{
 };
 use sealift_profile::{Availability, Growth, HostRole, Needs, Reserved, SizingOverrides};
 use sealift_sizing::{
-    BundleBytes, GivenHost, Input, Resource, Sizing, Tier, TierKind, judge, node_overhead, sizing,
-    usual_shapes,
+    BundleBytes, GivenHost, HostBytes, Input, Resource, Sizing, Tier, TierKind, judge, node_overhead, sizing,
+    system_paths, usual_shapes,
 };
 
 fn basis() -> SizingBasis {
@@ -91,11 +91,22 @@ prop_compose! {
 }
 
 fn bytes() -> BundleBytes {
+    let of = |store, images| HostBytes { store, images, programs: 500_000_000 };
     BundleBytes {
-        all: 1_300_000_000,
-        master_images: 400_000_000,
-        worker_images: 600_000_000,
-        worker_files: 500_000_000,
+        masters: of(1_300_000_000, 400_000_000),
+        workers: of(160_000_000, 600_000_000),
+        both: of(1_300_000_000, 900_000_000),
+    }
+}
+
+#[test]
+fn what_is_advised_is_never_less_than_what_an_install_takes() {
+    for (steers, works) in [(true, false), (false, true), (true, true)] {
+        let paths = system_paths(&bytes().doing(steers, works), steers);
+        assert_eq!(paths.iter().any(|path| path.path == "/var/lib/etcd"), steers);
+        for path in paths {
+            assert!(path.advised >= path.least && path.advised > 0, "{}", path.path);
+        }
     }
 }
 

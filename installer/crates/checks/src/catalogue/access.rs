@@ -1,6 +1,6 @@
 //! What the agent may do on the host.
 
-use super::{Check, HostInput, Severity, Verdict};
+use super::{Check, HostInput, SEAT, Severity, Verdict};
 use crate::finding::Group;
 use crate::text::{list, span};
 
@@ -23,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         "access.root",
         "Root",
         "services, kernel settings and container mounts are root's alone.",
-        &["privileges"],
+        &["privileges", SEAT],
         root,
     ),
     Check::on_host(
@@ -47,7 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
         "access.round-trip",
         "Answer time",
         "the installer asks each host hundreds of small questions; over a slow line they add up to minutes.",
-        &["clock"],
+        &["clock", SEAT],
         round_trip,
     ),
 ];

@@ -1,5 +1,7 @@
 //! The site's certificates: how long they still hold.
 
+use sealift_bundle::document::BundleDocument;
+
 use super::{Check, Scope, Severity, Verdict};
 use crate::finding::Group;
 use crate::run::CheckInput;
@@ -18,12 +20,13 @@ pub(super) const CHECKS: &[Check] = &[Check {
     severity: Severity::Block,
     beyond: Some(Severity::Stop),
     deep: false,
+    fixable: false,
     facts: &[],
     scope: Scope::Site(validity),
 }];
 
 /// The one that runs out first, by the clock of the machine that runs the installer.
-fn validity(input: &CheckInput<'_>) -> Verdict {
+fn validity(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     let site = input.site;
     let named = [
         ("customerCa", site.customer_ca.as_ref()),

@@ -1,7 +1,8 @@
 //! Clocks, compared with each other.
 
-use super::{Check, HostInput, Peer, PeerVerdicts, Scope, Severity, Verdict};
+use super::{Check, HostInput, Peer, PeerVerdicts, SEAT, Scope, Severity, Verdict};
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::text::{list, span};
 
 /// Offset from the other hosts from which on nobody can accept it, milliseconds (the limit of k0sctl, too).
@@ -22,7 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Block,
         beyond: Some(Severity::Stop),
         deep: false,
-        facts: &["clock"],
+        fixable: false,
+        facts: &["clock", SEAT],
         scope: Scope::Peers(skew),
     },
     Check {
@@ -33,6 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
+        fixable: true,
         facts: &["clock"],
         scope: Scope::Host(synchronised),
     },
@@ -138,18 +141,24 @@ fn alone(offset: i64) -> Verdict {
     }
 }
 
+/// Services that keep the clock in time, as the kernel names them: at most 15 characters.
+const KEEPERS: [&str; 5] = ["chronyd", "ntpd", "openntpd", "systemd-timesyn", "ptp4l"];
+
 fn synchronised(input: &HostInput<'_>) -> Verdict {
     if input.facts.clock.synchronised {
-        Verdict::pass("something keeps the clock in time")
-    } else {
-        let remedy = "give all hosts one time source: chrony or systemd-timesyncd with a server of the site, or one of the masters";
-        Verdict::warn("nothing keeps the clock in time", remedy).limit("synchronised")
+        return Verdict::pass("something keeps the clock in time");
     }
+    let details = input.details();
+    // One that runs and keeps no time lacks a server, and which one that is only the site knows.
+    let idle = !KEEPERS.iter().any(|name| details.processes.contains(*name));
+    let can = details.commands.get("timedatectl").copied().unwrap_or(false) && !details.machine.container;
+    let remedy = "give all hosts one time source: chrony or systemd-timesyncd with a server of the site, or one of the masters";
+    Verdict::warn("nothing keeps the clock in time", remedy)
+        .limit("synchronised")
+        .fixed_by((idle && can).then_some(Fix::TimeService))
 }
 
 fn one_service(input: &HostInput<'_>) -> Verdict {
-    // As the kernel names them: at most 15 characters.
-    const KEEPERS: [&str; 5] = ["chronyd", "ntpd", "openntpd", "systemd-timesyn", "ptp4l"];
     let processes = &input.details().processes;
     let found: Vec<&str> = KEEPERS.into_iter().filter(|name| processes.contains(*name)).collect();
     let verdict = match found.as_slice() {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, HostInput, Scope, Severity, Verdict};
+use super::{BUNDLE, Check, HostInput, Scope, Severity, Verdict};
 use crate::facts::PathDisk;
 use crate::finding::Group;
-use crate::requirements::{CONTAINERD, DiskNeed, ETCD_DIR, KUBELET_DIR};
+use crate::requirements::{CONTAINERD, DiskNeed, KUBELET_DIR, STORE};
 use crate::text::{bytes, list};
 
 /// Share of a file system, in percent, that must stay free: below it the kubelet throws images away, then pods.
@@ -20,7 +20,8 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Block,
         beyond: None,
         deep: false,
-        facts: &["disks", "claim"],
+        fixable: false,
+        facts: &["disks", "claim", BUNDLE],
         scope: Scope::Host(space),
     },
     Check {
@@ -31,7 +32,8 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
-        facts: &["disks", "claim"],
+        fixable: false,
+        facts: &["disks", "claim", BUNDLE],
         scope: Scope::Host(headroom),
     },
     Check {
@@ -42,6 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["disks"],
         scope: Scope::Host(file_system),
     },
@@ -54,14 +57,20 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn bytes(&self) -> u64 {
-        self.needs.iter().map(|need| need.bytes).sum()
-    }
-
     /// `/dev/sda2 at /`.
     fn name(&self) -> String {
         format!("{} at {}", self.disk.device, self.disk.mount_point)
     }
+}
+
+/// Bytes without which the install is refused.
+fn least(room: &Room<'_>) -> u64 {
+    room.needs.iter().fold(0, |sum, need| sum.saturating_add(need.bytes))
+}
+
+/// Bytes below which there is a warning.
+fn advised(room: &Room<'_>) -> u64 {
+    room.needs.iter().fold(0, |sum, need| sum.saturating_add(need.advised))
 }
 
 /// The needs by file system; `Err` names the paths that nobody measured.
@@ -91,41 +100,56 @@ fn space(input: &HostInput<'_>) -> Verdict {
         Ok(rooms) => rooms,
         Err(verdict) => return verdict,
     };
-    let short: Vec<&Room<'_>> =
-        rooms.iter().filter(|room| room.disk.available_bytes < room.bytes()).collect();
-    let shown: Vec<&Room<'_>> = if short.is_empty() { rooms.iter().collect() } else { short.clone() };
-    let measured: Vec<String> = shown
-        .iter()
-        .map(|room| format!("{} free on {}", bytes(room.disk.available_bytes), room.name()))
-        .collect();
-    let limit: Vec<String> = shown.iter().map(|room| wanted(room)).collect();
-    let (measured, limit) = (list(&measured), list(&limit));
-    if short.is_empty() {
-            Verdict::pass(measured)
-        } else if input.ours() {
-            // An earlier run of ours took part of it already; how much cannot be told from outside.
-            let remedy = "nothing, if the earlier run got far: its files are part of this; else give the file system more room";
-            Verdict::warn(format!("{measured}, beside what an earlier run of ours wrote"), remedy)
-        } else {
-            let missing: Vec<String> = short
-                .iter()
-                .map(|room| format!("{} on {}", bytes(room.bytes() - room.disk.available_bytes), room.disk.mount_point))
-                .collect();
-            let paths: Vec<&str> = short.iter().flat_map(|room| room.needs.iter().map(|need| need.path.as_str())).collect();
-            let remedy = format!("free or add {}, or give {} a larger disk", list(&missing), list(&paths));
-            Verdict::fail(measured, remedy)
-        }
-        .limit(limit)
+    let below = |bytes: fn(&Room<'_>) -> u64| -> Vec<&Room<'_>> {
+        rooms.iter().filter(|room| room.disk.available_bytes < bytes(room)).collect()
+    };
+    let (short, tight) = (below(least), below(advised));
+    let shown: Vec<&Room<'_>> = match (short.is_empty(), tight.is_empty()) {
+        (false, _) => short.clone(),
+        (true, false) => tight.clone(),
+        _ => rooms.iter().collect(),
+    };
+    let free = |room: &&Room<'_>| format!("{} free on {}", bytes(room.disk.available_bytes), room.name());
+    let measured = list(&shown.iter().map(free).collect::<Vec<_>>());
+    let limit = list(&shown.iter().map(|room| wanted(room)).collect::<Vec<_>>());
+    if tight.is_empty() && short.is_empty() {
+        Verdict::pass(measured)
+    } else if input.ours() {
+        // An earlier run of ours took part of it already; how much cannot be told from outside.
+        let remedy = "nothing, if the earlier run got far: its files are part of this; else give the file system more room";
+        Verdict::warn(format!("{measured}, beside what an earlier run of ours wrote"), remedy)
+    } else if short.is_empty() {
+        let remedy = format!("enough for this version; {} for the next one and for years", more(&tight, advised));
+        Verdict::warn(measured, remedy)
+    } else {
+        Verdict::fail(measured, more(&short, least))
+    }
+    .limit(limit)
 }
 
-/// `5.2 GB at / (4.0 GB for /var/lib/containerd: images, packed and unpacked; …)`.
+/// `free or add 2.1 GB on /, or give /var/lib/containerd and /var/lib/kubelet a larger disk`.
+fn more(rooms: &[&Room<'_>], wanted: fn(&Room<'_>) -> u64) -> String {
+    let lack = |room: &&Room<'_>| {
+        let bytes = bytes(wanted(room).saturating_sub(room.disk.available_bytes));
+        format!("{bytes} on {}", room.disk.mount_point)
+    };
+    let missing: Vec<String> = rooms.iter().map(lack).collect();
+    let paths: Vec<&str> =
+        rooms.iter().flat_map(|room| room.needs.iter().map(|need| need.path.as_str())).collect();
+    format!("free or add {}, or give {} a larger disk", list(&missing), list(&paths))
+}
+
+/// `5.2 GB on / (4.0 GB for /var/lib/containerd: images, packed and unpacked; …)`; with what is advised where that is
+/// more.
 fn wanted(room: &Room<'_>) -> String {
     let parts: Vec<String> = room
         .needs
         .iter()
         .map(|need| format!("{} for {}: {}", bytes(need.bytes), need.path, need.holds))
         .collect();
-    format!("{} on {} ({})", bytes(room.bytes()), room.disk.mount_point, parts.join("; "))
+    let good =
+        if advised(room) > least(room) { format!(", good: {}", bytes(advised(room))) } else { String::new() };
+    format!("{} on {}{good} ({})", bytes(least(room)), room.disk.mount_point, parts.join("; "))
 }
 
 fn headroom(input: &HostInput<'_>) -> Verdict {
@@ -136,8 +160,8 @@ fn headroom(input: &HostInput<'_>) -> Verdict {
     let watched =
         |room: &&Room<'_>| room.needs.iter().any(|need| need.path == CONTAINERD || need.path == KUBELET_DIR);
     let after = |room: &Room<'_>| {
-        let need = if input.ours() { 0 } else { room.bytes() };
-        room.disk.available_bytes.saturating_sub(need) * 100 / room.disk.total_bytes
+        let need = if input.ours() { 0 } else { least(room) };
+        room.disk.available_bytes.saturating_sub(need).saturating_mul(100) / room.disk.total_bytes
     };
     let shares: Vec<(u64, String)> = rooms
         .iter()
@@ -173,13 +197,8 @@ fn file_system(input: &HostInput<'_>) -> Verdict {
             None
         }
     };
-    let disks: Vec<&PathDisk> = input
-        .need
-        .disks
-        .iter()
-        .filter(|need| [CONTAINERD, KUBELET_DIR, ETCD_DIR].contains(&need.path.as_str()))
-        .filter_map(|need| input.facts.disk(&need.path))
-        .collect();
+    let data = super::folders::data(input).into_iter().filter(|path| *path != STORE);
+    let disks: Vec<&PathDisk> = data.filter_map(|path| input.facts.disk(path)).collect();
     let bad: Vec<String> = disks
         .iter()
         .filter_map(|disk| {

@@ -1,8 +1,11 @@
 //! The way to each folder that the cluster uses, and how its file system is mounted.
 
+use sealift_profile::HostRole;
+
 use super::{Check, HostInput, Severity, Verdict};
 use crate::facts::PathDisk;
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::requirements::{
     BINARIES, CNI_BINARIES, CONTAINERD, ETCD_DIR, KUBELET_DIR, LOGS, SETTINGS_DIR, STORE, TEMPORARY,
 };
@@ -113,7 +116,8 @@ pub(super) const CHECKS: &[Check] = &[
         "kubeadm, helm and shells put files there, and fail in odd ways where they cannot.",
         &["disks", "machine"],
         temporary,
-    ),
+    )
+    .fixable(),
 ];
 
 /// The measured disks of these paths; `Err` names those that nobody measured.
@@ -127,9 +131,9 @@ fn measured<'a>(input: &HostInput<'a>, paths: &[&str]) -> Result<Vec<&'a PathDis
 }
 
 /// Paths of the cluster's data on a host of this role.
-fn data(input: &HostInput<'_>) -> Vec<&'static str> {
+pub(super) fn data(input: &HostInput<'_>) -> Vec<&'static str> {
     let mut paths = vec![STORE, CONTAINERD, KUBELET_DIR];
-    if input.need.disks.iter().any(|need| need.path == ETCD_DIR) {
+    if input.host.role == HostRole::ControlPlane {
         paths.push(ETCD_DIR);
     }
     paths
@@ -337,7 +341,8 @@ fn temporary(input: &HostInput<'_>) -> Verdict {
     if has(disk, "ro") {
         Verdict::warn("mounted for reading only", "mount /tmp for reading and writing").limit(limit)
     } else if mode != 0o1777 {
-        Verdict::warn(words, "chmod 1777 /tmp").limit(limit)
+        let fix = Fix::FolderMode { path: TEMPORARY.to_owned(), mode: 0o1777 };
+        Verdict::warn(words, "chmod 1777 /tmp").limit(limit).fixed_by([fix])
     } else if disk.available_bytes < TEMPORARY_ROOM {
         Verdict::warn(words, "remove old files from /tmp, or give it more room").limit(limit)
     } else {

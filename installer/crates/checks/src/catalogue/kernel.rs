@@ -3,6 +3,7 @@
 use super::{Check, HostInput, Severity, Verdict};
 use crate::facts::{BootSetting, ModuleState};
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::requirements::{OUR_SETTINGS, OUR_SETTINGS_FILE};
 use crate::text::list;
 
@@ -61,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
         "sysctl.writable",
         "Kernel settings can be set",
         "forwarding and file watches must be switched on, and in some containers nobody may.",
-        &["settings"],
+        &["settings", "privileges"],
         writable,
     ),
     Check::on_host(
@@ -79,7 +80,8 @@ pub(super) const CHECKS: &[Check] = &[
         "when the host runs out of process numbers, nothing can be started, not even to mend it.",
         &["settings"],
         processes,
-    ),
+    )
+    .fixable(),
     Check::on_host(
         (Group::System, Severity::Block),
         "limits.open-files",
@@ -87,7 +89,8 @@ pub(super) const CHECKS: &[Check] = &[
         "every connection and every log is an open file; at the limit, services stop answering.",
         &["settings"],
         open_files,
-    ),
+    )
+    .fixable(),
     Check::on_host(
         (Group::System, Severity::Advice),
         "kernel.entropy",
@@ -195,27 +198,27 @@ fn processes(input: &HostInput<'_>) -> Verdict {
         .filter_map(|name| number(input, name).map(|value| (value, name)))
         .min();
     let Some((value, name)) = lesser else { return Verdict::error("the kernel says no kernel.pid_max") };
-    let remedy = format!("raise it for good, in /etc/sysctl.d: {name} = 4194304");
-    between(value, PROCESSES, &format!("{value} ({name})"), &remedy)
+    raised(input, (name, value), PROCESSES, 4_194_304)
 }
 
 fn open_files(input: &HostInput<'_>) -> Verdict {
     let Some(value) = number(input, "fs.file-max") else {
         return Verdict::error("the kernel says no fs.file-max");
     };
-    between(
-        value,
-        FILES,
-        &format!("{value} (fs.file-max)"),
-        "raise it for good, in /etc/sysctl.d: fs.file-max = 1000000",
-    )
+    raised(input, ("fs.file-max", value), FILES, 1_000_000)
 }
 
-/// Fails below the first limit, warns below the second.
-fn between(value: u64, (least, good): (u64, u64), measured: &str, remedy: &str) -> Verdict {
+/// Fails below the first limit, warns below the second; `to` is the value to set.
+fn raised(input: &HostInput<'_>, (name, value): (&str, u64), (least, good): (u64, u64), to: u64) -> Verdict {
+    let measured = format!("{value} ({name})");
+    let remedy = format!("raise it for good, in /etc/sysctl.d: {name} = {to}");
+    let fix = || {
+        let fix = Fix::Setting { name: name.to_owned(), value: to.to_string() };
+        input.settable(name).then_some(fix)
+    };
     let verdict = match value {
-        value if value < least => Verdict::fail(measured, remedy),
-        value if value < good => Verdict::warn(measured, remedy),
+        value if value < least => Verdict::fail(measured, remedy).fixed_by(fix()),
+        value if value < good => Verdict::warn(measured, remedy).fixed_by(fix()),
         _ => Verdict::pass(measured),
     };
     verdict.limit(format!("{least} or more (good: {good})"))

@@ -8,6 +8,7 @@ use super::kernel::number;
 use super::{Check, HostInput, Severity, Verdict};
 use crate::facts::{Interface, Proxy};
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::text::list;
 
 /// Least speed, and the speed from which on nothing is said, Mbit/s.
@@ -49,7 +50,8 @@ pub(super) const CHECKS: &[Check] = &[
         "with the strict filter, answers to pods that come in by another interface are dropped.",
         &["interfaces"],
         reverse_path,
-    ),
+    )
+    .fixable(),
     Check::on_host(
         (Group::Network, Severity::Advice),
         "network.arp",
@@ -57,7 +59,8 @@ pub(super) const CHECKS: &[Check] = &[
         "a host that does not say its own address to everybody cannot be found by new neighbours.",
         &["settings"],
         arp,
-    ),
+    )
+    .fixable(),
     Check::on_host(
         (Group::Network, Severity::Advice),
         "network.connection-table",
@@ -154,6 +157,9 @@ fn broken(input: &HostInput<'_>) -> Verdict {
     }
 }
 
+/// The larger of this and an interface's own counts for the interface.
+const ALL_FILTERS: &str = "net.ipv4.conf.all.rp_filter";
+
 fn reverse_path(input: &HostInput<'_>) -> Verdict {
     match link(input) {
         Err(verdict) => verdict,
@@ -162,7 +168,10 @@ fn reverse_path(input: &HostInput<'_>) -> Verdict {
                 "make it loose for good, in /etc/sysctl.d: net.ipv4.conf.all.rp_filter = 2 (now 1 on {})",
                 link.name
             );
-            Verdict::warn(format!("strict (1) on {}", link.name), remedy).limit("off (0) or loose (2)")
+            let fix = Fix::Setting { name: ALL_FILTERS.to_owned(), value: "2".to_owned() };
+            Verdict::warn(format!("strict (1) on {}", link.name), remedy)
+                .limit("off (0) or loose (2)")
+                .fixed_by(input.settable(ALL_FILTERS).then_some(fix))
         }
         Ok(link) => Verdict::pass(format!("{} on {}", link.reverse_path_filter, link.name))
             .limit("off (0) or loose (2)"),
@@ -180,8 +189,11 @@ fn arp(input: &HostInput<'_>) -> Verdict {
     if set.is_empty() {
         Verdict::pass("to everybody").limit(limit)
     } else {
+        let settable = set.iter().filter(|name| input.settable(name));
+        let fixes = settable.map(|name| Fix::Setting { name: (*name).to_owned(), value: "0".to_owned() });
         Verdict::warn(format!("{} not 0", list(&set)), "set it to 0 for good, or ask who needs it")
             .limit(limit)
+            .fixed_by(fixes)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sealift_bundle::document::BundleDocument;
 use sealift_profile::Host;
 
 use super::{Check, Severity, Verdict};
@@ -16,7 +17,7 @@ pub(super) const CHECKS: &[Check] = &[Check::of_site(
     zones,
 )];
 
-fn zones(input: &CheckInput<'_>) -> Verdict {
+fn zones(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     let hosts = &input.site.hosts;
     let zones: BTreeSet<&str> = hosts.iter().filter_map(Host::zone).collect();
     let limit = "every host in a zone, or none; masters in more than one where there are several";

@@ -3,6 +3,7 @@
 use super::{Check, HostInput, Scope, Severity, Verdict};
 use crate::facts::Listener;
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::requirements::{NODE_PORTS, PortNeed, Protocol};
 use crate::text::list;
 
@@ -31,6 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["listeners", "claim"],
         scope: Scope::Host(free),
     },
@@ -52,7 +54,8 @@ const EPHEMERAL: Check = Check::on_host(
     "a connection that happens to start from a port of the cluster keeps its owner from starting.",
     &["settings"],
     outgoing,
-);
+)
+.fixable();
 
 fn of_services(input: &HostInput<'_>) -> Verdict {
     let (first, last) = NODE_PORTS;
@@ -73,12 +76,15 @@ fn of_services(input: &HostInput<'_>) -> Verdict {
     }
 }
 
+/// The ports that the kernel takes for connections from here.
+const RANGE: &str = "net.ipv4.ip_local_port_range";
+
 fn outgoing(input: &HostInput<'_>) -> Verdict {
     let words = |name: &str| {
         let setting = input.details().settings.get(name);
         setting.map(|setting| setting.value.clone()).unwrap_or_default()
     };
-    let range = words("net.ipv4.ip_local_port_range");
+    let range = words(RANGE);
     let mut ends = range.split_whitespace().filter_map(|word| word.parse::<u16>().ok());
     let (Some(first), Some(last)) = (ends.next(), ends.next()) else {
         return Verdict::error(format!("`{range}` is no range of ports"));
@@ -101,7 +107,10 @@ fn outgoing(input: &HostInput<'_>) -> Verdict {
         Verdict::pass(format!("{first} to {last}")).limit(limit)
     } else {
         let remedy = "set it back for good, in /etc/sysctl.d: net.ipv4.ip_local_port_range = 32768 60999";
-        Verdict::warn(format!("{first} to {last}, with {} in it", list(&taken)), remedy).limit(limit)
+        let fix = Fix::Setting { name: RANGE.to_owned(), value: "32768 60999".to_owned() };
+        Verdict::warn(format!("{first} to {last}, with {} in it", list(&taken)), remedy)
+            .limit(limit)
+            .fixed_by(input.settable(RANGE).then_some(fix))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sealift_bundle::document::BundleDocument;
 use sealift_profile::{AcceptedRisk, Environment, Site, nearest};
 
 use super::{Check, Scope, Severity, Verdict, catalogue, check};
@@ -19,6 +20,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &[],
         scope: Scope::Site(settings),
     },
@@ -30,6 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &[],
         scope: Scope::Site(secrets),
     },
@@ -41,6 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &[],
         scope: Scope::Site(risks),
     },
@@ -80,8 +84,8 @@ fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
         .map_or_else(|| format!("`{name}`"), |near| format!("`{name}` (did you mean `{near}`?)"))
 }
 
-fn settings(input: &CheckInput<'_>) -> Verdict {
-    let (asked, answers) = (&input.document.settings, &input.site.product.settings);
+fn settings(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
+    let (asked, answers) = (&document.settings, &input.site.product.settings);
     let unknown: Vec<String> = answers
         .keys()
         .filter(|name| !asked.contains_key(*name))
@@ -92,7 +96,7 @@ fn settings(input: &CheckInput<'_>) -> Verdict {
         .filter(|(name, setting)| setting.default.is_none() && !answers.contains_key(*name))
         .map(|(name, setting)| format!("`{name}` ({})", setting.description))
         .collect();
-    let title = &input.document.product.title;
+    let title = &document.product.title;
     let mut measured = Vec::new();
     let mut remedy = Vec::new();
     if !open.is_empty() {
@@ -110,14 +114,9 @@ fn settings(input: &CheckInput<'_>) -> Verdict {
     }
 }
 
-fn secrets(input: &CheckInput<'_>) -> Verdict {
-    let asked: BTreeSet<&str> = input
-        .document
-        .secrets
-        .iter()
-        .flat_map(|secret| secret.from_site.values())
-        .map(String::as_str)
-        .collect();
+fn secrets(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
+    let asked: BTreeSet<&str> =
+        document.secrets.iter().flat_map(|secret| secret.from_site.values()).map(String::as_str).collect();
     let given = &input.site.product.secrets;
     let open: Vec<String> =
         asked.iter().filter(|name| !given.contains_key(**name)).map(|name| format!("`{name}`")).collect();
@@ -126,14 +125,14 @@ fn secrets(input: &CheckInput<'_>) -> Verdict {
         .filter(|name| !asked.contains(name.as_str()))
         .map(|name| misspelt(name, asked.iter().copied()))
         .collect();
-    let title = &input.document.product.title;
+    let title = &document.product.title;
     if !open.is_empty() {
         let also = if unknown.is_empty() {
             String::new()
         } else {
             format!("; {title} does not ask for {}", list(&unknown))
         };
-        let remedy = "say under product.secrets where each of them is: {file: …}, {env: …} or {prompt: …}";
+        let remedy = "say under product.secrets where each of them is: {file: …}, {env: …}, {prompt: …} or {sealed: …}";
         Verdict::fail(format!("{} missing{also}", list(&open)), remedy)
     } else if !unknown.is_empty() {
         let remedy = "correct the names under product.secrets, or take them out";
@@ -163,7 +162,7 @@ pub fn risk_faults(site: &Site) -> Vec<String> {
     site.accepted_risks.iter().filter_map(fault).collect()
 }
 
-fn risks(input: &CheckInput<'_>) -> Verdict {
+fn risks(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     let wrong = risk_faults(input.site);
     if wrong.is_empty() {
         Verdict::pass(format!("{} accepted", input.site.accepted_risks.len()))
@@ -186,12 +185,12 @@ fn kind(value: &serde_json::Value) -> &'static str {
 }
 
 /// The default's kind is the kind that the product's chart expects.
-fn kinds(input: &CheckInput<'_>) -> Verdict {
+fn kinds(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
     let answers = &input.site.product.settings;
     let wrong: Vec<String> = answers
         .iter()
         .filter_map(|(name, answer)| {
-            let default = input.document.settings.get(name)?.default.as_ref()?;
+            let default = document.settings.get(name)?.default.as_ref()?;
             let (has, wants) = (kind(answer), kind(default));
             (has != wants && !default.is_null())
                 .then(|| format!("`{name}` is {has}, the product wants {wants}"))
@@ -204,12 +203,12 @@ fn kinds(input: &CheckInput<'_>) -> Verdict {
     }
 }
 
-fn masters(input: &CheckInput<'_>) -> Verdict {
+fn masters(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     let count = input.site.masters().count();
     spare(input, "site.masters", count, 3, "name three masters").limit("3 or more")
 }
 
-fn workers(input: &CheckInput<'_>) -> Verdict {
+fn workers(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     // Without workers, the masters do their work.
     let count = match input.site.workers().count() {
         0 => input.site.masters().count(),
@@ -233,7 +232,7 @@ fn spare(input: &CheckInput<'_>, check: &str, count: usize, enough: usize, remed
     }
 }
 
-fn name_servers(input: &CheckInput<'_>) -> Verdict {
+fn name_servers(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
     let count = input.site.cluster.nameservers.len();
     if count <= 3 {
         Verdict::pass(count.to_string()).limit("3 or fewer")

@@ -2,6 +2,7 @@
 
 use super::{Check, HostInput, Severity, Verdict};
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::text::{list, mebibytes};
 
 /// What x86-64-v2 has over the first 64-bit processors (psABI, "Micro-architecture levels").
@@ -41,7 +42,8 @@ pub(super) const CHECKS: &[Check] = &[
         "a service that kills programs before memory is short does not know which pods matter.",
         &["processes"],
         killer,
-    ),
+    )
+    .fixable(),
 ];
 
 fn level(input: &HostInput<'_>) -> Verdict {
@@ -94,6 +96,11 @@ fn killer(input: &HostInput<'_>) -> Verdict {
         Verdict::pass("none runs").limit("none")
     } else {
         let remedy = format!("systemctl disable --now {}: the kubelet does this work", found.join(" "));
-        Verdict::warn(list(&found), remedy).limit("none")
+        // systemd's has a socket that would start it again.
+        let sockets =
+            found.iter().filter(|name| **name == "systemd-oomd").map(|name| format!("{name}.socket"));
+        let services = found.iter().map(|name| format!("{name}.service"));
+        let units = sockets.chain(services).collect();
+        Verdict::warn(list(&found), remedy).limit("none").fixed_by([Fix::StopUnits { units }])
     }
 }

@@ -1,5 +1,6 @@
 //! The services that the site runs itself, tried from every host: a pod may run on any of them.
 
+use sealift_bundle::document::BundleDocument;
 use sealift_bundle::services::ServiceKind;
 use sealift_profile::TlsMode;
 
@@ -63,9 +64,9 @@ const fn answer(id: &'static str, title: &'static str, why: &'static str, look: 
     Check::on_host((Group::Product, Severity::Block), id, title, why, &["services"], look)
 }
 
-fn known(input: &CheckInput<'_>) -> Verdict {
-    let (external, offered) = (services_of(input.site), &input.document.services);
-    let title = &input.document.product.title;
+fn known(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
+    let (external, offered) = (services_of(input.site), &document.services);
+    let title = &document.product.title;
     let name = |kind: &ServiceKind| format!("services.{}", kind.name());
     let unused: Vec<String> = external.iter().filter(|kind| !offered.contains_key(kind)).map(name).collect();
     if !unused.is_empty() {

@@ -1,8 +1,9 @@
 //! Operating system, kernel, processors, memory.
 
-use super::{Check, HostInput, Scope, Severity, Verdict};
+use super::{BUNDLE, Check, HostInput, Scope, Severity, Verdict};
 use crate::facts::CgroupVersion;
 use crate::finding::Group;
+use crate::fix::Fix;
 use crate::text::{list, mebibytes};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -14,6 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &[],
         scope: Scope::Host(readable),
     },
@@ -25,6 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["os", "systemd"],
         scope: Scope::Host(os),
     },
@@ -36,7 +39,8 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
-        facts: &["architecture"],
+        fixable: false,
+        facts: &["architecture", BUNDLE],
         scope: Scope::Host(architecture),
     },
     Check {
@@ -47,6 +51,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Stop,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["kernel"],
         scope: Scope::Host(kernel),
     },
@@ -58,6 +63,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Block,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["cpus"],
         scope: Scope::Host(cpus),
     },
@@ -69,6 +75,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Block,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["memoryBytes"],
         scope: Scope::Host(memory),
     },
@@ -80,6 +87,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["cgroup"],
         scope: Scope::Host(cgroup),
     },
@@ -91,6 +99,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["capSysResource"],
         scope: Scope::Host(cap_sys_resource),
     },
@@ -102,6 +111,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
+        fixable: false,
         facts: &["conntrackWritable"],
         scope: Scope::Host(conntrack),
     },
@@ -113,6 +123,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         beyond: None,
         deep: false,
+        fixable: true,
         facts: &["swap"],
         scope: Scope::Host(swap),
     },
@@ -240,6 +251,7 @@ fn swap(input: &HostInput<'_>) -> Verdict {
         Verdict::pass("none")
     } else {
         let remedy = "nothing: it will be switched off and kept off, see plan";
-        Verdict::warn(list(&areas), remedy).limit("none")
+        let own = !input.details().machine.container;
+        Verdict::warn(list(&areas), remedy).limit("none").fixed_by(own.then_some(Fix::SwapOff))
     }
 }

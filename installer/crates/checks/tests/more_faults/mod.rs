@@ -3,7 +3,7 @@
 pub mod services;
 
 use sealift_checks::Protocol;
-use sealift_checks::State::{Error, Fail, NotRun, Pass, Warn};
+use sealift_checks::State::{Blocked, Error, Fail, NotRun, Pass, Warn};
 use sealift_checks::facts::{Attempt, BootSetting, Claim, Drops, ModuleState, Proxy};
 use sealift_profile::Environment;
 
@@ -95,6 +95,38 @@ pub(crate) const MORE: &[Fault] = &[
     fault("certificates.validity", "not read", Error, "-", |w| {
         let file = Some("/ca.pem".to_owned());
         w.site.customer_ca = Some(sealift_profile::Certificates { file, text: None });
+    }),
+    fault("facts.age", "three weeks old", Warn, "w1", |w| {
+        w.in_files().insert("w1".into(), 21 * 86_400_000);
+    }),
+    fault("facts.age", "from tomorrow", Warn, "w1", |w| {
+        w.in_files().insert("w1".into(), -26 * 3_600_000);
+    }),
+    fault("facts.age", "five days old", Pass, "w1", |w| {
+        w.in_files().insert("w1".into(), 5 * 86_400_000);
+    }),
+    fault("facts.age", "no file of it", NotRun, "w1", |w| {
+        w.in_files();
+        w.facts.remove("w1");
+    }),
+    fault("site.capacity", "twice as many people", Fail, "-", |w| w.work_for(200_000)),
+    fault("site.capacity", "no reserve", Warn, "-", |w| w.work_for(95_000)),
+    fault("site.capacity", "a worker gave no facts", Blocked, "-", |w| {
+        w.work_for(1_000);
+        w.facts.remove("w1");
+    }),
+    fault("site.capacity", "a thousand people", Pass, "-", |w| w.work_for(1_000)),
+    fault("cpu.count", "for the work of the profile", Warn, "m1", |w| {
+        w.work_for(1_000);
+        w.host("m1").cpus = 3;
+    }),
+    fault("memory.size", "too little for a master of a site with work", Fail, "m1", |w| {
+        w.work_for(1_000);
+        w.host("m1").memory_bytes = 7 << 30;
+    }),
+    fault("disk.space", "enough for this version only", Warn, "m1", |w| {
+        w.work_for(1_000);
+        w.disk("m1", "/var/lib/etcd").available_bytes = 10 * GB;
     }),
     fault("network.mesh-tcp", "a firewall in one direction", Fail, "m1", |w| {
         cut(w, "m1", "m2", Protocol::Tcp);

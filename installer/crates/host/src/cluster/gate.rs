@@ -36,6 +36,7 @@ fn describe(gate: &Gate) -> String {
     match gate {
         Gate::ApiReady { address } => format!("API server of {address} ready"),
         Gate::EtcdVoters { members } => format!("{} healthy etcd voters", members.len()),
+        Gate::NodesReady { nodes } if nodes.len() == 1 => "1 node Ready".to_owned(),
         Gate::NodesReady { nodes } => format!("{} nodes Ready", nodes.len()),
         Gate::WorkloadReady { namespace, workload, name } => format!("{workload} {namespace}/{name} ready"),
         Gate::AllPodsReady => "all pods Ready".to_owned(),

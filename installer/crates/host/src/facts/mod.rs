@@ -13,6 +13,7 @@ mod network;
 mod settings;
 mod sockets;
 pub(crate) mod system;
+mod unprivileged;
 mod writes;
 
 use std::fs::{self, File};
@@ -27,6 +28,7 @@ use crate::operation::claim;
 use crate::protocol::ProbeOptions;
 
 pub use clock::now;
+pub use unprivileged::unseen_without_root;
 pub use writes::time_writes;
 
 /// Largest file that is read whole, bytes; what is larger is cut off. (`/proc/cpuinfo` of 512 processors has 700 kB.)

@@ -390,3 +390,25 @@ fn walk(folder: &Path) -> Vec<String> {
     found.sort();
     found
 }
+
+#[test]
+fn without_root_nothing_is_guessed() {
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::below(root.path());
+    let recorder = Recorder::default();
+    put(&paths, "/proc/self/mountinfo", "21 1 0:20 / /proc rw,nosuid - proc proc rw,hidepid=2\n");
+    let mut facts = probe(&Context::new(&paths, &recorder, "", ""), &ProbeOptions::default());
+    unseen_without_root(&mut facts);
+    for fact in ["privileges", "capSysResource", "conntrackWritable", "leftovers", "productUuid", "processes"]
+    {
+        assert!(
+            facts.unreadable.contains(&format!("{fact}: only root can see it")),
+            "{:?}",
+            facts.unreadable
+        );
+    }
+    put(&paths, "/run/systemd/container", "systemd-nspawn");
+    let mut facts = probe(&Context::new(&paths, &recorder, "", ""), &ProbeOptions::default());
+    unseen_without_root(&mut facts);
+    assert_eq!(facts.why_unreadable("productUuid"), None, "a container has none");
+}

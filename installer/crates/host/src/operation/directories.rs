@@ -16,6 +16,7 @@ pub(crate) fn apply(ctx: &Context<'_>, directories: &[DirectorySpec]) -> Result<
         changed += usize::from(ensure(ctx, directory)?);
     }
     let summary = match changed {
+        0 if directories.len() == 1 => "the folder is as wanted".to_owned(),
         0 => format!("{} folders are as wanted", directories.len()),
         _ => format!("made or changed {changed} of {} folders", directories.len()),
     };
@@ -70,7 +71,7 @@ mod tests {
         assert!(apply(&ctx, &specs).unwrap().changed);
         let again = apply(&ctx, &specs).unwrap();
         assert!(!again.changed);
-        assert_eq!(again.summary, "1 folders are as wanted");
+        assert_eq!(again.summary, "the folder is as wanted");
         assert!(apply(&ctx, &[spec(0o750)]).unwrap().changed);
         assert_eq!(fs::metadata(root.path().join("srv/data/pg")).unwrap().mode() & 0o7777, 0o750);
         assert_eq!(fs::metadata(root.path().join("srv/data")).unwrap().mode() & 0o7777, 0o755);

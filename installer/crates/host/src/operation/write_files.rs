@@ -64,6 +64,11 @@ fn usable(ctx: &Context<'_>, name: &str) -> bool {
     matches!(modules::state(ctx.paths(), name), ModuleState::Loaded | ModuleState::BuiltIn)
 }
 
+/// Sets one kernel setting now. Gives whether it was another.
+pub(crate) fn set(ctx: &Context<'_>, name: &str, value: &str) -> Result<bool, Failure> {
+    Sysctl { name: name.to_owned(), value: value.to_owned(), optional: false }.apply(ctx)
+}
+
 fn is_sysctl_drop_in(path: &str) -> bool {
     path.starts_with("/etc/sysctl.d/")
         && Path::new(path).extension().is_some_and(|extension| extension == "conf")
@@ -92,27 +97,27 @@ fn parse(content: &str) -> Vec<Sysctl> {
         .collect()
 }
 
-impl Sysctl {
-    /// The file in `/proc/sys`: whichever of `.` and `/` comes first is the separator.
-    fn path(&self) -> String {
-        let slashes = match (self.name.find('.'), self.name.find('/')) {
-            (Some(dot), Some(slash)) => slash < dot,
-            (None, Some(_)) => true,
-            _ => false,
-        };
-        if slashes {
-            return format!("/proc/sys/{}", self.name);
-        }
-        let swapped = self.name.chars().map(|c| match c {
-            '.' => '/',
-            '/' => '.',
-            other => other,
-        });
-        format!("/proc/sys/{}", swapped.collect::<String>())
+/// The file of a setting in `/proc/sys`: whichever of `.` and `/` comes first is the separator.
+pub(crate) fn place_of(name: &str) -> String {
+    let slashes = match (name.find('.'), name.find('/')) {
+        (Some(dot), Some(slash)) => slash < dot,
+        (None, Some(_)) => true,
+        _ => false,
+    };
+    if slashes {
+        return format!("/proc/sys/{name}");
     }
+    let swapped = name.chars().map(|c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    });
+    format!("/proc/sys/{}", swapped.collect::<String>())
+}
 
+impl Sysctl {
     fn apply(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
-        let place = ctx.paths().host(&self.path());
+        let place = ctx.paths().host(&place_of(&self.name));
         let failed = |error: &io::Error| {
             Failure::new(
                 FailureKind::Conflict,
@@ -172,18 +177,16 @@ mod tests {
             "# ours\n; too\nnet.ipv4.ip_forward = 1\n-net/netfilter/nf_conntrack_max=5\n\nkernel.pid_max\t=\t9 9\n",
         );
         assert_eq!(parsed.len(), 3);
-        assert_eq!(parsed[0].path(), "/proc/sys/net/ipv4/ip_forward");
+        assert_eq!(place_of(&parsed[0].name), "/proc/sys/net/ipv4/ip_forward");
         assert_eq!(
-            (parsed[1].path().as_str(), parsed[1].optional),
+            (place_of(&parsed[1].name).as_str(), parsed[1].optional),
             ("/proc/sys/net/netfilter/nf_conntrack_max", true)
         );
         assert_eq!(parsed[2].value, "9 9");
-        let vlan = Sysctl {
-            name: "net.ipv4.conf.eth0/100.forwarding".to_owned(),
-            value: String::new(),
-            optional: false,
-        };
-        assert_eq!(vlan.path(), "/proc/sys/net/ipv4/conf/eth0.100/forwarding");
+        assert_eq!(
+            place_of("net.ipv4.conf.eth0/100.forwarding"),
+            "/proc/sys/net/ipv4/conf/eth0.100/forwarding"
+        );
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn line(purpose: &str, machines: &Machines, count: Message, size: &Message) -> M
 
 /// Without a model: the machines of the profile, and the least that each must have.
 fn by_role(input: &Input<'_>) -> Vec<MachineLine> {
-    let needs = Requirements::new(input.site, input.document);
+    let needs = Requirements::new(input.site, Some(input.document));
     let roles = [(HostRole::ControlPlane, "steer"), (HostRole::Worker, "work")];
     let line = |(role, purpose): (HostRole, &str)| {
         let count = input.site.hosts.iter().filter(|host| host.role == role).count() as u64;

@@ -83,7 +83,7 @@ struct Hosts {
 
 fn seconds(hosts: &Hosts, input: &Input<'_>, speed: u64) -> u64 {
     let bytes = input.document.host_bytes();
-    let images = sealift_sizing::BundleBytes::of(input.document).worker_images;
+    let images = sealift_sizing::BundleBytes::of(input.document).workers.images;
     let masters = hosts.masters.max(1);
     let workers = hosts.all.saturating_sub(masters);
     // Once over the operator's link, once more to the other masters beside each other; then all fetch from all masters.

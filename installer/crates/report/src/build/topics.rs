@@ -14,7 +14,7 @@ pub(crate) struct Topic {
 }
 
 /// Beginnings of check ids, the more special ones first.
-const TOPICS: [(&str, &str, Owner); 33] = [
+const TOPICS: [(&str, &str, Owner); 38] = [
     ("access.", "access", Owner::Machines),
     ("identity.", "clones", Owner::Machines),
     ("os.alike", "alike", Owner::Machines),
@@ -47,6 +47,11 @@ const TOPICS: [(&str, &str, Owner); 33] = [
     ("disk.space", "disk-space", Owner::Storage),
     ("disk.headroom", "disk-space", Owner::Storage),
     ("disk.", "disk-setup", Owner::Storage),
+    ("service.", "services", Owner::Network),
+    ("product.services", "services", Owner::Lead),
+    ("certificates.", "certificates", Owner::Security),
+    ("site.capacity", "too-small", Owner::Machines),
+    ("site.zones", "zones", Owner::Lead),
     ("site.", "shape", Owner::Lead),
 ];
 

@@ -57,6 +57,13 @@ impl World {
         }))
         .unwrap();
         let mut world = Self::of(site);
+        // What a year of its data takes.
+        for n in 1..=9 {
+            for disk in &mut world.host(&format!("w{n}")).disks {
+                disk.total_bytes = 4_000_000_000_000;
+                disk.available_bytes = 3_800_000_000_000;
+            }
+        }
         let writes = world.host("m1").etcd_writes.as_mut().unwrap();
         (writes.p99_micros, writes.runs) = (68_000, vec![66_000, 68_000, 69_000]);
         world.host("w5").clock.skew_millis = 8000;

@@ -1,0 +1,306 @@
+//! `installer check --fix` and `--undo-fixes`: what will be changed is shown first, made after a yes, and looked at again.
+
+use std::collections::BTreeMap;
+
+use sealift_checks::{Finding, Fix, catalogue, check};
+use sealift_host::fix::Fixed;
+use sealift_host::protocol::{Progress, Request, Response};
+use sealift_profile::nearest;
+use serde_json::json;
+
+use super::confirm::Question;
+use super::install::owner;
+use super::prepare::Prepared;
+use crate::facts_files::unix_millis;
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, counted};
+
+/// The hosts' lock is taken under this name: another one for each who fixes.
+fn run_name() -> String {
+    format!("fix-{}-{}", unix_millis(), std::process::id())
+}
+
+/// What shall be mended.
+pub(super) struct Wanted {
+    /// Ids of checks; all where there is none.
+    checks: Vec<String>,
+}
+
+impl Wanted {
+    /// Refuses ids that mean nothing, before a host is asked.
+    pub(super) fn new(checks: Vec<String>) -> Result<Self, Failure> {
+        let wrong = |id: &String| match check(id) {
+            Some(found) if found.fixable => None,
+            Some(_) => Some(format!("`{id}` cannot be mended by itself: its remedy says what to do")),
+            None => {
+                let near = nearest(id, catalogue().iter().map(|check| check.id));
+                let near = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+                Some(format!("there is no check `{id}`{near}"))
+            }
+        };
+        let causes: Vec<String> = checks.iter().filter_map(wrong).collect();
+        if causes.is_empty() {
+            return Ok(Self { checks });
+        }
+        let failure = Failure::new(Kind::Usage, "nothing can be mended for what `--fix` names");
+        Err(Failure { causes, ..failure }
+            .hint("`installer check --list` marks the checks that can: (--fix may mend it)"))
+    }
+
+    fn takes(&self, finding: &Finding) -> bool {
+        self.checks.is_empty() || self.checks.iter().any(|id| id == finding.check)
+    }
+}
+
+/// What came of it.
+pub(super) struct Mended {
+    /// Whether anything was changed on any host.
+    pub(super) changed: bool,
+    /// What could not be mended, to be told after everything else.
+    pub(super) failed: Result<(), Failure>,
+}
+
+impl Default for Mended {
+    fn default() -> Self {
+        Self { changed: false, failed: Ok(()) }
+    }
+}
+
+/// Mends what findings ask for on probed hosts, probes them again and says what is different now.
+pub(super) fn mend(
+    prepared: &mut Prepared,
+    wanted: &Wanted,
+    yes: bool,
+    output: Output,
+) -> Result<Mended, Failure> {
+    let before = prepared.findings();
+    let wishes = wishes(&before, wanted);
+    if wishes.is_empty() {
+        output.line("fix", "there is nothing that can be mended by itself", &json!([]));
+        return Ok(Mended::default());
+    }
+    let count: usize = wishes.values().map(Vec::len).sum();
+    let text = format!("{} on {}:", counted(count, "change"), counted(wishes.len(), "host"));
+    output.line("fix", &text, &wishes);
+    for (host, fixes) in &wishes {
+        for Wish { check, fix } in fixes {
+            output.remark(&format!("  {host:<8} {fix} ({check})"));
+        }
+    }
+    let question = Question {
+        ask: "Make these changes?",
+        nobody: "agree to these changes",
+        no: "the changes were not agreed to",
+        hint: "look at them above, then give `--yes`; `--undo-fixes` takes them back",
+    };
+    question.answered(yes)?;
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    let (changed, failures) = make(prepared, &run, wishes, output);
+    prepared.probe()?;
+    show_difference(&before, &prepared.findings(), output);
+    let failed = match failures.len() {
+        0 => Ok(()),
+        count => {
+            let message = format!("{} could not be made", counted(count, "change"));
+            Err(Failure { kind: Kind::Checks, ..Failure::together(message, failures) })
+        }
+    };
+    Ok(Mended { changed, failed })
+}
+
+/// A change and the check that asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+struct Wish {
+    check: &'static str,
+    fix: Fix,
+}
+
+/// By host, each change once.
+fn wishes(findings: &[Finding], wanted: &Wanted) -> BTreeMap<String, Vec<Wish>> {
+    let mut wishes: BTreeMap<String, Vec<Wish>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| wanted.takes(finding)) {
+        let Some(host) = &finding.host else { continue };
+        for fix in &finding.fixes {
+            let here = wishes.entry(host.clone()).or_default();
+            if !here.iter().any(|wish| wish.fix == *fix) {
+                here.push(Wish { check: finding.check, fix: fix.clone() });
+            }
+        }
+    }
+    wishes
+}
+
+/// Whether anything was changed, and what could not be.
+fn make(
+    prepared: &Prepared,
+    run: &str,
+    wishes: BTreeMap<String, Vec<Wish>>,
+    output: Output,
+) -> (bool, Vec<Failure>) {
+    let request = |(host, wishes): (String, Vec<Wish>)| {
+        let fixes = wishes.into_iter().map(|wish| wish.fix).collect();
+        (host, Request::Fix { run: run.to_owned(), fixes })
+    };
+    let requests = wishes.into_iter().map(request).collect();
+    let results = |response| match response {
+        Response::Fixed { results } => Some(results),
+        _ => None,
+    };
+    let (mut changed, mut failures) = (false, Vec::new());
+    for (host, answer) in prepared.sessions.ask_each(requests, &silent, results) {
+        let results = match answer {
+            Ok(results) => results,
+            Err(failure) => {
+                failures.push(failure);
+                continue;
+            }
+        };
+        for Fixed { fix, changed: now, failure } in results {
+            changed |= now;
+            let what = match (&failure, now) {
+                (Some(_), _) => "FAILED",
+                (None, true) => "done",
+                (None, false) => "was so already",
+            };
+            let data = json!({"host": host, "fix": fix, "changed": now, "failure": failure});
+            output.line("fixed", &format!("{host}: {fix}: {what}"), &data);
+            failures.extend(failure.map(|failure| {
+                let message = format!("{host}: cannot {fix}: {}", failure.message);
+                Failure { message, ..failure.into() }
+            }));
+        }
+    }
+    (changed, failures)
+}
+
+fn silent(_: &str, _: Progress) {}
+
+/// Findings whose state is another than before.
+fn show_difference(before: &[Finding], after: &[Finding], output: Output) {
+    let mut same = true;
+    for old in before {
+        let new = after.iter().find(|new| new.check == old.check && new.host == old.host);
+        let Some(new) = new.filter(|new| new.state != old.state) else { continue };
+        same = false;
+        let place = old.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+        let text = format!("{}{place}: {}, was {}", old.check, new.state.word(), old.state.word());
+        output.line("now", &text, &json!({"before": old, "after": new}));
+    }
+    if same {
+        output.line("now", "all checks say the same as before", &json!([]));
+    }
+}
+
+/// Takes back what `--fix` changed on all hosts; gives whether there was anything.
+pub(super) fn undo(prepared: &Prepared, yes: bool, output: Output) -> Result<bool, Failure> {
+    let recorded = ask(prepared, &|| Request::Fixes)?;
+    let recorded: BTreeMap<String, Vec<String>> =
+        recorded.into_iter().filter(|(_, changes)| !changes.is_empty()).collect();
+    if recorded.is_empty() {
+        output.line("undo", "there is no fix to take back on any host", &json!({}));
+        return Ok(false);
+    }
+    output.line("undo", &format!("on {}:", counted(recorded.len(), "host")), &recorded);
+    for (host, changes) in &recorded {
+        for change in changes {
+            output.remark(&format!("  {host:<8} {change}"));
+        }
+    }
+    let question = Question {
+        ask: "Take these changes back?",
+        nobody: "agree to take these changes back",
+        no: "that was not agreed to",
+        hint: "look at them above, then give `--yes`",
+    };
+    question.answered(yes)?;
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    for (host, changes) in ask(prepared, &|| Request::UndoFixes { run: run.clone() })? {
+        if !changes.is_empty() {
+            let text = format!("{host}: {} taken back", counted(changes.len(), "change"));
+            output.line("undone", &text, &json!({"host": host, "changes": changes}));
+        }
+    }
+    Ok(true)
+}
+
+/// Asks all hosts for something that is answered with changes; what goes wrong is told together.
+fn ask(prepared: &Prepared, request: &dyn Fn() -> Request) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let hosts = prepared.site.site.hosts.iter();
+    let requests = hosts.map(|host| (host.name.clone(), request())).collect();
+    let changes = |response| match response {
+        Response::Undone { changes } => Some(changes),
+        _ => None,
+    };
+    let (mut answers, mut failures) = (BTreeMap::new(), Vec::new());
+    for (host, answer) in prepared.sessions.ask_each(requests, &silent, changes) {
+        match answer {
+            Ok(changes) => drop(answers.insert(host, changes)),
+            Err(failure) => {
+                failures.push(Failure { message: format!("{host}: {}", failure.message), ..failure });
+            }
+        }
+    }
+    match failures.len() {
+        0 => Ok(answers),
+        count => {
+            let message = format!("{} did not do as asked", counted(count, "host"));
+            Err(Failure::together(message, failures))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_checks::{Group, Severity, State};
+
+    use super::*;
+
+    fn finding(check: &'static str, host: &str, fixes: Vec<Fix>) -> Finding {
+        Finding {
+            check,
+            title: "A title",
+            host: Some(host.to_owned()),
+            group: Group::Network,
+            state: State::Warn,
+            severity: Severity::Advice,
+            measured: String::new(),
+            threshold: String::new(),
+            why: String::new(),
+            remedy: String::new(),
+            fixes,
+        }
+    }
+
+    #[test]
+    fn ids_that_mean_nothing_are_refused_with_what_does() {
+        assert!(Wanted::new(vec!["swap.active".to_owned(), "network.arp".to_owned()]).is_ok());
+        let refused = |id: &str| Wanted::new(vec![id.to_owned()]).map(drop).unwrap_err();
+        let failure = refused("swap.activ");
+        assert_eq!((failure.exit_code(), failure.hints.len()), (2, 1));
+        assert_eq!(failure.causes, ["there is no check `swap.activ` (did you mean `swap.active`?)"]);
+        assert!(refused("kernel.version").causes[0].contains("cannot be mended by itself"));
+    }
+
+    #[test]
+    fn each_change_is_wished_for_once_and_only_where_it_was_asked_for() {
+        let fix = |name: &str| Fix::Setting { name: name.to_owned(), value: "0".to_owned() };
+        let findings = [
+            finding("network.arp", "w1", vec![fix("a"), fix("b")]),
+            finding("network.reverse-path", "w1", vec![fix("a")]),
+            finding("swap.active", "w2", vec![Fix::SwapOff]),
+            finding("network.arp", "m1", Vec::new()),
+        ];
+        let all = wishes(&findings, &Wanted::new(Vec::new()).unwrap());
+        assert_eq!(
+            all.iter().map(|(host, all)| (host.as_str(), all.len())).collect::<Vec<_>>(),
+            [("w1", 2), ("w2", 1)]
+        );
+        let some = wishes(&findings, &Wanted::new(vec!["swap.active".to_owned()]).unwrap());
+        assert_eq!(
+            some.into_values().collect::<Vec<_>>(),
+            [[Wish { check: "swap.active", fix: Fix::SwapOff }]]
+        );
+    }
+}
