@@ -104,7 +104,13 @@ fn remove(path: &Path) -> Result<(), Failure> {
 pub(crate) fn remove_if_empty(path: &Path) -> Result<(), Failure> {
     match fs::remove_dir(path) {
         Ok(()) => Ok(()),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+        // Busy is a folder that a disk of its own is mounted at: not ours.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy
+            ) =>
+        {
             Ok(())
         }
         Err(error) => Err(Failure::io("remove", path, &error)),
