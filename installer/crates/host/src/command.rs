@@ -310,7 +310,8 @@ pub(crate) fn last_lines(output: &[u8]) -> Vec<String> {
     lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(ToString::to_string).collect()
 }
 
-fn quoted(word: &str) -> String {
+/// One word of a POSIX shell, in quotes where it needs them.
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -4,17 +4,21 @@
 //! away. The unit's name comes from the step and a hash of the command, so the same step finds its own unit
 //! again. Output goes to `/var/log/sealift/NAME.log`; its last line is the progress message. Arguments and
 //! environment can be seen by every user of the host: no secrets in them.
+//!
+//! The unit runs a script, `/run/sealift/units/NAME.sh`, so that its own words need no escaping. systemd's escape for
+//! `$` does not outlast a daemon-reload before the unit's process starts: version 252 writes it to the transient unit's
+//! file as `\$`, which it does not read back as the same.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sealift_bundle::digest::digest_of;
 
-use crate::command::{Command, has_ended, last_lines};
+use crate::command::{Command, has_ended, last_lines, quoted};
 use crate::context::Context;
 use crate::file;
 use crate::protocol::{Failure, FailureKind};
@@ -160,6 +164,8 @@ struct Session<'a> {
     program: PathBuf,
     log: PathBuf,
     log_path: String,
+    /// What the unit's shell reads.
+    script: PathBuf,
 }
 
 impl<'a> Session<'a> {
@@ -174,6 +180,7 @@ impl<'a> Session<'a> {
             description: format!("Sealift {} {}", ctx.run_id(), stem),
             log: ctx.paths().log().join(format!("{stem}.log")),
             log_path: format!("/var/log/sealift/{stem}.log"),
+            script: ctx.paths().run().join("units").join(format!("{stem}.sh")),
             name: format!("{stem}.service"),
             program,
         })
@@ -201,13 +208,23 @@ impl<'a> Session<'a> {
             let old = self.log.with_extension("log.old");
             std::fs::rename(&self.log, &old).map_err(|error| Failure::io("rename", &self.log, &error))?;
         }
+        if let Some(folder) = self.script.parent() {
+            file::make_state_folder(folder)?;
+        }
+        file::write_atomic(&self.script, self.script_text().as_bytes(), 0o700)?;
         self.ctx.progress(self.unit.message.clone(), 0, 0);
         self.ctx.run(self.start_command()).map(drop)
     }
 
+    /// The shell opens the log: systemd before 240 cannot append to a file. `exec` leaves no shell behind.
+    fn script_text(&self) -> String {
+        let words =
+            [self.program.to_string_lossy().into_owned()].into_iter().chain(self.unit.args.iter().cloned());
+        let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+        format!("exec >>{} 2>&1 {}\n", quoted(&self.log.to_string_lossy()), words.join(" "))
+    }
+
     fn start_command(&self) -> Command {
-        // The shell opens the log: systemd before 240 cannot append to a file. `exec` leaves no shell behind.
-        const SCRIPT: &str = r#"exec >>"$0" 2>&1 "$@""#;
         let mut command = Command::new("systemd-run")
             .arg(format!("--unit={}", self.name))
             .arg(format!("--description={}", self.description))
@@ -228,9 +245,7 @@ impl<'a> Session<'a> {
             let own = self.ctx.paths().host(own);
             command = command.arg(format!("--property=BindReadOnlyPaths={}:{path}", own.display()));
         }
-        let words = ["/bin/sh", "-c", SCRIPT, &self.log.to_string_lossy(), &self.program.to_string_lossy()]
-            .map(literal);
-        command.arg("--").args(words).args(self.unit.args.iter().map(|arg| literal(arg)))
+        command.args(["--", "/bin/sh"]).arg(self.script.to_string_lossy())
     }
 
     /// Waits until the unit has ended, showing the last line of its log.
@@ -270,7 +285,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Stops the unit with all it started and makes systemd forget it.
+    /// Stops the unit with all it started and makes systemd forget it; its script goes, too.
     fn clear(&self, failed: bool) -> Result<(), Failure> {
         let stop = Command::new("systemctl").args(["stop", &self.name]).timeout(Duration::from_mins(3));
         // A unit that just went by itself is as good.
@@ -278,7 +293,12 @@ impl<'a> Session<'a> {
         if failed {
             self.ctx.run_to_end(Command::new("systemctl").args(["reset-failed", &self.name]))?;
         }
-        Ok(())
+        match std::fs::remove_file(&self.script) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Failure::io("remove", &self.script, &error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -300,11 +320,6 @@ fn unit_stem(unit: &TransientUnit) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
     let name: String = unit.name.chars().map(allowed).take(150).collect();
     format!("sealift-{name}-{hash}")
-}
-
-/// systemd replaces `$NAME` in the arguments of a unit; `$$` stands for the sign itself.
-fn literal(word: &str) -> String {
-    word.replace('$', "$$")
 }
 
 /// The end of a log, at most `limit` bytes.

@@ -19,7 +19,7 @@ while [ "$1" != -- ]; do
   shift
 done
 shift
-for word; do set -- "$@" "$(printf %s "$word" | sed 's/\$\$/$/g')"; shift; done
+for word; do case "$word" in *[!A-Za-z0-9_./-]*) echo "a daemon-reload could change: $word" >&2; exit 1 ;; esac; done
 echo "$description" >"$here/$unit.loaded"
 echo started >>"$here/started"
 setsid sh -c '"$@"; echo $? >"$0.new"; mv "$0.new" "$0"' "$here/$unit.status" "$@" </dev/null >/dev/null 2>&1 &
@@ -114,6 +114,7 @@ fn output_and_end_are_collected_and_nothing_is_left() {
     let left: Vec<_> =
         fs::read_dir(host.paths.host("/usr/local/sbin")).unwrap().flatten().map(|e| e.file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains(".service")), "{left:?}");
+    assert_eq!(fs::read_dir(host.paths.run().join("units")).unwrap().count(), 0);
 }
 
 #[test]
