@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their input. `bundle-builder/tests/corpus.rs` does the same with every file of the
+//! What the fuzz targets do with their input. `bundle-builder/tests/program/corpus.rs` does the same with every file of the
 //! corpus, without a fuzzer.
 //!
 //! Refusing is right whatever the words; wrong is a panic, a hang, or memory without bound.

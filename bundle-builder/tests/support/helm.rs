@@ -3,9 +3,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
+
+static HELM: LazyLock<PathBuf> = LazyLock::new(built);
 
 /// Builds it, unless Go finds that what is there is built from the same sources.
 pub fn build() -> PathBuf {
+    HELM.clone()
+}
+
+fn built() -> PathBuf {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vm-tests/payload/go/helm");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,11 +1,13 @@
 //! `installer check --fix` and `--undo-fixes`: what will be changed is shown first, made after a yes, and looked at again.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 
 use sealift_checks::{Finding, Fix, catalogue, check};
 use sealift_host::fix::Fixed;
 use sealift_host::protocol::{Progress, Request, Response};
 use sealift_profile::nearest;
+use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::Question;
@@ -79,23 +81,13 @@ pub(super) fn mend(
         output.line("fix", "there is nothing that can be mended by itself", &json!([]));
         return Ok(Mended::default());
     }
-    let count: usize = wishes.values().map(Vec::len).sum();
-    let text = format!("{} on {}:", counted(count, "change"), counted(wishes.len(), "host"));
-    output.line("fix", &text, &wishes);
-    for (host, fixes) in &wishes {
-        for Wish { check, fix } in fixes {
-            output.remark(&format!("  {host:<8} {fix} ({check})"));
-        }
-    }
     let question = Question {
         ask: "Make these changes?",
         nobody: "agree to these changes",
         no: "the changes were not agreed to",
         hint: "look at them above, then give `--yes`; `--undo-fixes` takes them back",
     };
-    question.answered(yes)?;
-    let run = run_name();
-    prepared.sessions.lock(&owner(), &run)?;
+    let run = agreed(prepared, "fix", &wishes, &question, yes, output)?;
     let (changed, failures) = make(prepared, &run, wishes, output);
     prepared.probe()?;
     show_difference(&before, &prepared.findings(), output);
@@ -109,11 +101,40 @@ pub(super) fn mend(
     Ok(Mended { changed, failed })
 }
 
+/// Shows what is to be changed, asks, and takes the hosts; gives the run's name.
+fn agreed<T: Display + Serialize>(
+    prepared: &Prepared,
+    topic: &str,
+    changes: &BTreeMap<String, Vec<T>>,
+    question: &Question,
+    yes: bool,
+    output: Output,
+) -> Result<String, Failure> {
+    let count: usize = changes.values().map(Vec::len).sum();
+    let text = format!("{} on {}:", counted(count, "change"), counted(changes.len(), "host"));
+    output.line(topic, &text, changes);
+    for (host, changes) in changes {
+        for change in changes {
+            output.remark(&format!("  {host:<8} {change}"));
+        }
+    }
+    question.answered(yes)?;
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    Ok(run)
+}
+
 /// A change and the check that asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Wish {
     check: &'static str,
     fix: Fix,
+}
+
+impl Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.fix, self.check)
+    }
 }
 
 /// By host, each change once.
@@ -201,21 +222,13 @@ pub(super) fn undo(prepared: &Prepared, yes: bool, output: Output) -> Result<boo
         output.line("undo", "there is no fix to take back on any host", &json!({}));
         return Ok(false);
     }
-    output.line("undo", &format!("on {}:", counted(recorded.len(), "host")), &recorded);
-    for (host, changes) in &recorded {
-        for change in changes {
-            output.remark(&format!("  {host:<8} {change}"));
-        }
-    }
     let question = Question {
         ask: "Take these changes back?",
         nobody: "agree to take these changes back",
         no: "that was not agreed to",
         hint: "look at them above, then give `--yes`",
     };
-    question.answered(yes)?;
-    let run = run_name();
-    prepared.sessions.lock(&owner(), &run)?;
+    let run = agreed(prepared, "undo", &recorded, &question, yes, output)?;
     for (host, changes) in ask(prepared, &|| Request::UndoFixes { run: run.clone() })? {
         if !changes.is_empty() {
             let text = format!("{host}: {} taken back", counted(changes.len(), "change"));

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,7 @@ pub use command::{output, run, run_with_input, shell_word};
 pub use leftovers::Leftovers;
 pub use network::Traffic;
 pub use qemu::Acceleration;
+use snapshot::Digests;
 pub use snapshot::{FileState, differences};
 pub use spec::{Backend, HostSpec, LabSpec, Role, SEAT};
 
@@ -51,6 +53,8 @@ pub struct Lab {
     state: State,
     /// Whether [`Lab::up`] found it there, as asked for, and went on with it.
     pub reused: bool,
+    /// Digests that snapshots of its files have read, by host.
+    digests: Mutex<BTreeMap<String, Digests>>,
 }
 
 /// What is written down about a lab.
@@ -74,13 +78,17 @@ impl State {
 }
 
 impl Lab {
+    fn new(folder: PathBuf, state: State, reused: bool) -> Self {
+        Self { folder, state, reused, digests: Mutex::default() }
+    }
+
     /// Opens a lab that was made before.
     pub fn open(cache: &Path, name: &str) -> Result<Self> {
         let folder = folder(cache, name)?;
         if !folder.join("lab.json").exists() {
             bail!("there is no lab {name}; `cargo xtask lab up --name {name}` makes one");
         }
-        Ok(Self { state: State::read(&folder)?, folder, reused: true })
+        Ok(Self::new(folder.clone(), State::read(&folder)?, true))
     }
 
     /// Makes the lab, or goes on with one of the same name and description: hosts that are off are started.
@@ -91,8 +99,8 @@ impl Lab {
         spec.check()?;
         limits::raise()?;
         let lab = match create::reusable(cache, &folder, spec)? {
-            Some(state) => Self { folder, state, reused: true },
-            None => Self { state: create::create(cache, name, &folder, spec)?, folder, reused: false },
+            Some(state) => Self::new(folder, state, true),
+            None => Self::new(folder.clone(), create::create(cache, name, &folder, spec)?, false),
         };
         if !network::is_complete(name) {
             // Its folder may be whole while the rest went with a reboot of this machine, or was never finished.
@@ -249,7 +257,11 @@ impl Lab {
 
     /// All files of a host, without the trees that a running system changes by itself and those named in `more`.
     pub fn snapshot_files(&self, host: &str, more: &[&str]) -> Result<BTreeMap<String, FileState>> {
-        snapshot::take(self, host, more)
+        let digests = || self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = digests().remove(host).unwrap_or_default();
+        let files = snapshot::take(self, host, more, &mut known);
+        digests().insert(host.to_owned(), known);
+        files
     }
 
     /// Whether the host has power.

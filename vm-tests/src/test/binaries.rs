@@ -4,6 +4,7 @@
 //! would leave processors idle for minutes. cargo-nextest does the same and more, but takes longer to build than it
 //! would save on a new machine.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -65,27 +66,32 @@ fn test_binary(line: &str) -> Option<TestBinary> {
     })
 }
 
-/// Runs programs with these variables set, one more at once than there are processors. Gives what they said, in the
-/// order of `binaries`, and whether all of them ended well.
+/// Runs programs with these variables set, one more at once than there are processors, each with twice as many threads:
+/// many tests mostly wait. Gives what they said, in the order of `binaries`, and whether all of them ended well.
 pub fn run(binaries: &[&TestBinary], variables: &[(&str, PathBuf)]) -> Result<(String, bool)> {
-    // From the end: the longest ones, with real logins, are of a package late in the alphabet.
-    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..binaries.len()).rev().collect());
+    // The largest first: what has most in it has most to try, and a long one must not be the last.
+    let size = |index: &usize| binaries[*index].program.metadata().map_or(0, |file| file.len());
+    let mut order: Vec<usize> = (0..binaries.len()).collect();
+    order.sort_by_cached_key(|index| Reverse(size(index)));
+    let queue: Mutex<VecDeque<usize>> = Mutex::new(order.into());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let processors = available_parallelism().context("cannot count the processors")?.get();
+    let threads = (2 * processors).to_string();
     let work = || -> Result<Vec<(usize, String, bool)>> {
         let mut done = Vec::new();
         while let Some(index) = next() {
             let binary = binaries[index];
             let mut command = Command::new(&binary.program);
             command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder);
+            command.env("RUST_TEST_THREADS", &threads);
             command.envs(variables.iter().map(|(name, value)| (name, value)));
             let (text, well) = output(command.stdin(Stdio::null()))?;
             done.push((index, text, well));
         }
         Ok(done)
     };
-    let workers = available_parallelism().context("cannot count the processors")?.get() + 1;
     let mut all = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..=processors).map(|_| scope.spawn(work)).collect();
         threads.into_iter().map(super::joined).collect::<Result<Vec<_>>>()
     })?
     .concat();

@@ -17,6 +17,9 @@ use crate::quote::quote;
 use crate::shell::nonce;
 use crate::target::AgentProgram;
 
+/// Two and a half times as fast as the usual 6 for a program that is 3 % larger: over 100 Mbit/s and more the seat's
+/// processor is what takes the time.
+const COMPRESSION: Compression = Compression::new(3);
 const DOING: &str = "while bringing the agent over";
 const WRONG_DIGEST: i32 = 91;
 /// Longest time for taking the program from a neighbour, seconds: below [`Timeouts::command`], no byte moves here
@@ -157,7 +160,7 @@ pub(crate) fn provide(
         Way::Neighbour(_) => Box::new(std::io::empty()),
         Way::Seat { compressed } => {
             let file = File::open(&program.path).map_err(unreadable)?;
-            if *compressed { Box::new(GzEncoder::new(file, Compression::default())) } else { Box::new(file) }
+            if *compressed { Box::new(GzEncoder::new(file, COMPRESSION)) } else { Box::new(file) }
         }
     };
     tracing::debug!(host = connection.peer.name(), path = place.path, "bringing the agent over");

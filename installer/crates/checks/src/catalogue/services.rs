@@ -108,61 +108,60 @@ fn failed(attempt: &ServiceAttempt, trouble: &ServiceTrouble, remedy: String) ->
     Verdict::fail(format!("{}: {}", attempt.address, trouble.problem), remedy)
 }
 
-/// The attempt and what went wrong at this stage, or the verdict that stands already.
-fn seen<'a>(
-    input: &HostInput<'a>,
+/// The verdict about one stage of an attempt: `well` where it is through, a failure with this remedy where it ended
+/// there, and what stands already where it did not come so far.
+fn judged(
+    input: &HostInput<'_>,
     kind: ServiceKind,
     stage: ServiceStage,
-) -> Result<(&'a ServiceAttempt, Option<&'a ServiceTrouble>), Verdict> {
-    let attempt = of(input, kind)?;
-    Ok((attempt, at(attempt, stage)?))
+    remedy: impl FnOnce() -> String,
+    well: impl FnOnce(&ServiceAttempt) -> Verdict,
+) -> Verdict {
+    let seen = of(input, kind).and_then(|attempt| Ok((attempt, at(attempt, stage)?)));
+    match seen {
+        Err(verdict) => verdict,
+        Ok((attempt, Some(trouble))) => failed(attempt, trouble, remedy()),
+        Ok((attempt, None)) => well(attempt),
+    }
 }
 
 fn reachable(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
-    let (attempt, trouble) = match seen(input, kind, ServiceStage::Reach) {
-        Ok(seen) => seen,
-        Err(verdict) => return verdict,
-    };
-    if let Some(trouble) = trouble {
-        let remedy = format!(
+    let remedy = || {
+        format!(
             "see that the service runs and listens on that address, and ask the owner of the network to let {} ({}) reach it; the address stands under services.{} in the profile",
             input.host.name,
             input.host.address,
             kind.name()
-        );
-        return failed(attempt, trouble, remedy);
-    }
-    let micros = attempt.micros.unwrap_or_default();
-    let show = |micros: u64| format!("{:.1} ms", micros as f64 / 1e3);
-    let measured = format!("{} in {}", attempt.address, show(micros));
-    if kind != DATABASE {
-        return Verdict::pass(measured);
-    }
-    if micros >= SLOW {
-        let remedy = "put the database near to the hosts, or find what slows the way: each page waits for several answers of it";
-        return Verdict::warn(measured, remedy).limit(format!("less than {}", show(SLOW)));
-    }
-    Verdict::pass(measured).limit(format!("less than {}", show(SLOW)))
+        )
+    };
+    judged(input, kind, ServiceStage::Reach, remedy, |attempt| {
+        let micros = attempt.micros.unwrap_or_default();
+        let show = |micros: u64| format!("{:.1} ms", micros as f64 / 1e3);
+        let measured = format!("{} in {}", attempt.address, show(micros));
+        if kind != DATABASE {
+            return Verdict::pass(measured);
+        }
+        if micros >= SLOW {
+            let remedy = "put the database near to the hosts, or find what slows the way: each page waits for several answers of it";
+            return Verdict::warn(measured, remedy).limit(format!("less than {}", show(SLOW)));
+        }
+        Verdict::pass(measured).limit(format!("less than {}", show(SLOW)))
+    })
 }
 
 fn tls(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
-    let (attempt, trouble) = match seen(input, kind, ServiceStage::Tls) {
-        Ok(seen) => seen,
-        Err(verdict) => return verdict,
-    };
     let place = if kind == DATABASE {
         "services.database.tls".to_owned()
     } else {
         format!("services.{}", kind.name())
     };
-    if let Some(trouble) = trouble {
-        let remedy = format!(
+    let remedy = || {
+        format!(
             "ask the owner of the service to switch TLS on, with a certificate that names this address and is signed by the authority under `ca:`; or correct {place} in the profile"
-        );
-        return failed(attempt, trouble, remedy);
-    }
+        )
+    };
     let unchecked = input.site.services.database.as_ref().is_some_and(|one| one.tls.mode == TlsMode::Require);
-    match &attempt.tls {
+    judged(input, kind, ServiceStage::Tls, remedy, |attempt| match &attempt.tls {
         Some(version) if kind == DATABASE && unchecked => {
             Verdict::pass(format!("{version}; nobody looks whose certificate it is (mode: require)"))
         }
@@ -171,55 +170,54 @@ fn tls(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
             let remedy = format!("switch TLS on at the service, and ask for it at {place} in the profile");
             Verdict::warn("not encrypted, as the profile wants it", remedy)
         }
-    }
+    })
 }
 
 fn login(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
-    let (attempt, trouble) = match seen(input, kind, ServiceStage::Login) {
-        Ok(seen) => seen,
-        Err(verdict) => return verdict,
-    };
     let (name, services) = (kind.name(), &input.site.services);
-    if let Some(trouble) = trouble {
+    let remedy = || {
         let there = if kind == DATABASE {
             "that the database is there, that its user may log in from this host (pg_hba.conf)"
         } else {
             "that the user may log in"
         };
-        let remedy = format!(
+        format!(
             "ask the owner of the service to see {there}, and that services.{name} leads to the right password"
-        );
-        return failed(attempt, trouble, remedy);
-    }
-    let endpoint = services.endpoints().find(|(one, _)| *one == name).map(|(_, endpoint)| endpoint);
-    let user = match kind {
-        DATABASE => services.database.as_ref().map(|database| database.user.as_str()),
-        _ => endpoint.and_then(|endpoint| endpoint.user.as_deref()),
+        )
     };
-    user.map_or_else(
-        || Verdict::pass("the profile gives no login, and none is wanted"),
-        |user| Verdict::pass(format!("user {user} is let in")),
-    )
+    judged(input, kind, ServiceStage::Login, remedy, |_| {
+        let endpoint = services.endpoints().find(|(one, _)| *one == name).map(|(_, endpoint)| endpoint);
+        let user = match kind {
+            DATABASE => services.database.as_ref().map(|database| database.user.as_str()),
+            _ => endpoint.and_then(|endpoint| endpoint.user.as_deref()),
+        };
+        user.map_or_else(
+            || Verdict::pass("the profile gives no login, and none is wanted"),
+            |user| Verdict::pass(format!("user {user} is let in")),
+        )
+    })
 }
 
 fn version(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
-    let (attempt, trouble) = match seen(input, kind, ServiceStage::Answer) {
-        Ok(seen) => seen,
-        Err(verdict) => return verdict,
-    };
-    if let Some(trouble) = trouble {
-        let remedy = format!(
+    let remedy = || {
+        format!(
             "see that services.{} in the profile leads to such a service, and that it is well: its own log says more",
             kind.name()
-        );
-        return failed(attempt, trouble, remedy);
-    }
-    let Some(version) = attempt.version.as_deref() else {
-        return Verdict::pass("answers, and says no version");
+        )
     };
-    let wanted = input.site.services.database.as_ref().and_then(|database| database.minimum_version);
-    let Some(wanted) = wanted.filter(|_| kind == DATABASE) else { return Verdict::pass(version) };
-    let limit = format!("{wanted} or newer");
+    judged(input, kind, ServiceStage::Answer, remedy, |attempt| {
+        let Some(version) = attempt.version.as_deref() else {
+            return Verdict::pass("answers, and says no version");
+        };
+        let wanted = input.site.services.database.as_ref().and_then(|database| database.minimum_version);
+        match wanted.filter(|_| kind == DATABASE) {
+            Some(wanted) => new_enough(version, wanted),
+            None => Verdict::pass(version),
+        }
+    })
+}
+
+fn new_enough(version: &str, wanted: u32) -> Verdict {
     match major(version) {
         None => Verdict::warn(
             format!("a version that is none: {version}"),
@@ -231,7 +229,7 @@ fn version(input: &HostInput<'_>, kind: ServiceKind) -> Verdict {
         ),
         Some(_) => Verdict::pass(version),
     }
-    .limit(limit)
+    .limit(format!("{wanted} or newer"))
 }
 
 /// `15.14 (Debian 15.14-0+deb12u1)` is 15; `17beta1` is 17.

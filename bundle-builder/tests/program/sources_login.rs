@@ -1,0 +1,166 @@
+//! Files and charts behind a login, on web servers with and without TLS.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use crate::support::upstream::{Guard, PASSWORD, USER, Upstream};
+use crate::support::vendor::{LOCK, Vendor, build};
+use crate::support::wire::{Certificates, Head, listen};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bundle_builder::chart::Chart;
+use sealift_bundle::digest::digest_of;
+
+const KUBELET: &str = "{root: payload, path: bin/kubelet}";
+const CONTENT: &[u8] = b"a kubelet behind a login";
+
+/// A server that answers everything in the same way: its address, and the logins that were sent to it.
+fn server(certificates: &Certificates, answer: String) -> (String, Arc<Mutex<Vec<Option<String>>>>) {
+    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let shared = Arc::clone(&seen);
+    let address = listen(Some(certificates), move |mut reader| {
+        while let Some(head) = Head::read(&mut reader) {
+            shared.lock().unwrap().push(head.get("authorization").map(ToOwned::to_owned));
+            if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    (address, seen)
+}
+
+/// A vendor whose kubelet is at `url`.
+fn vendor(url: &str) -> Vendor {
+    let vendor = Vendor::new();
+    take(&vendor, url);
+    vendor
+}
+
+/// Lets the kubelet come from `url`.
+fn take(vendor: &Vendor, url: &str) {
+    let hex = digest_of(CONTENT).split_off("sha256:".len());
+    vendor.replace("recipe.yaml", KUBELET, &format!("{{url: '{url}', sha256: {hex}}}"));
+}
+
+fn log_in(vendor: &Vendor, host: &str, password: &str) {
+    let auth = STANDARD.encode(format!("{USER}:{password}"));
+    vendor.write("docker/config.json", &format!(r#"{{"auths": {{"{host}": {{"auth": "{auth}"}}}}}}"#));
+}
+
+fn lock(vendor: &Vendor, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = vendor.command(&[&LOCK[..], more].concat());
+    let output = command.env("NETRC", vendor.path("netrc")).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let encoded = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    assert!(!said.contains(PASSWORD) && !said.contains(&encoded), "{said}");
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_file_and_a_chart_behind_a_login_come_with_that_of_their_host() {
+    let vendor = vendor("https://nowhere.example/kubelet");
+    vendor.registry.push_file("kubelet", CONTENT);
+    let archive = Chart::read(&vendor.path("chart")).unwrap().archive;
+    vendor.registry.push_file("charts/orders-4.2.0.tgz", &archive);
+    let index =
+        "apiVersion: v1\nentries: {orders: [{name: orders, version: 4.2.0, urls: [orders-4.2.0.tgz]}]}\n";
+    vendor.registry.push_file("charts/index.yaml", index.as_bytes());
+    let guarded = Upstream::start(&vendor.registry, true, Guard::Basic);
+    let (host, ca) = (&guarded.address, guarded.certificates.as_ref().unwrap().ca());
+    let trust = ["--ca", ca.to_str().unwrap()];
+    vendor.replace(
+        "recipe.yaml",
+        "https://nowhere.example/kubelet",
+        &format!("https://{host}/files/kubelet"),
+    );
+    let chart = format!("  - {{repository: 'https://{host}/files/charts', name: orders, version: 4.2.0}}\n");
+    vendor.replace("recipe.yaml", "  - path: chart\n", &chart);
+
+    let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("it wants a login, and there is none") && said.contains("next: give a login"),
+        "{said}"
+    );
+    log_in(&vendor, host, "wrong");
+    let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&format!("it does not take the name and password of {USER}")), "{said}");
+    assert!(!vendor.path("recipe.lock.yaml").exists());
+
+    // The login of another port is that of another server.
+    log_in(&vendor, "127.0.0.1:1", PASSWORD);
+    assert_eq!(lock(&vendor, &trust).0, Some(2));
+    log_in(&vendor, host, PASSWORD);
+    let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!vendor.read("recipe.lock.yaml").contains(PASSWORD));
+    let arguments = build("cache", "orders.bundle");
+    vendor.succeed(&[&arguments[..], &trust].concat());
+
+    // Without Docker's: as curl finds it, by host alone.
+    std::fs::remove_dir_all(vendor.path("docker")).unwrap();
+    std::fs::remove_dir_all(vendor.path("cache")).unwrap();
+    std::fs::remove_file(vendor.path("recipe.lock.yaml")).unwrap();
+    vendor.write("netrc", &format!("machine 127.0.0.1 login {USER} password {PASSWORD}\n"));
+    let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_login_does_not_follow_a_redirect() {
+    let certificates = Certificates::new();
+    let length = CONTENT.len();
+    let found = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    let found = format!("{found}{}", String::from_utf8_lossy(CONTENT));
+    let closed = "HTTP/1.1 401 No\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n";
+    let trust = certificates.ca();
+    let trust = ["--ca", trust.to_str().unwrap()];
+    for (answer, code) in [(found, Some(0)), (closed.to_owned(), Some(2))] {
+        let (storage, sent_on) = server(&certificates, answer);
+        // Lets nobody in without a login, and sends everybody else on.
+        let seen: Arc<Mutex<usize>> = Arc::default();
+        let counted = Arc::clone(&seen);
+        let front = listen(Some(&certificates), move |mut reader| {
+            while let Some(head) = Head::read(&mut reader) {
+                let known = head.get("authorization").is_some();
+                *counted.lock().unwrap() += usize::from(known);
+                let answer = if known {
+                    format!(
+                        "HTTP/1.1 302 There\r\nlocation: https://{storage}/x\r\ncontent-length: 0\r\n\r\n"
+                    )
+                } else {
+                    closed.to_owned()
+                };
+                if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        let vendor = vendor(&format!("https://{front}/kubelet"));
+        // Everybody on this machine would be known by it.
+        vendor.write("netrc", &format!("machine 127.0.0.1 login {USER} password {PASSWORD}\n"));
+        let (got, said) = lock(&vendor, &trust);
+        assert_eq!(got, code, "{said}");
+        assert!(*seen.lock().unwrap() > 0);
+        let sent_on = sent_on.lock().unwrap();
+        assert!(!sent_on.is_empty() && sent_on.iter().all(Option::is_none), "{sent_on:?}");
+    }
+}
+
+#[test]
+fn no_login_goes_over_plain_http_unless_that_is_allowed() {
+    let vendor = Vendor::new();
+    vendor.registry.push_file("kubelet", CONTENT);
+    let guarded = Upstream::start(&vendor.registry, false, Guard::Basic);
+    let port = guarded.address.rsplit_once(':').unwrap().1.to_owned();
+    // This machine, by a name that does not say so.
+    let host = format!("0.0.0.0:{port}");
+    take(&vendor, &format!("http://{host}/files/kubelet"));
+    log_in(&vendor, &host, PASSWORD);
+    let (code, said) = lock(&vendor, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&format!("unless `--plain-http {host}` allows it")), "{said}");
+    let (code, said) = lock(&vendor, &["--plain-http", &host]);
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -1,0 +1,166 @@
+//! Keys that follow each other, releases that are too old, and secrets that stay secret.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::support::vendor::{Vendor, build};
+
+/// A vendor with `orders.bundle`, signed by `second.key`, which follows `release.key` by `second.rotation`.
+fn rotated() -> Vendor {
+    let vendor = Vendor::new();
+    vendor.lock();
+    vendor.succeed(&["keygen", "--out", "second.key", "--no-password"]);
+    rotate(&vendor, "release.key", "second.key");
+    signed_with(&vendor, "second.key", "orders.bundle");
+    vendor
+}
+
+fn rotate(vendor: &Vendor, old: &str, new: &str) -> String {
+    vendor.succeed(&["key", "rotate", "--old", old, "--new", new])
+}
+
+fn signed_with(vendor: &Vendor, key: &str, out: &str) {
+    let mut arguments = build("cache", out);
+    arguments[6] = key;
+    vendor.succeed(&arguments);
+}
+
+const OLD_KEY: [&str; 4] = ["verify", "orders.bundle", "--key", "release.key.pub"];
+
+fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
+    [&OLD_KEY, extra].concat()
+}
+
+#[test]
+fn a_new_key_is_trusted_through_the_statement_of_the_old_one() {
+    let vendor = rotated();
+    let said = vendor.fail(5, &OLD_KEY);
+    assert!(said.contains("which is not trusted here"), "{said}");
+    let said = vendor.succeed(&with(&["--rotation", "second.rotation"]));
+    assert!(said.contains("every blob matches"), "{said}");
+    // And every other verb that opens bundles.
+    vendor.succeed(&["ls", "orders.bundle", "--key", "release.key.pub", "--rotation", "second.rotation"]);
+}
+
+#[test]
+fn statements_make_a_chain() {
+    let vendor = rotated();
+    vendor.succeed(&["keygen", "--out", "third.key", "--no-password"]);
+    rotate(&vendor, "second.key", "third.key");
+    signed_with(&vendor, "third.key", "orders.bundle");
+    let said = vendor.fail(5, &with(&["--rotation", "third.rotation"]));
+    assert!(
+        said.contains("third.rotation: made by key") && said.contains("next: give the statements"),
+        "{said}"
+    );
+    vendor.succeed(&with(&["--rotation", "third.rotation", "--rotation", "second.rotation"]));
+}
+
+#[test]
+fn a_statement_that_was_changed_or_made_by_a_stranger_is_refused() {
+    let vendor = rotated();
+    vendor.succeed(&["keygen", "--out", "stranger.key", "--no-password"]);
+    let line = |name: &str| {
+        let text = std::fs::read_to_string(vendor.path(name)).unwrap();
+        text.lines().nth(1).unwrap().to_owned()
+    };
+    vendor.replace("second.rotation", &line("second.key.pub"), &line("stranger.key.pub"));
+    let said = vendor.fail(5, &with(&["--rotation", "second.rotation"]));
+    assert!(said.contains("next: ask the vendor for the statement again"), "{said}");
+    vendor.write("second.rotation", "no statement\n");
+    let said = vendor.fail(5, &with(&["--rotation", "second.rotation"]));
+    assert!(said.contains("second.rotation: not a statement of key rotation"), "{said}");
+    let said = vendor.fail(2, &with(&["--rotation", "none.rotation"]));
+    assert!(said.contains("none.rotation: the statement of rotation cannot be read"), "{said}");
+}
+
+#[test]
+fn minisign_reads_a_statement() {
+    let vendor = rotated();
+    let script = "head -3 second.rotation >statement && tail -4 second.rotation >statement.minisig \
+                  && minisign -Vm statement -p release.key.pub";
+    let output = Command::new("sh").args(["-c", script]).current_dir(vendor.folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("Trusted comment: rotation\told:"), "{output:?}");
+}
+
+#[test]
+fn a_statement_is_never_replaced_and_never_names_the_same_key() {
+    let vendor = rotated();
+    let before = std::fs::read(vendor.path("second.rotation")).unwrap();
+    vendor.succeed(&["keygen", "--out", "third.key", "--no-password"]);
+    let to = ["key", "rotate", "--old", "release.key", "--new", "third.key", "--out", "second.rotation"];
+    let said = vendor.fail(2, &to);
+    assert!(
+        said.contains("cannot write second.rotation") && said.contains("nothing is replaced unasked"),
+        "{said}"
+    );
+    assert!(std::fs::read(vendor.path("second.rotation")).unwrap() == before);
+    let said =
+        vendor.fail(2, &["key", "rotate", "--old", "release.key", "--new", "release.key", "--out", "x"]);
+    assert!(said.contains("the new key is the old one") && !vendor.path("x").exists(), "{said}");
+}
+
+#[test]
+fn an_older_serial_is_refused() {
+    let vendor = rotated();
+    let known = |serial| with(&["--rotation", "second.rotation", "--minimum-serial", serial]);
+    vendor.succeed(&known("17"));
+    let said = vendor.fail(5, &known("18"));
+    assert!(said.contains("orders.bundle: Orders 4.2.0 has serial 17, which is older than 18"), "{said}");
+    assert!(said.contains("next: use the newest bundle; if going back is meant"), "{said}");
+    vendor.fail(2, &known("latest"));
+}
+
+#[test]
+fn the_signed_comment_is_shown_and_its_time_is_that_of_the_lock() {
+    let vendor = rotated();
+    let said = vendor.succeed(&with(&["--rotation", "second.rotation"]));
+    let lock = std::fs::read_to_string(vendor.path("recipe.lock.yaml")).unwrap();
+    let created = lock.lines().find_map(|line| line.strip_prefix("created: ")).unwrap();
+    let created: jiff::Timestamp = created.trim_matches(['"', '\'']).parse().unwrap();
+    let comment = format!("product:orders version:4.2.0 serial:17 timestamp:{}", created.as_second());
+    assert!(said.contains(&format!("signed    {comment}\n")), "{said}");
+    let said = vendor.succeed(&["inspect", "orders.bundle", "--key", "second.key.pub"]);
+    assert!(said.contains(&comment), "{said}");
+}
+
+#[test]
+fn keys_are_private_and_never_printed() {
+    let vendor = rotated();
+    vendor.write("password", "correct horse\n");
+    let made = vendor.succeed(&["keygen", "--out", "locked.key", "--password-file", "password"]);
+    let turned = vendor.succeed(&[
+        "key",
+        "rotate",
+        "--old",
+        "locked.key",
+        "--new",
+        "second.key",
+        "--out",
+        "x",
+        "--password-file",
+        "password",
+    ]);
+    let shown = vendor.succeed(&["key", "show", "locked.key.pub"]);
+    let secret = std::fs::read_to_string(vendor.path("locked.key")).unwrap();
+    let secret = secret.lines().nth(1).unwrap();
+    let statement = std::fs::read_to_string(vendor.path("x")).unwrap();
+    for said in [&made, &turned, &shown, &statement] {
+        assert!(!said.contains("correct horse") && !said.contains(secret), "{said}");
+    }
+    assert_eq!(vendor.path("locked.key").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    std::fs::set_permissions(vendor.path("release.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said =
+        vendor.fail(2, &["key", "rotate", "--old", "release.key", "--new", "second.key", "--out", "y"]);
+    assert!(
+        said.contains("release.key can be read by others (mode 0644)\n  next: `chmod 600 release.key`"),
+        "{said}"
+    );
+    vendor.fail(2, &build("cache", "x.bundle"));
+    assert!(!vendor.path("y").exists() && !vendor.path("x.bundle").exists());
+    // A secret key is no public key, and is not shown as one.
+    let said = vendor.fail(2, &["key", "show", "locked.key"]);
+    assert!(said.contains("not a minisign public key") && !said.contains(secret), "{said}");
+}

@@ -1,0 +1,9 @@
+//! The program as people run it: its verbs that need no host, on a small real bundle. One test program for all of
+//! them, since each would link the whole installer.
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
+
+mod profile;
+mod report;
+mod seat;
+mod size;
+mod verify;

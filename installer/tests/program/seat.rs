@@ -1,0 +1,62 @@
+//! A folder with a small real bundle and the vendor's key, and the program run on it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use sealift_bundle::testing::sample_bundle;
+use tempfile::TempDir;
+
+pub struct Seat {
+    folder: TempDir,
+    bundle: PathBuf,
+}
+
+/// What the program said.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub output: String,
+    pub errors: String,
+}
+
+/// Runs the program to its end.
+pub fn program(arguments: &[&str]) -> Ended {
+    let ended = Command::new(env!("CARGO_BIN_EXE_installer")).args(arguments).output().unwrap();
+    Ended {
+        code: ended.status.code(),
+        output: String::from_utf8(ended.stdout).unwrap(),
+        errors: String::from_utf8(ended.stderr).unwrap(),
+    }
+}
+
+impl Seat {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (bundle, key) = sample_bundle(folder.path());
+        std::fs::write(folder.path().join("vendor.pub"), key).unwrap();
+        Self { folder, bundle }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    pub fn bundle(&self) -> &str {
+        self.bundle.to_str().unwrap()
+    }
+
+    /// Writes a file; its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self.path(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    /// Runs a verb with the bundle and the key.
+    pub fn run(&self, verb: &str, arguments: &[&str]) -> Ended {
+        let key = self.path("vendor.pub");
+        program(&[&[verb, "--bundle", self.bundle(), "--trust-key", &key], arguments].concat())
+    }
+}
