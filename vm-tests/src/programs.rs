@@ -24,10 +24,9 @@ pub struct Programs {
 /// Builds both in release mode; cargo itself skips what is unchanged.
 pub fn build() -> Result<Programs> {
     let root = checkout();
-    for package in ["installer", "bundle-builder"] {
-        // One after the other: together each would get the features that only the other asks for.
-        cargo(&root, &["--package", package, "--target", STATIC_TARGET])?;
-    }
+    // Together, so that what both use is compiled once: it is a fifth of the whole. Of what only the other one asks for,
+    // nothing changes what a program does, and nothing of it is linked.
+    cargo(&root, &["--package", "installer", "--package", "bundle-builder", "--target", STATIC_TARGET])?;
     let folder = target_folder(&root)?.join(STATIC_TARGET).join("release");
     let (installer, bundle_builder) = (folder.join("installer"), folder.join("bundle-builder"));
     let mut bytes = 0;
