@@ -98,9 +98,10 @@ fn deny(cache: &Path) -> Result<PathBuf> {
     let found = cache::folder(&cache.join("tools"), &format!("cargo-deny-{DENY}"), |folder| {
         let mut install = cargo();
         install
-            // Unoptimised: it is built more slowly than it ever runs.
+            // Unoptimised, and for nobody to debug: it is built more slowly than it ever runs.
             .args(["install", "cargo-deny", "--debug", "--locked", "--version", DENY, "--quiet", "--root"])
-            .arg(folder);
+            .arg(folder)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
         succeed(&mut install).map(drop)
     })?;
     Ok(found.path.join("bin/cargo-deny"))
