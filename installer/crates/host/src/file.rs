@@ -56,6 +56,15 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Removes a file; gives whether there was one.
+pub(crate) fn remove_if_exists(path: &Path) -> Result<bool, Failure> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::io("remove", path, &error)),
+    }
+}
+
 /// Makes a folder of our own state with its ancestors. Nothing in it needs a journal: it is all ours.
 pub(crate) fn make_state_folder(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -293,12 +293,7 @@ impl<'a> Session<'a> {
         if failed {
             self.ctx.run_to_end(Command::new("systemctl").args(["reset-failed", &self.name]))?;
         }
-        match std::fs::remove_file(&self.script) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Failure::io("remove", &self.script, &error))
-            }
-            _ => Ok(()),
-        }
+        file::remove_if_exists(&self.script).map(drop)
     }
 }
 

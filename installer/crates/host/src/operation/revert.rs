@@ -93,11 +93,7 @@ fn set_back(ctx: &Context<'_>, name: &str, before: &str) -> Result<(), Failure> 
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Ok(()) => file::sync_folder(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::io("remove", path, &error)),
-    }
+    if file::remove_if_exists(path)? { file::sync_folder(path) } else { Ok(()) }
 }
 
 /// A folder that somebody uses by now stays.

@@ -115,13 +115,7 @@ impl Unit<'_> {
     }
 
     fn forget_pending(&self) -> Result<(), Failure> {
-        let path = self.pending();
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::io("remove", &path, &error))
-            }
-            _ => Ok(()),
-        }
+        file::remove_if_exists(&self.pending()).map(drop)
     }
 
     fn show(&self) -> Result<State, Failure> {
