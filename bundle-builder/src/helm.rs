@@ -188,8 +188,9 @@ pub struct Request<'a> {
     pub kubernetes: &'a str,
 }
 
-fn temporary() -> Result<tempfile::TempDir, HelmError> {
-    tempfile::tempdir().map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
+fn temporary() -> Result<(tempfile::TempDir, Unfinished), HelmError> {
+    Unfinished::begin(tempfile::tempdir, tempfile::TempDir::path)
+        .map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
 }
 
 /// All that goes into one run of Helm, which sees nothing else of this machine.
@@ -243,8 +244,7 @@ impl Helm {
         Self::untried(program)?.tried()
     }
 
-    fn in_folder(program: PathBuf, folder: tempfile::TempDir) -> Self {
-        let unfinished = Unfinished::new(folder.path());
+    fn in_folder(program: PathBuf, (folder, unfinished): (tempfile::TempDir, Unfinished)) -> Self {
         Self { program, folder, limits: Limits::default(), _unfinished: unfinished }
     }
 
@@ -267,7 +267,7 @@ impl Helm {
             other => return other,
         }
         let folder = temporary()?;
-        let copy = folder.path().join("helm");
+        let copy = folder.0.path().join("helm");
         std::fs::copy(&program, &copy)
             .and_then(|_| std::fs::set_permissions(&copy, Permissions::from_mode(0o700)))
             .map_err(|source| HelmError::Write { path: copy.clone(), source })?;
@@ -453,9 +453,7 @@ mod tests {
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
-        let own = tempfile::tempdir().unwrap();
-        let unfinished = Unfinished::new(own.path());
-        let helm = Helm { program: path, folder: own, limits, _unfinished: unfinished };
+        let helm = Helm { limits, ..Helm::in_folder(path, temporary().unwrap()) };
         (folder, helm)
     }
 

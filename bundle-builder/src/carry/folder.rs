@@ -37,8 +37,10 @@ impl Workplace {
         if let Some(above) = target.parent() {
             fs::create_dir_all(above).map_err(written(above))?;
         }
-        remove(&path).and_then(|()| fs::create_dir(&path)).map_err(written(&path))?;
-        Ok(Self { _unfinished: Unfinished::new(&path), path, earlier, target })
+        remove(&path).map_err(written(&path))?;
+        let failed = written(&path);
+        let (path, unfinished) = Unfinished::folder(path).map_err(failed)?;
+        Ok(Self { path, earlier, target, _unfinished: unfinished })
     }
 
     /// Where its files are written.
@@ -130,7 +132,7 @@ fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-pub(super) fn written(path: &Path) -> impl Fn(io::Error) -> CarryError {
+pub(super) fn written(path: &Path) -> impl Fn(io::Error) -> CarryError + use<> {
     let path = path.to_owned();
     move |source| CarryError::Write { path: path.clone(), source }
 }

@@ -19,14 +19,12 @@ fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
 pub struct Unfinished(PathBuf);
 
 impl Unfinished {
-    /// Registers what is at `path`. It is not removed when this is dropped: that is its maker's business.
-    #[must_use]
-    pub fn new(path: &Path) -> Self {
-        Self::listed(&mut unfinished(), path)
-    }
-
-    /// Makes something, and registers the path that `path` gives for it; no signal comes in between.
-    pub(crate) fn begin<T>(
+    /// Makes something, and registers the path that `path` gives for it; no signal comes in between. It is not removed
+    /// when this is dropped: that is its maker's business.
+    ///
+    /// # Errors
+    /// What `make` gives.
+    pub fn begin<T>(
         make: impl FnOnce() -> io::Result<T>,
         path: impl FnOnce(&T) -> &Path,
     ) -> io::Result<(T, Self)> {
@@ -34,6 +32,14 @@ impl Unfinished {
         let thing = make()?;
         let mark = Self::listed(&mut all, path(&thing));
         Ok((thing, mark))
+    }
+
+    /// Makes the folder `path`, whose parent exists, and registers it as [`Self::begin`] does.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is there already.
+    pub fn folder(path: PathBuf) -> io::Result<(PathBuf, Self)> {
+        Self::begin(|| std::fs::create_dir(&path).map(|()| path), |path| path)
     }
 
     fn listed(all: &mut Vec<PathBuf>, path: &Path) -> Self {
@@ -69,8 +75,20 @@ pub fn abandon() {
 
 fn remove(all: &mut Vec<PathBuf>) {
     for path in all.drain(..) {
-        // Another thread may still write there; what cannot be removed now is removed by the next run.
-        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        // What cannot be removed now is removed by the next run.
+        let _ = if path.is_dir() { remove_folder(&path) } else { std::fs::remove_file(&path) };
+    }
+}
+
+/// Removes a folder that other threads may still write to: under its own name they could put a file into it between the
+/// removal of its contents and of itself, and it would stay. Under a name that nobody knows, it keeps still.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".ended-{}", std::process::id()));
+    let aside = path.with_file_name(name);
+    match std::fs::rename(path, &aside) {
+        Ok(()) => std::fs::remove_dir_all(&aside),
+        Err(_) => std::fs::remove_dir_all(path),
     }
 }
 
@@ -92,6 +110,33 @@ mod tests {
         assert!(all.is_empty() && path("kept").exists() && path("kept.txt").exists());
         assert!(!path("half").exists() && !path("half.txt").exists());
         drop(marks);
+    }
+
+    #[test]
+    fn a_folder_goes_while_others_write_to_it() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("folder");
+        for _ in 0..100 {
+            std::fs::create_dir(&folder).unwrap();
+            let mut all = Vec::new();
+            let mark = Unfinished::listed(&mut all, &folder);
+            let begun = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    begun.wait();
+                    // Ends when the folder is gone.
+                    for number in 0..10_000 {
+                        if std::fs::write(folder.join(format!("{number}")), "x").is_err() {
+                            break;
+                        }
+                    }
+                });
+                begun.wait();
+                remove(&mut all);
+            });
+            assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0);
+            drop(mark);
+        }
     }
 
     #[test]
