@@ -2,10 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 
 use sealift_bundle::BundleError;
 use sealift_bundle::unfinished::Unfinished;
@@ -107,10 +105,15 @@ const GATE: usize = 0;
 const PULL: usize = 1;
 const COMPRESS: usize = 2;
 
+/// Files compressed at once, at most, whatever the number of cores: each takes 25 MB of memory, and these are faster than
+/// disks.
+const MOST_FRAMES: usize = 6;
+
 /// Builds the bundle of `order`.
 ///
-/// Files are read and compressed while charts render and images come. What a person must correct is the same in every run:
-/// first whatever differs from the lock, then what the gate finds; nothing is fetched before the gate is passed.
+/// Charts are rendered while images come and files are read and compressed; what has come when one of them fails is taken up
+/// by the next run. What a person must correct is the same in every run: first whatever differs from the lock, then what the
+/// gate finds.
 pub fn build(
     order: &Order<'_>,
     registries: &Registries,
@@ -124,29 +127,20 @@ pub fn build(
     sources.fit(recipe, lock, &reach)?;
     let sources = &sources;
     let stages = Stages::new(COMPRESS + 1, progress);
-    let (images, files) = thread::scope(|scope| {
-        let files = thread::Builder::new()
-            .spawn_scoped(scope, || stages.run(COMPRESS, |told| compress_all(order, sources, cache, told)));
-        let images = stages.run(GATE, |told| gate(order, sources, cache, told)).and_then(|()| {
-            stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), order.jobs)?))
-        });
-        let files = match files {
-            Ok(files) => files.join().unwrap_or_else(|cause| panic::resume_unwind(cause)),
-            // The system gives no thread: one after the other, then.
-            Err(_) => stages.run(COMPRESS, |told| compress_all(order, sources, cache, told)),
-        };
-        (images, files)
-    });
-    let (images, files) = match (images, files) {
-        (Ok(images), Ok(files)) => (images, files),
-        (images, files) => return Err(first(images.err(), files.err())),
+    let gated = || stages.run(GATE, |told| gate(order, sources, cache, told));
+    let pulled = || stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), order.jobs)?));
+    let compressed = || stages.run(COMPRESS, |told| compress_all(order, sources, cache, told));
+    let ((gated, images), files) = parallel::both(|| parallel::both(gated, pulled), compressed);
+    let (images, files) = match (gated, images, files) {
+        (Ok(()), Ok(images), Ok(files)) => (images, files),
+        (gated, images, files) => return Err(first(gated.err(), images.err(), files.err())),
     };
     let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
     finish(order, &contents, cache, progress)
 }
 
 /// The error to tell, whichever came first: that of the earlier stage, but none that is only the other's consequence.
-fn first(images: Option<BuildError>, files: Option<BuildError>) -> BuildError {
+fn first(gated: Option<BuildError>, images: Option<BuildError>, files: Option<BuildError>) -> BuildError {
     let rank = |error: &BuildError| match error {
         BuildError::Lock(_) => 0,
         BuildError::Gate(_) => 1,
@@ -155,7 +149,7 @@ fn first(images: Option<BuildError>, files: Option<BuildError>) -> BuildError {
         BuildError::Pull(_) => 2,
         _ => 3,
     };
-    images.into_iter().chain(files).min_by_key(rank).unwrap_or(BuildError::Stopped)
+    gated.into_iter().chain(images).chain(files).min_by_key(rank).unwrap_or(BuildError::Stopped)
 }
 
 /// Whether what would be packed works on a site.
@@ -208,7 +202,7 @@ fn compress_all(
     queue.sort_by_key(|(_, found)| Reverse(found.content.size));
     let (done, other) = (AtomicU64::new(0), AtomicBool::new(false));
     let wanted = || !other.load(Ordering::Relaxed) && progress.wanted();
-    let mut results = parallel::map(parallel::cores(), queue, |(index, found)| {
+    let mut results = parallel::map(parallel::cores().min(MOST_FRAMES), queue, |(index, found)| {
         let framed = compress::frame(cache, found, recipe.compression.level, &wanted)?;
         other.fetch_or(matches!(framed, Framed::Other { .. }), Ordering::Relaxed);
         let before = done.fetch_add(found.content.size, Ordering::Relaxed);
@@ -291,9 +285,10 @@ impl Workplace {
         let folder = target.with_file_name(hidden);
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::create_dir(&folder)?,
+            _ => {}
         }
-        Ok(Self { bundle: folder.join(name), _unfinished: Unfinished::new(&folder), folder })
+        let (folder, unfinished) = Unfinished::folder(folder)?;
+        Ok(Self { bundle: folder.join(name), folder, _unfinished: unfinished })
     }
 }
 
@@ -318,11 +313,11 @@ mod tests {
             BuildError::Pull(PullError::NotAManifest { image, digest })
         };
         let room = || BuildError::Cache(CacheError::Room { folder: "/".into(), needed: 2, free: 1 });
-        let told = |images: Option<BuildError>, files: Option<BuildError>| first(images, files).to_string();
-        assert_eq!(told(Some(gate()), Some(lock())), lock().to_string());
-        assert_eq!(told(Some(gate()), Some(BuildError::Stopped)), gate().to_string());
-        assert_eq!(told(Some(manifest()), Some(room())), manifest().to_string());
-        assert_eq!(told(Some(pull()), Some(room())), room().to_string());
-        assert_eq!(told(None, Some(room())), room().to_string());
+        let told = |gated, images, files| first(gated, images, files).to_string();
+        assert_eq!(told(Some(gate()), Some(pull()), Some(lock())), lock().to_string());
+        assert_eq!(told(Some(gate()), Some(manifest()), Some(BuildError::Stopped)), gate().to_string());
+        assert_eq!(told(None, Some(manifest()), Some(room())), manifest().to_string());
+        assert_eq!(told(None, Some(pull()), Some(room())), room().to_string());
+        assert_eq!(told(None, None, Some(room())), room().to_string());
     }
 }

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sealift_bundle::digest;
-use sealift_bundle::layout;
+use sealift_bundle::{digest, frame, layout};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -93,7 +92,7 @@ pub struct Content {
 pub struct Cache {
     root: PathBuf,
     known: Mutex<BTreeMap<PathBuf, Stamp>>,
-    /// `plain digest@level` to the compressed frame.
+    /// `plain digest@level maker` to the compressed frame.
     frames: Mutex<BTreeMap<String, Content>>,
     /// What went into Helm to the blob that came out.
     renderings: Mutex<BTreeMap<String, Content>>,
@@ -132,7 +131,7 @@ impl Cache {
         clear_temporaries(&root.join("partial")).map_err(CacheError::at("clear", root))?;
         Ok(Self {
             known: Mutex::new(read_remembered(&root.join(KNOWN_FILES))),
-            frames: Mutex::new(read_remembered(&root.join(FRAMES))),
+            frames: Mutex::new(read_frames(&root.join(FRAMES))),
             renderings: Mutex::new(read_remembered(&root.join(RENDERINGS))),
             root: root.to_owned(),
             claims: Mutex::default(),
@@ -292,7 +291,15 @@ fn clear_temporaries(folder: &Path) -> io::Result<()> {
 }
 
 fn frame_key(plain: &str, level: i32) -> String {
-    format!("{plain}@{level}")
+    format!("{plain}@{level} {}", frame::maker())
+}
+
+/// The frames that this program would make with the same bytes.
+fn read_frames(path: &Path) -> BTreeMap<String, Content> {
+    let mut frames: BTreeMap<String, Content> = read_remembered(path);
+    let maker = frame::maker();
+    frames.retain(|key, _| key.strip_suffix(&maker).is_some_and(|start| start.ends_with(' ')));
+    frames
 }
 
 /// What an earlier run remembered; losing it costs time only. The first line is the digest of the rest: what was edited
@@ -360,6 +367,21 @@ mod tests {
         assert_eq!(cache.frame("sha256:plain", 4).unwrap(), None);
         cache.forget(&frame.digest).unwrap();
         assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+    }
+
+    #[test]
+    fn frames_of_another_maker_are_made_again() {
+        let (folder, cache) = cache();
+        let made = cache.put(b"frame").unwrap();
+        let key = frame_key("sha256:plain", 3);
+        let (others, older) = (key.replace(&frame::maker(), "1.5.6, otherwise"), "sha256:plain@3".to_owned());
+        cache.frames.lock().unwrap().extend([(others, made.clone()), (older, made.clone())]);
+        cache.remember_frame("sha256:kubelet", 3, made.clone()).unwrap();
+        drop(cache);
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert_eq!(cache.frame("sha256:plain", 3).unwrap(), None);
+        assert_eq!(cache.frame("sha256:kubelet", 3).unwrap(), Some(made));
+        assert_eq!(cache.frames.lock().unwrap().len(), 1);
     }
 
     #[test]

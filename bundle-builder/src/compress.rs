@@ -42,8 +42,7 @@ pub enum Framed {
 /// The frame of `found`: from the cache, or made now. A file whose content nobody has seen yet is read and hashed in any
 /// case, once for both.
 ///
-/// One frame, with content size and checksum, by one thread: several threads would cut the input into jobs and give
-/// other bytes than one does; the caller compresses several files at once instead.
+/// One frame, made as [`frame::encoder`] does; the caller makes several at once.
 pub fn frame(
     cache: &Cache,
     found: &FoundFile,

@@ -1,4 +1,4 @@
-//! What must hold before anything is fetched: every component has its chart, every chart renders with every profile, and
+//! What must hold before anything is packed: every component has its chart, every chart renders with every profile, and
 //! every image that comes out is in the recipe.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,15 @@
 //! Work for several threads.
 
 use std::cell::RefCell;
+use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 /// Threads that compress, hash or verify.
 #[must_use]
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 thread_local! {
@@ -20,6 +22,19 @@ thread_local! {
 #[must_use]
 pub fn is_over() -> bool {
     FAILED.with_borrow(|failed| failed.load(Ordering::Relaxed))
+}
+
+/// Does both at once; one after the other where the system gives no thread.
+pub fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, &other);
+        let first = one();
+        let second = match beside {
+            Ok(thread) => thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause)),
+            Err(_) => other(),
+        };
+        (first, second)
+    })
 }
 
 /// Does `work` on all `items`, `threads` at a time, begun in their order; results in their order. After a failure nothing
@@ -51,7 +66,7 @@ pub fn map<T: Send, R: Send, E: Send>(
         }
         FAILED.set(outer);
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(lane);
         }
@@ -74,6 +89,16 @@ mod tests {
         let doubled: Result<Vec<u32>, ()> = map(3, (0..100).collect(), |n| Ok(n * 2));
         assert_eq!(doubled.unwrap(), (0..100).map(|n| n * 2).collect::<Vec<_>>());
         assert_eq!(map(4, Vec::<u32>::new(), Ok::<u32, ()>), Ok(vec![]));
+    }
+
+    #[test]
+    fn both_are_done_at_once() {
+        let met = std::sync::Barrier::new(2);
+        let meets = |name: &'static str| {
+            met.wait();
+            name
+        };
+        assert_eq!(both(|| meets("one"), || meets("other")), ("one", "other"));
     }
 
     #[test]

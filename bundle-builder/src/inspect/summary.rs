@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sealift_bundle::Bundle;
 use sealift_bundle::document::{BundleDocument, Product, ReferrerKind, Role, Stage};
 use sealift_bundle::fingerprint::Fingerprint;
-use sealift_checks::disk_needs;
+use sealift_checks::usual_disk_needs;
 use serde::Serialize;
 
 use super::naming::{self, ChartText};
@@ -294,7 +294,7 @@ fn role(document: &BundleDocument, sizes: &Sizes<'_>, role: Role) -> RolePart {
         .map(|image| image.name.clone())
         .collect();
     let files = || document.files.iter().filter(|file| file.roles.contains(&role));
-    let disk: Vec<Disk> = disk_needs(document, &[role])
+    let disk: Vec<Disk> = usual_disk_needs(document, &[role])
         .into_iter()
         .map(|need| Disk { path: need.path, size: need.bytes, holds: need.holds.to_owned() })
         .collect();

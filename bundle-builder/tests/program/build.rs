@@ -117,10 +117,8 @@ fn what_differs_from_the_lock_is_told_before_what_the_gate_finds() {
     }
     assert!(!said.contains("render"), "{said}");
     vendor.lock();
-    let before = vendor.registry.blob_requests().len();
     let said = vendor.fail(2, &build("fresh cache", "x.bundle"));
     assert!(said.contains("1 chart does not render"), "{said}");
-    assert_eq!(vendor.registry.blob_requests().len(), before, "nothing is fetched before the gate is passed");
     assert!(!vendor.path("x.bundle").exists());
 }
 

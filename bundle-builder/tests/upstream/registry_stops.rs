@@ -214,6 +214,49 @@ fn ctrl_c_and_sigterm_end_a_pull_as_resumable() {
 }
 
 #[test]
+fn images_come_while_charts_are_rendered_and_all_is_told_in_one_order() {
+    let scene = Scene::new();
+    let blob = largest_blob(&scene.proxy);
+    let blob = blob.strip_prefix("sha256:").unwrap();
+    let path = scene.vendor.path("fresh cache/blobs/sha256").join(blob);
+    let waiting = format!("#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\n", path.display());
+    scene.vendor.write("helm", &scene.vendor.read("helm").replacen("#!/bin/sh\n", &waiting, 1));
+    let (output, said) = ended(scene.start("orders.bundle"));
+    assert!(output.status.success(), "{said}");
+    let place = |stage: &str| said.find(stage).unwrap_or_else(|| panic!("no {stage} in {said}"));
+    let places = ["gate ", "pull ", "compress ", "pack ", "verify "].map(place);
+    assert!(places.is_sorted(), "{said}");
+    scene.assert_same("orders.bundle");
+}
+
+#[test]
+fn a_chart_that_does_not_render_ends_a_pull_half_way_as_resumable() {
+    let scene = Scene::new();
+    let helm = scene.vendor.read("helm");
+    // It fails when it is told to: the registry has fallen silent by then.
+    let told = scene.vendor.path("told");
+    let waiting =
+        format!("#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\necho no >&2\nexit 1\n", told.display());
+    scene.vendor.write("helm", &waiting);
+    let reached = scene.proxy.hold_at(Moment::Bytes(scene.proxy.bytes() + scene.bytes / 2));
+    let child = scene.start("orders.bundle");
+    reached.recv_timeout(LIMIT).unwrap();
+    scene.vendor.write("told", "");
+    let (output, said) = ended(child);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("1 chart does not render"), "{said}");
+    scene.assert_nothing_half_written("orders.bundle");
+    let whole = scene.whole();
+    assert!(!whole.is_empty());
+    scene.proxy.release();
+
+    scene.vendor.write("helm", &helm);
+    scene.vendor.build("fresh cache", "orders.bundle");
+    scene.assert_same("orders.bundle");
+    scene.assert_nothing_twice(&[whole]);
+}
+
+#[test]
 fn a_signal_while_locking_leaves_the_old_lock() {
     let scene = Scene::new();
     let before = std::fs::read(scene.vendor.path("recipe.lock.yaml")).unwrap();

@@ -92,10 +92,10 @@ pub enum DeltaError {
         path: PathBuf,
         /// The blob.
         digest: String,
-        /// Version of the library that made the blob.
+        /// What made the blob, as [`crate::frame::maker`].
         made_with: String,
-        /// Version of the library here.
-        here: &'static str,
+        /// What makes it here.
+        here: String,
     },
     /// What is put aside while patches are made or applied cannot be kept.
     #[error("{}: no temporary file can be kept in this folder", .folder.display())]

@@ -79,7 +79,7 @@ pub struct ParcelDocument {
     /// The bundle that a delta starts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
-    /// Version of the zstd library that made the frames which patches lead to; another one may give other bytes.
+    /// The [maker](crate::frame::maker) of the frames which patches lead to; another one may give other bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zstd: Option<String>,
     /// Blobs that are made from a blob of the older bundle.

@@ -130,7 +130,7 @@ impl Blobs for Making<'_> {
             if patch.level.is_some() {
                 let made_with = parcel.document().zstd.clone().unwrap_or_else(|| "unknown".to_owned());
                 let path = parcel.path().to_owned();
-                return DeltaError::Zstd { path, digest, made_with, here: frame::library_version() };
+                return DeltaError::Zstd { path, digest, made_with, here: frame::maker() };
             }
             return self.refused(&digest, PatchError::Content);
         }

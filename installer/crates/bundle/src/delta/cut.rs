@@ -138,7 +138,7 @@ pub fn cut(
         product: product.clone(),
         index,
         base: Some(base),
-        zstd: (!patches.is_empty()).then(|| frame::library_version().to_owned()),
+        zstd: (!patches.is_empty()).then(frame::maker),
         patches,
     };
     let progress = |done, total| progress("write", done, total);

@@ -24,6 +24,8 @@ pub(super) struct Growing {
 struct State {
     /// Start of each member that was begun, to where it is written.
     spans: BTreeMap<u64, u64>,
+    /// Bytes written in all.
+    written: u64,
     /// Nothing more will come.
     ended: bool,
     /// All of it is there.
@@ -39,8 +41,25 @@ impl Growing {
 
     /// Everything of `member` before the byte `end` of the file is written.
     pub(super) fn wrote(&self, member: &Member, end: u64) {
-        self.state().spans.insert(member.offset, end);
+        let mut state = self.state();
+        let before = state.spans.insert(member.offset, end).unwrap_or(member.offset);
+        state.written += end.saturating_sub(before);
+        drop(state);
         self.changed.notify_all();
+    }
+
+    /// Waits until `bytes` are written in all; how many are then, or nothing where the writing has ended.
+    pub(super) fn grown(&self, bytes: u64) -> Option<u64> {
+        let mut state = self.state();
+        loop {
+            if state.ended {
+                return None;
+            }
+            if state.written >= bytes {
+                return Some(state.written);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Whoever writes keeps this: when it is dropped, nobody waits any more.
@@ -99,6 +118,28 @@ impl Drop for Ending<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_much_is_written_is_told_and_the_end_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut members = MemberList::default();
+        for (name, size) in [("a", 3), ("b", 4)] {
+            assert!(members.push(name.to_owned(), String::new(), size).is_ok());
+        }
+        let file = File::create_new(folder.path().join("growing")).unwrap();
+        let growing = Growing::new(&file, &members).unwrap();
+        let [a, b] = members.as_slice() else { panic!("two members") };
+        assert_eq!(growing.grown(0), Some(0));
+        growing.wrote(a, a.content());
+        growing.wrote(b, b.content() + 4);
+        growing.wrote(a, a.content() + 3);
+        assert_eq!(growing.grown(1000), Some(2 * 512 + 3 + 4));
+        std::thread::scope(|scope| {
+            let settler = scope.spawn(|| growing.grown(2000));
+            drop(growing.ending());
+            assert_eq!(settler.join().unwrap(), None);
+        });
+    }
 
     #[test]
     fn who_reads_waits_for_who_writes() {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io;
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +17,13 @@ use crate::output::Output;
 use crate::signature::TrustedKeys;
 use crate::verify::VerifyReport;
 
+/// After how many bytes the system is asked to put on the disk what there is: enough for one long write of any disk.
+const SETTLE: u64 = 32 << 20;
+
 impl BundleWriter {
     /// As [`BundleWriter::pack`], and opens and verifies the file as a site does, with `keys`, before it gets its name.
-    /// Blobs are hashed only there, by up to `threads` threads that follow the one that writes; the system puts the file on
-    /// the disk meanwhile. `packing` and `proving` get bytes done and bytes in all.
+    /// Blobs are hashed only there, by up to `threads` threads that follow the one that writes; meanwhile the system is made
+    /// to put on the disk what is there. `packing` and `proving` get bytes done and bytes in all.
     ///
     /// # Errors
     /// As [`BundleWriter::pack`], and [`WriteError::Proof`] where what was written is not as it was meant though its sources
@@ -48,18 +52,36 @@ impl BundleWriter {
             ending.whole();
             file.sync_all().map_err(cannot)
         };
+        let settle = || settle(file, &source).map_err(cannot);
         let prove = || Bundle::from_source(target, source.clone(), keys)?.verify(threads, proving);
-        let (written, proved) = thread::scope(|scope| {
+        let (written, settled, proved) = thread::scope(|scope| {
             let writer = scope.spawn(write);
+            // Without it, all goes to the disk at the end.
+            let settler = thread::Builder::new().spawn_scoped(scope, settle);
             let proved = prove();
-            (writer.join().unwrap_or_else(|cause| panic::resume_unwind(cause)), proved)
+            let written = writer.join().unwrap_or_else(|cause| panic::resume_unwind(cause));
+            let settled =
+                settler.map(|settler| settler.join().unwrap_or_else(|cause| panic::resume_unwind(cause)));
+            (written, settled.unwrap_or(Ok(())), proved)
         });
-        // What could not be written cannot be read either: the cause comes first.
+        // What could not be written cannot be read either: the cause comes first. A disk that fails says so only once, to
+        // whoever asks first.
         written?;
+        settled?;
         let report = proved.map_err(|error| cause(&prepared, error))?;
         output.name().map_err(cannot)?;
         Ok((prepared.packed, report))
     }
+}
+
+/// Has `file` put on the disk while it is written, so that little is left to wait for at the end.
+fn settle(file: &File, source: &Growing) -> io::Result<()> {
+    let mut settled = 0;
+    while let Some(written) = source.grown(settled + SETTLE) {
+        file.sync_data()?;
+        settled = written;
+    }
+    Ok(())
 }
 
 /// Why the proof failed: because of a wrong source, where one of those whose blobs are damaged is wrong.

@@ -339,7 +339,7 @@ fn another_zstd_that_gives_other_bytes_is_said_to_be_that() {
     // Another level stands for another version: the content is right, the frame is not.
     forge(&case, |document| {
         document
-            .replace(&format!("\"zstd\":\"{}\"", frame::library_version()), "\"zstd\":\"1.9.9\"")
+            .replace(&format!("\"zstd\":\"{}\"", frame::maker()), "\"zstd\":\"1.9.9\"")
             .replace("\"level\":3", "\"level\":9")
     });
     let error = case.apply(&old).unwrap_err();

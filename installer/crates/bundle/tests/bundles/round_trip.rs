@@ -201,7 +201,8 @@ fn a_proved_bundle_is_the_one_that_is_packed() {
     let key = SampleKey::generate();
     let keys = TrustedKeys::from_public_key_text(&key.public_key_text()).unwrap();
     let source = folder.path().join("cached");
-    let content = "content ".repeat(300_000);
+    // So large that the disk is sent for before all of it is written.
+    let content = "content ".repeat(9_000_000);
     fs::write(&source, &content).unwrap();
     let writer = || {
         let mut writer = BundleWriter::new(empty_document());
@@ -211,18 +212,20 @@ fn a_proved_bundle_is_the_one_that_is_packed() {
     };
     let (one, two) = (folder.path().join("one.bundle"), folder.path().join("two.bundle"));
     let packed = writer().pack(&one, 2, &|_, _| {}, signer(&key)).unwrap();
-    let prove = |target: &Path, keys: &TrustedKeys| {
-        writer().pack_proved(target, keys, 2, &|_, _| {}, &|_, _| {}, signer(&key))
+    let prove = |target: &Path, keys: &TrustedKeys, threads| {
+        writer().pack_proved(target, keys, threads, &|_, _| {}, &|_, _| {}, signer(&key))
     };
-    let (proved, report) = prove(&two, &keys).unwrap();
-    assert_eq!((proved.blobs, report.bytes), (packed.blobs, packed.size));
-    // All but the signature, which this key makes with chance in it.
-    assert_eq!(proved.index_json, packed.index_json);
-    assert_eq!(Bundle::open(&two, &keys).unwrap().verify(2, &|_, _| {}).unwrap(), report);
+    for threads in [1, 2, 7] {
+        let (proved, report) = prove(&two, &keys, threads).unwrap();
+        assert_eq!((&proved.blobs, report.bytes), (&packed.blobs, packed.size));
+        // All but the signature, which this key makes with chance in it.
+        assert_eq!(proved.index_json, packed.index_json);
+        assert_eq!(Bundle::open(&two, &keys).unwrap().verify(2, &|_, _| {}).unwrap(), report);
+    }
 
     let stranger = SampleKey::generate();
     let keys = TrustedKeys::from_public_key_text(&stranger.public_key_text()).unwrap();
-    let refused = prove(&folder.path().join("three.bundle"), &keys);
+    let refused = prove(&folder.path().join("three.bundle"), &keys, 2);
     assert!(matches!(refused, Err(WriteError::Proof { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
