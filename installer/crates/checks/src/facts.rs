@@ -163,6 +163,7 @@ const SOURCES: [(&str, &[&str]); 43] = [
             "/var/lib/sealift: ",
             "/var/lib/containerd: ",
             "/var/lib/kubelet: ",
+            // As an older agent has it; now these say `disks` themselves.
             "/var/lib/etcd: ",
             "/usr/local/bin: ",
             "/opt/cni/bin: ",

@@ -7,7 +7,7 @@
 //! writes or waits.
 //!
 //! **Main types in order of use.**
-//! 1. [`facts::Facts`]: what the agent measured on one host. [`PATHS`], [`MODULES`], [`SETTINGS`] and [`COMMANDS`] say
+//! 1. [`facts::Facts`]: what the agent measured on one host. [`paths`], [`MODULES`], [`SETTINGS`] and [`COMMANDS`] say
 //!    what to ask it about.
 //! 2. [`CheckInput`]: site, bundle document, facts of every host, and the [`Requirements`] that follow from them.
 //! 3. [`run`]: one [`Finding`] per check and host; [`catalogue`] lists the checks themselves.
@@ -39,8 +39,8 @@ pub use fix::{Fix, SETTINGS_FILE};
 pub use import::{FactsFile, ImportError, assign};
 pub use record::{MAX_BYTES, Record, RecordError};
 pub use requirements::{
-    COMMANDS, DiskNeed, MODULES, PATHS, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
-    mesh_ports,
+    COMMANDS, DiskNeed, MODULES, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
+    mesh_ports, paths, usual_disk_needs,
 };
 pub use run::{CheckInput, accepted, blocking, run, run_alone};
 pub use services::services_of;

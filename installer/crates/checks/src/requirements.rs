@@ -3,7 +3,7 @@
 //! (`needs`) and the bundle what it costs, its sizes of masters and of the site's own choice of worker.
 
 use sealift_bundle::document::{BundleDocument, Role};
-use sealift_profile::{HostRole, Site};
+use sealift_profile::{Etcd, HostRole, Site};
 use sealift_sizing::masters::master_size;
 use sealift_sizing::{HostBytes, Shape, SystemPath, system_paths};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::services::services_of;
 
 /// Paths that the agent must measure for the checks.
-pub const PATHS: [&str; 9] =
-    [STORE, CONTAINERD, KUBELET_DIR, ETCD_DIR, BINARIES, CNI_BINARIES, SETTINGS_DIR, TEMPORARY, LOGS];
+#[must_use]
+pub fn paths(etcd: &Etcd) -> Vec<&str> {
+    let (data, rest) =
+        ([STORE, CONTAINERD, KUBELET_DIR], [BINARIES, CNI_BINARIES, SETTINGS_DIR, TEMPORARY, LOGS]);
+    data.into_iter().chain(etcd.folders()).chain(rest).collect()
+}
+
 /// Kernel modules that the agent must look for.
 pub const MODULES: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "vxlan", "nf_tables"];
 /// Programs that the agent must look for in root's search path.
@@ -73,7 +78,6 @@ pub(crate) const NODE_PORTS: (u16, u16) = (30_000, 32_767);
 pub(crate) const STORE: &str = "/var/lib/sealift";
 pub(crate) const CONTAINERD: &str = "/var/lib/containerd";
 pub(crate) const KUBELET_DIR: &str = "/var/lib/kubelet";
-pub(crate) const ETCD_DIR: &str = "/var/lib/etcd";
 pub(crate) const BINARIES: &str = "/usr/local/bin";
 pub(crate) const CNI_BINARIES: &str = "/opt/cni/bin";
 pub(crate) const SETTINGS_DIR: &str = "/etc";
@@ -125,7 +129,7 @@ pub struct RoleNeeds {
 /// Free space that a path must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskNeed {
-    /// One of [`PATHS`].
+    /// One of [`paths`].
     pub path: String,
     /// Bytes without which the install is refused.
     pub bytes: u64,
@@ -179,8 +183,8 @@ impl Requirements {
             // Where nobody else works, masters do.
             let both = [Role::ControlPlane, Role::Worker];
             let masters = if site.workers().next().is_none() { &both[..] } else { &both[..1] };
-            needs.masters.disks = disk_needs(document, masters);
-            needs.workers.disks = disk_needs(document, &[Role::Worker]);
+            needs.masters.disks = disk_needs(document, masters, &site.etcd);
+            needs.workers.disks = disk_needs(document, &[Role::Worker], &site.etcd);
         }
         if sized {
             needs.sized_for(site);
@@ -252,17 +256,20 @@ impl RoleNeeds {
     }
 }
 
-/// Free space that a host of these roles must have, by path. The vendor's program shows the same figures.
+/// Free space that a host of these roles must have, by path. The vendor's program shows [`usual_disk_needs`].
 #[must_use]
-pub fn disk_needs(document: &BundleDocument, roles: &[Role]) -> Vec<DiskNeed> {
-    let paths = system_paths(&HostBytes::of(document, roles), roles.contains(&Role::ControlPlane));
-    let need = |SystemPath { path, least, advised, holds, .. }| DiskNeed {
-        path: path.to_owned(),
-        bytes: least,
-        advised,
-        holds,
-    };
+pub fn disk_needs(document: &BundleDocument, roles: &[Role], etcd: &Etcd) -> Vec<DiskNeed> {
+    let databases = roles.contains(&Role::ControlPlane).then_some(etcd);
+    let paths = system_paths(&HostBytes::of(document, roles), databases);
+    let need =
+        |SystemPath { path, least, advised, holds, .. }| DiskNeed { path, bytes: least, advised, holds };
     paths.into_iter().filter(|path| path.least > 0).map(need).collect()
+}
+
+/// [`disk_needs`] of a site that chose nothing about its database.
+#[must_use]
+pub fn usual_disk_needs(document: &BundleDocument, roles: &[Role]) -> Vec<DiskNeed> {
+    disk_needs(document, roles, &Etcd::default())
 }
 
 /// Ports of a host of role `to` that hosts of role `from` must reach over the network. (The others of
@@ -280,6 +287,10 @@ pub fn mesh_ports(site: &Site, from: HostRole, to: HostRole) -> Vec<PortNeed> {
         if from == HostRole::ControlPlane {
             ports.push(tcp(2379, "etcd"));
             ports.push(tcp(2380, "etcd's members among themselves"));
+            if site.etcd.events.is_some() {
+                ports.push(tcp(2382, "the database of events"));
+                ports.push(tcp(2383, "the members of the database of events among themselves"));
+            }
         }
     }
     ports.sort_by_key(|need| need.port);
@@ -306,6 +317,13 @@ fn ports(site: &Site, role: HostRole) -> Vec<PortNeed> {
             tcp(site.cluster.registry_port, "the registry"),
         ]),
         HostRole::Worker => ports.push(tcp(site.cluster.endpoint_port, "the load balancer")),
+    }
+    if role == HostRole::ControlPlane && site.etcd.events.is_some() {
+        ports.extend([
+            tcp(2382, "the database of events"),
+            tcp(2383, "the members of the database of events among themselves"),
+            tcp(2384, "the metrics of the database of events"),
+        ]);
     }
     ports.sort_by_key(|need| need.port);
     ports

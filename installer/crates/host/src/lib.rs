@@ -20,6 +20,7 @@ mod failure;
 pub mod file;
 pub mod fix;
 mod inbox;
+mod issue;
 pub mod journal;
 pub mod lend;
 mod lock;

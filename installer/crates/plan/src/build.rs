@@ -24,6 +24,7 @@ use crate::{API_VERSION, Plan, PlanError, PlanInput, Step};
 mod api_server;
 mod blobs;
 mod cluster;
+mod etcd;
 mod hosts;
 mod product;
 

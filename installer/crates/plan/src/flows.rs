@@ -4,8 +4,9 @@
 //! own defaults, flannel's VXLAN backend. The registry and the endpoint have the ports that the profile names.
 
 use sealift_checks::Protocol;
-use sealift_profile::HostRole;
 use sealift_profile::site::Cluster;
+use sealift_profile::{Etcd, HostRole};
+use sealift_render::events;
 
 /// A part of the cluster that listens on hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Part {
     Node,
     /// etcd, on masters.
     Etcd,
+    /// The database of events, on masters, where there is one.
+    Events,
     /// API server, controller manager, scheduler, on masters.
     ControlPlane,
     /// The registry over a master's store.
@@ -65,10 +68,14 @@ pub struct Listening {
 
 /// The parts on a host of this role.
 #[must_use]
-pub fn parts_of(role: HostRole) -> &'static [Part] {
+pub fn parts_of(role: HostRole, etcd: &Etcd) -> Vec<Part> {
+    let events = etcd.events.is_some().then_some(Part::Events);
     match role {
-        HostRole::ControlPlane => &[Part::Node, Part::Etcd, Part::ControlPlane, Part::Registry],
-        HostRole::Worker => &[Part::Node, Part::Balancer],
+        HostRole::ControlPlane => {
+            let databases = [Part::Node, Part::Etcd].into_iter().chain(events);
+            databases.chain([Part::ControlPlane, Part::Registry]).collect()
+        }
+        HostRole::Worker => vec![Part::Node, Part::Balancer],
     }
 }
 
@@ -101,6 +108,21 @@ pub fn listening(part: Part, cluster: &Cluster) -> Vec<Listening> {
                 "the database is kept on every master",
             ),
             itself(2381, "etcd's metrics"),
+        ],
+        Part::Events => vec![
+            tcp(
+                events::CLIENT_PORT,
+                "the database of events",
+                Peer::Masters,
+                "each master asks whether all members are well",
+            ),
+            tcp(
+                events::PEER_PORT,
+                "the members of the database of events among themselves",
+                Peer::Masters,
+                "the database is kept on every master",
+            ),
+            itself(events::METRICS_PORT, "the metrics of the database of events"),
         ],
         Part::ControlPlane => vec![
             tcp(cluster.endpoint_port, "the API server", Peer::Hosts, "hosts and pods ask what to run"),
@@ -157,11 +179,15 @@ mod tests {
         let site: sealift_profile::Site = serde_json::from_value(json!({
             "apiVersion": "sealift/v1", "kind": "Site", "metadata": {"name": "plant"},
             "access": {"user": "ops"}, "hosts": [], "cluster": {"endpointPort": 7443, "registryPort": 7000},
+            "etcd": {"events": {}},
         }))
         .unwrap();
-        let needs = Requirements::new(&site, Some(&sample_document()));
-        for role in [HostRole::ControlPlane, HostRole::Worker] {
-            let table = parts_of(role).iter().flat_map(|part| listening(*part, &site.cluster));
+        let plain = sealift_profile::Site { etcd: Etcd::default(), ..site.clone() };
+        let cases = [&plain, &site].map(|site| [(site, HostRole::ControlPlane), (site, HostRole::Worker)]);
+        for (site, role) in cases.concat() {
+            let needs = Requirements::new(site, Some(&sample_document()));
+            let table = parts_of(role, &site.etcd);
+            let table = table.iter().flat_map(|part| listening(*part, &site.cluster));
             let mut table: Vec<_> = table.map(|one| (one.port, one.protocol.name(), one.listener)).collect();
             table.sort_unstable();
             let checked = needs.of(role).ports.iter();

@@ -177,6 +177,11 @@ pub enum Gate {
         /// Node names.
         members: Vec<String>,
     },
+    /// The database of events has these members, all started voters, all healthy, no alarm.
+    EventsVoters {
+        /// Node names.
+        members: Vec<String>,
+    },
     /// These nodes are registered and Ready.
     NodesReady {
         /// Node names.
@@ -209,6 +214,20 @@ pub struct ApiServerSpec {
     pub arguments: BTreeMap<String, Option<String>>,
 }
 
+/// A member of the database of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventsMemberSpec {
+    /// The member's name: that of its node.
+    pub name: String,
+    /// Where the other members reach it, a URL.
+    pub peer_url: String,
+    /// Where the members that stand before it are asked, URLs; none for the first member.
+    pub ask: Vec<String>,
+    /// Its static pod.
+    pub manifest: FileSpec,
+}
+
 /// A `ClusterRoleBinding` for a group of people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -233,6 +252,8 @@ pub enum SecretSet {
     JoinDiscovery,
     /// The encryption configuration of the API servers, which holds the key.
     EncryptionKey,
+    /// The authority of the database of events.
+    EventsPki,
 }
 
 /// Where a step's secrets come from at run time.
@@ -360,6 +381,32 @@ pub enum Operation {
         /// The program that takes up the change.
         program: String,
     },
+    /// Makes the folder of a database before its static pod. One that runs with its data elsewhere is refused: no run
+    /// moves data.
+    PrepareDatabase {
+        /// Name of the static pod.
+        pod: String,
+        /// The folder.
+        directory: DirectorySpec,
+    },
+    /// Makes the authority of the database of events where there is none, and this member's certificates from it.
+    EnsureEventsPki {
+        /// Names and addresses of the member.
+        names: Vec<String>,
+    },
+    /// Copies the authority of the database of events, and makes this member's certificates from it.
+    InstallEventsPki {
+        /// The master that exports it.
+        from: String,
+        /// Names and addresses of the member.
+        names: Vec<String>,
+    },
+    /// Starts this master's member of the database of events; where others stand before it, adds it to them and has it
+    /// vote.
+    JoinEvents {
+        /// The member.
+        member: EventsMemberSpec,
+    },
     /// Writes what the API server of this master reads. One that was made with other choices is refused: they are
     /// chosen when a cluster is installed.
     PrepareApiServer {
@@ -471,6 +518,7 @@ impl Operation {
             Self::InstallSiteCa { from: host, .. } => from(host, SecretSet::SiteCa),
             Self::InstallKubernetesPki { from: host } => from(host, SecretSet::KubernetesPki),
             Self::KubeadmJoin { from: host, .. } => from(host, SecretSet::JoinDiscovery),
+            Self::InstallEventsPki { from: host, .. } => from(host, SecretSet::EventsPki),
             Self::InstallEncryptionKey { from: host } => from(host, SecretSet::EncryptionKey),
             Self::EnsureSecret { keys, .. } if !keys.is_empty() => {
                 Some(SecretSource::Profile { keys: keys.clone() })

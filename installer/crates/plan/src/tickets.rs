@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::facts::Facts;
-use sealift_checks::{DiskNeed, PATHS, Requirements};
+use sealift_checks::{DiskNeed, Requirements, paths};
 use sealift_profile::site::{Host, HostRole, Site};
 
 use crate::Plan;
@@ -61,18 +61,18 @@ pub fn firewall(site: &Site, plan: &Plan) -> String {
         rows.push(row(&all(), &all(), "tcp", ANY_PORTS, purpose, "between hosts"));
     }
     for role in [HostRole::ControlPlane, HostRole::Worker] {
-        for part in flows::parts_of(role) {
+        for part in flows::parts_of(role, &site.etcd) {
             // What runs on every host stands there once.
-            if *part == flows::Part::Node && role == HostRole::Worker {
+            if part == flows::Part::Node && role == HostRole::Worker {
                 continue;
             }
-            for one in flows::listening(*part, &site.cluster) {
+            for one in flows::listening(part, &site.cluster) {
                 let source = match one.from {
                     Peer::Itself | Peer::Users => continue,
                     Peer::Masters => End::of(site.masters()),
                     Peer::Hosts => all(),
                 };
-                let target = if *part == flows::Part::Node { all() } else { End::of(site.masters()) };
+                let target = if part == flows::Part::Node { all() } else { End::of(site.masters()) };
                 // A single host reaches itself without any firewall.
                 if source.names != target.names || target.names.contains("; ") {
                     let port = one.port.to_string();
@@ -171,7 +171,8 @@ pub fn machines(site: &Site, document: &BundleDocument, facts: &BTreeMap<String,
     let needs = Requirements::new(site, Some(document));
     let mut header: Vec<String> =
         ["name", "role", "address", "cpus", "memory (GB)"].map(str::to_owned).into();
-    header.extend(PATHS.iter().map(|path| format!("free at {path} (GB)")));
+    let paths = paths(&site.etcd);
+    header.extend(paths.iter().map(|path| format!("free at {path} (GB)")));
     header.extend(["operating system", "ports"].map(str::to_owned));
     let rows: Vec<Vec<String>> = site
         .hosts
@@ -187,7 +188,7 @@ pub fn machines(site: &Site, document: &BundleDocument, facts: &BTreeMap<String,
             };
             let mut row = vec![host.name.clone(), role.to_owned(), host.address.to_string()];
             row.extend([need.cpus.to_string(), gigabytes(need.memory_bytes)]);
-            row.extend(PATHS.iter().map(|path| disk(path).map_or_else(String::new, free)));
+            row.extend(paths.iter().map(|path| disk(path).map_or_else(String::new, free)));
             row.push(facts.get(&host.name).map(|facts| facts.os.name.clone()).unwrap_or_default());
             row.push(ports.join("; "));
             row

@@ -9,13 +9,16 @@ pub struct Circumstances<'a> {
     pub today: Date,
     /// Ids of all checks there are, which an accepted risk must name one of; `None` where nobody asks.
     pub checks: Option<&'a [&'a str]>,
+    /// Whether files of certificates that the profile names are read and judged. Nothing else outside of the profile is
+    /// looked at.
+    pub files: bool,
 }
 
 impl Circumstances<'_> {
-    /// A given day; names of checks are not judged.
+    /// A given day; names of checks are not judged, files of certificates are.
     #[must_use]
     pub fn on(today: Date) -> Self {
-        Self { today, checks: None }
+        Self { today, checks: None, files: true }
     }
 
     /// Today (UTC); names of checks are not judged.

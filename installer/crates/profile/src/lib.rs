@@ -13,12 +13,13 @@
 //! 3. [`Site`] and what it answers: [`Site::masters`], [`Site::workers`], [`Site::host`], [`Site::access_for`].
 //!    [`Site::needs`] says how much work the product will have to do, in units that people use ([`Needs`]);
 //!    [`Site::environment`], [`Site::nodes`] and [`Site::replicas`] hold the operating choices ([`operation`]).
-//!    [`Site::api`] what the API servers do ([`Api`]). [`Site::with_certificates`] brings the texts of certificates.
+//!    [`Site::api`] what the API servers do ([`Api`]), [`Site::etcd`] where the database stands ([`Etcd`]). [`Site::with_certificates`] brings the texts of certificates.
 //!    [`Site::services`] says what the site runs in place of the product's own ([`Services`]).
 //! 4. [`SecretRef`] and [`ResolvedSecrets`]: references to secrets and, in memory only, the secrets. [`Sealer`] and
 //!    [`Opener`]: sealed ones.
 //! 5. [`to_yaml`] and [`Loaded::to_yaml`]: a site as a file again, with the origin of each value.
-//! 6. [`schema()`]: the JSON Schema of the file, generated from the types.
+//! 6. [`Draft`]: a profile while somebody writes it, judged by the same rules.
+//! 7. [`schema()`]: the JSON Schema of the file, generated from the types.
 //!
 //! **How a profile is read.** Three passes, each of which reports all that it finds:
 //! *syntax* ([`ProfileFinding::rule`] `yaml`, `duplicate-key` …): the text becomes a tree whose every node knows its
@@ -32,7 +33,9 @@ pub mod access;
 pub mod api;
 pub mod certificates;
 mod circumstances;
+mod draft;
 pub mod error;
+pub mod etcd;
 mod load;
 mod merge;
 mod names;
@@ -54,7 +57,9 @@ pub use access::HostAccess;
 pub use api::{Api, Audit, EncryptionAtRest, GroupRole, Oidc, PodSecurity, Role, Standard};
 pub use certificates::{Authority, Certificates};
 pub use circumstances::Circumstances;
+pub use draft::{Draft, Judged};
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
+pub use etcd::{Etcd, Events};
 pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_partly, load_with_places, version};
 pub use names::{is_dns_label, nearest};
 pub use needs::{Availability, CountOverride, Growth, MachineOverride, Needs, SizingOverrides};

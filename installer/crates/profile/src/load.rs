@@ -59,6 +59,26 @@ pub fn load_partly(paths: &[PathBuf], circumstances: &Circumstances<'_>) -> Resu
     if findings.is_empty() { Ok(Partly { name, open, loaded }) } else { Err(invalid(findings)) }
 }
 
+/// Whether a text is a profile in which nothing is wrong, though sections of it may be open.
+pub(crate) fn judge_text(
+    text: &str,
+    file: &Arc<str>,
+    circumstances: &Circumstances<'_>,
+) -> Result<(), ProfileError> {
+    let (node, findings) = tree_of(text, file)?;
+    let Judged { findings, .. } = judge(&Tree { node, findings }, circumstances);
+    if findings.is_empty() { Ok(()) } else { Err(invalid(findings)) }
+}
+
+/// The tree of one text that is a profile of this version, and what else was found on the way.
+pub(crate) fn tree_of(text: &str, file: &Arc<str>) -> Result<(Node, Vec<ProfileFinding>), ProfileError> {
+    let (trees, findings) = headers([(text, Arc::clone(file))])?;
+    match trees.into_iter().next() {
+        Some(tree) => Ok((tree, findings)),
+        None => Err(invalid(findings)),
+    }
+}
+
 /// The version of profile files that this installer can read, all other files being refused. Reads no further than
 /// what a file says that it is: the rest may have faults.
 pub fn version(paths: &[PathBuf]) -> Result<&'static str, ProfileError> {
@@ -77,13 +97,19 @@ fn read_headers(paths: &[PathBuf]) -> Result<(Vec<Node>, Vec<ProfileFinding>), P
     if paths.is_empty() {
         return Err(ProfileError::NoFile);
     }
+    let texts: Result<Vec<(String, Arc<str>)>, ProfileError> =
+        paths.iter().map(|path| Ok((read(path)?, path.to_string_lossy().into()))).collect();
+    headers(texts?.iter().map(|(text, file)| (text.as_str(), Arc::clone(file))))
+}
+
+fn headers<'a>(
+    texts: impl IntoIterator<Item = (&'a str, Arc<str>)>,
+) -> Result<(Vec<Node>, Vec<ProfileFinding>), ProfileError> {
     let mut trees = Vec::new();
     let mut findings = Vec::new();
     let mut broken = false;
-    for path in paths {
-        let text = read(path)?;
-        let file: Arc<str> = path.to_string_lossy().into();
-        let (tree, found) = parse(&text, &file);
+    for (text, file) in texts {
+        let (tree, found) = parse(text, &file);
         broken |= tree.is_none() && !found.is_empty();
         findings.extend(found);
         findings.extend(tree.as_ref().map_or_else(|| empty(&file), header).into_iter().filter(|_| !broken));

@@ -1,6 +1,7 @@
 //! Meaning: what a well-formed profile may still have wrong. Every rule looks at the whole site and says all it finds.
 
 mod api;
+mod etcd;
 mod hosts;
 mod logins;
 mod needs;
@@ -31,6 +32,7 @@ pub(crate) fn check(site: &Site, places: &Places, circumstances: &Circumstances<
     hosts::check(site, &mut report);
     networks::check(site, &mut report);
     api::check(site, circumstances, &mut report);
+    etcd::check(site, &mut report);
     logins::check(site, &mut report);
     needs::check(site, &mut report);
     operation::check(site, &mut report);

@@ -31,6 +31,11 @@ fn sections_of(schema: &Json) -> impl Iterator<Item = &str> {
     keys.map(String::as_str).filter(|key| !NO_SECTIONS.contains(key))
 }
 
+/// Whether a key at the top of a profile is that of a section, which can be left open.
+pub(crate) fn is_section(name: &str) -> bool {
+    sections_of(&SCHEMA).any(|section| section == name)
+}
+
 /// The JSON Schema (draft 2020-12) of a site profile.
 #[must_use]
 pub fn schema() -> Json {

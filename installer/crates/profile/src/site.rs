@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::certificates::Certificates;
+use crate::etcd::Etcd;
 use crate::needs::{Needs, SizingOverrides};
 use crate::operation::{Environment, Nodes, Placement, Replicas};
 use crate::secret::SecretRef;
@@ -43,6 +44,9 @@ pub struct Site {
     /// What the API servers do beyond the plain cluster.
     #[serde(default, skip_serializing_if = "Api::is_plain")]
     pub api: Api,
+    /// The cluster's database on each master.
+    #[serde(default, skip_serializing_if = "Etcd::is_plain")]
+    pub etcd: Etcd,
     /// Authorities that the site trusts: hosts do, and the product finds them in the config map `customer-ca`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_ca: Option<Certificates>,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_yaml::Value;
 
+use crate::draft::in_order;
 use crate::error::Place;
 use crate::load::Loaded;
 use crate::names::is_yaml_word;
@@ -43,6 +44,25 @@ fn write(site: &Site, remark: &dyn Fn(&str) -> Option<String>) -> Result<String,
     let mut writer = Writer { text: String::new(), remark };
     writer.value("", 0, &value, "");
     Ok(writer.text)
+}
+
+/// Values of a profile as its file, keys in an order that people expect.
+pub(crate) fn from_json(values: &serde_json::Value) -> String {
+    let mut writer = Writer { text: String::new(), remark: &|_| None };
+    writer.value("", 0, &ordered(values), "");
+    writer.text
+}
+
+fn ordered(value: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Object(map) => {
+            Value::Mapping(in_order(map).map(|(key, value)| (key.as_str().into(), ordered(value))).collect())
+        }
+        Json::Array(items) => Value::Sequence(items.iter().map(ordered).collect()),
+        // Scalars are the same in both.
+        scalar => serde_yaml::to_value(scalar).unwrap_or_default(),
+    }
 }
 
 struct Writer<'a> {

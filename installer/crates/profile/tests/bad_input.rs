@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use jiff::civil::date;
 use sealift_profile::{
-    Availability, Circumstances, Extent, Growth, ProfileError, load_partly, load_with_places, template,
+    Availability, Circumstances, Etcd, Extent, Growth, ProfileError, load_partly, load_with_places, template,
     to_yaml, version,
 };
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const CHECKS: [&str; 2] = ["disk.space", "memory.size"];
 
 fn circumstances() -> Circumstances<'static> {
-    Circumstances { today: date(2026, 11, 21), checks: Some(&CHECKS) }
+    Circumstances { checks: Some(&CHECKS), ..Circumstances::on(date(2026, 11, 21)) }
 }
 
 fn good() -> String {
@@ -348,6 +348,45 @@ fn each_choice_of_the_api_server_is_judged() {
     for (what, from, to) in cases {
         assert!(API.contains(from), "{from}");
         let found = findings(&format!("{}{}", good(), API.replacen(from, to, 1)));
+        assert_eq!(found.len(), 1, "{what}: {found:#?}");
+        all = format!("{all}{what}: {}\n", found[0]);
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_database_has_a_folder_of_its_own() {
+    let folder = TempDir::new().unwrap();
+    let with = |etcd: &str| format!("{}etcd: {{{etcd}}}\n", good());
+    let read =
+        |etcd: &str| load_with_places(&written(&folder, &with(etcd)), &circumstances()).unwrap().site.etcd;
+    assert_eq!(
+        read("ownDisk: true"),
+        Etcd { folder: "/var/lib/etcd".to_owned(), own_disk: true, events: None }
+    );
+    assert_eq!(read("folder: /data/etcd.d").folder, "/data/etcd.d");
+    assert_eq!(read("events: {}").folders(), ["/var/lib/etcd", "/var/lib/etcd-events"]);
+    let cases = [
+        ("relative", "folder: var/lib/etcd"),
+        ("empty", "folder: ''"),
+        ("the root", "folder: /"),
+        ("a slash at the end", "folder: /data/etcd/"),
+        ("up and down", "folder: /data/../etc"),
+        ("twice the slash", "folder: /data//etcd"),
+        ("a space", "folder: '/data/my etcd'"),
+        ("a percent sign, which systemd reads", "folder: /data/%i"),
+        ("our own", "folder: /var/lib/sealift/etcd"),
+        ("settings", "folder: /etc/etcd"),
+        ("around others", "folder: /var/lib"),
+        ("gone after a boot", "folder: /var/run/etcd"),
+        ("slip in a key", "ownDisc: true"),
+        ("events in the same folder", "folder: /data/etcd, events: {folder: /data/etcd}"),
+        ("events inside", "events: {folder: /var/lib/etcd/events}"),
+        ("events with our own", "events: {folder: /var/lib/sealift}"),
+    ];
+    let mut all = String::new();
+    for (what, etcd) in cases {
+        let found = findings(&with(etcd));
         assert_eq!(found.len(), 1, "{what}: {found:#?}");
         all = format!("{all}{what}: {}\n", found[0]);
     }

@@ -9,10 +9,10 @@ use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
     API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances,
-    Cluster, CountOverride, Database, DatabaseTls, EncryptionAtRest, Endpoint, Environment, EvictionBrake,
-    GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs, NodeFailure, Nodes,
-    Oidc, Placement, PodSecurity, ProductAnswers, Replicas, Reserved, Role, SecretRef, Services, Site,
-    SizingOverrides, Standard, TlsMode, load_with_places, to_yaml,
+    Cluster, CountOverride, Database, DatabaseTls, EncryptionAtRest, Endpoint, Environment, Etcd, Events,
+    EvictionBrake, GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs,
+    NodeFailure, Nodes, Oidc, Placement, PodSecurity, ProductAnswers, Replicas, Reserved, Role, SecretRef,
+    Services, Site, SizingOverrides, Standard, TlsMode, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -159,6 +159,16 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn etcd()(
+        folder in prop_oneof![Just("/var/lib/etcd".to_owned()), "/srv/[a-z]{1,8}(/[a-z0-9._-]{0,6}[a-z])?"],
+        own_disk in any::<bool>(),
+        events in option::of("/mnt/[a-z]{1,8}"),
+    ) -> Etcd {
+        Etcd { folder, own_disk, events: events.map(|folder| Events { folder }) }
+    }
+}
+
+prop_compose! {
     fn overrides()(
         workers in option::of((1u32..1000, "[a-z]{1,9}")),
         masters in option::of((prop_oneof![Just(1u32), Just(3), Just(5)], "[a-z]{1,9}")),
@@ -246,7 +256,7 @@ prop_compose! {
         (needs, sizing, services) in (option::of(needs()), option::of(overrides()), services()),
         (environment, nodes) in (option::of(environment()), nodes()),
         replicas in (option::of(5u32..500), option::of(1u32..500)),
-        (api, customer_ca) in (api(), option::weighted(0.05, certificates())),
+        (api, etcd, customer_ca) in (api(), etcd(), option::weighted(0.05, certificates())),
     ) -> Site {
         let mut hosts = hosts;
         for (i, host) in hosts.iter_mut().enumerate() {
@@ -261,7 +271,7 @@ prop_compose! {
         Site {
             api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata: Metadata { name }, interactive: Vec::new(), unseal,
             environment, nodes, replicas: Replicas { dns: replicas.0, services: replicas.1 },
-            cluster: Cluster { nameservers, ..Cluster::default() }, api, customer_ca,
+            cluster: Cluster { nameservers, ..Cluster::default() }, api, etcd, customer_ca,
             access, hosts, needs, sizing, services, product: ProductAnswers { settings, secrets }, accepted_risks,
         }
     }

@@ -15,8 +15,8 @@ use sealift_profile::api::{Oidc, PodSecurity};
 use sealift_profile::site::Site;
 use serde_json::{Value, json};
 
-use crate::RenderError;
 use crate::nodes::Arguments;
+use crate::{RenderError, events};
 
 /// Folder of the files that API servers read, on every master.
 pub const FOLDER: &str = "/etc/sealift/api";
@@ -33,7 +33,7 @@ const ADMISSION: &str = "/etc/sealift/api/admission.yaml";
 
 /// Every argument that a choice can set: one that stands in a running API server and is not wanted, or the other way
 /// round, is a choice that has changed.
-pub const ARGUMENTS: [&str; 12] = [
+pub const ARGUMENTS: [&str; 13] = [
     "admission-control-config-file",
     "audit-log-maxage",
     "audit-log-maxbackup",
@@ -42,6 +42,7 @@ pub const ARGUMENTS: [&str; 12] = [
     "audit-policy-file",
     "authentication-config",
     "encryption-provider-config",
+    "etcd-servers-overrides",
     "profiling",
     "service-account-extend-token-expiration",
     "tls-cipher-suites",
@@ -131,7 +132,8 @@ pub fn api_server_arguments(site: &Site) -> Arguments {
         arguments.push(("tls-min-version", "VersionTLS12".to_owned()));
         arguments.push(("tls-cipher-suites", CIPHERS.join(",")));
     }
-    arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let arguments = arguments.into_iter().map(|(name, value)| (name.to_owned(), value));
+    arguments.chain(events::api_server_arguments(site)).collect()
 }
 
 /// Folders that are mounted into the API servers' pods, under their own paths.

@@ -77,8 +77,13 @@ pub fn kubelet_patch(site: &Site, settings: HostSettings) -> Result<String, Rend
 
 /// kubeadm preflight checks to skip on this host, each for a reason that our own checks cover.
 #[must_use]
-pub fn ignored_preflight(host: &Host, settings: HostSettings) -> Vec<String> {
+pub fn ignored_preflight(site: &Site, host: &Host, settings: HostSettings) -> Vec<String> {
     let mut ignored = Vec::new();
+    if host.role == HostRole::ControlPlane {
+        // On a file system of its own it is never empty, and a join that is resumed finds its data there; kubeadm writes
+        // the path into the check's name.
+        ignored.push(format!("DirAvailable-{}", site.etcd.folder.replace('/', "-")));
+    }
     if host.role == HostRole::Worker {
         // The load balancer's manifest stands there before kubelet starts.
         ignored.push("DirAvailable--etc-kubernetes-manifests".to_owned());
@@ -151,7 +156,7 @@ fn cluster_configuration(site: &Site, document: &BundleDocument) -> Result<Value
         },
         "controllerManager": {"extraArgs": named(controller_manager)},
         "scheduler": {"extraArgs": named(api::other_arguments(site))},
-        "etcd": {"local": {"dataDir": "/var/lib/etcd", "imageRepository": repository, "imageTag": etcd_tag}},
+        "etcd": {"local": {"dataDir": site.etcd.folder, "imageRepository": repository, "imageTag": etcd_tag}},
         // CoreDNS is a component of the bundle, spread over the masters.
         "dns": {"disabled": true},
     }))

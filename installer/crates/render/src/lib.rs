@@ -5,9 +5,10 @@
 //! configuration in other syntaxes come from templates that are embedded and parsed once.
 //!
 //! In order of use: [`HostSettings`], then [`kubeadm`], [`nodes`], [`api`], [`trust`], [`runtime`], [`system`],
-//! [`load_balancer`], [`values`].
+//! [`load_balancer`], [`events`], [`values`].
 
 pub mod api;
+pub mod events;
 pub mod kubeadm;
 pub mod load_balancer;
 pub mod nodes;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sealift_profile::site::{HostRole, Site};
+use sealift_profile::site::{Host, HostRole, Site};
 use serde::Serialize;
 
-use crate::runtime::Empty;
 use crate::{RenderError, hosts_of, template};
 
 /// Kernel modules that the cluster needs on every host.
@@ -55,8 +54,17 @@ pub fn sysctls(present: &BTreeMap<String, String>) -> Result<String, RenderError
 }
 
 /// `kubelet.service`.
-pub fn kubelet_unit() -> Result<String, RenderError> {
-    template::render("kubelet.service", &Empty {})
+///
+/// On a master whose databases have file systems of their own it starts with them mounted and not otherwise: else a
+/// database would start empty on the bare folder, and join its cluster with nothing.
+pub fn kubelet_unit(site: &Site, host: &Host) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Values<'a> {
+        mounts: Vec<&'a str>,
+    }
+    let waits = site.etcd.own_disk && host.role == HostRole::ControlPlane;
+    let mounts = if waits { site.etcd.folders() } else { Vec::new() };
+    template::render("kubelet.service", &Values { mounts })
 }
 
 /// The resolver file that pods start from: the site's name servers, or none at all on a closed site, so that no
@@ -74,7 +82,7 @@ pub fn resolv_conf(site: &Site) -> String {
 /// Our lines in `/etc/hosts`: every host of the site, and the endpoint, which each host reaches on itself (masters
 /// have an API server, workers a load balancer).
 #[must_use]
-pub fn hosts_lines(site: &Site, own: &sealift_profile::site::Host) -> Vec<String> {
+pub fn hosts_lines(site: &Site, own: &Host) -> Vec<String> {
     let endpoint = &site.cluster.endpoint;
     let here = match own.role {
         HostRole::ControlPlane => own.address.to_string(),

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use sealift_bundle::document::{BundleDocument, Component, SiteValue};
 use sealift_bundle::testing::sample_document;
-use sealift_profile::Site;
 use sealift_profile::site::Host;
+use sealift_profile::{Etcd, Events, Site};
 use sealift_render::{
-    HostSettings, RenderError, cluster_dns, kubeadm, load_balancer, runtime, system, url_host, values,
+    HostSettings, RenderError, cluster_dns, events, kubeadm, load_balancer, runtime, system, url_host, values,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -112,9 +112,9 @@ fn kubelets_patch_follows_the_hosts_cgroup_hierarchy() {
 #[test]
 fn preflight_checks_are_skipped_for_a_reason_only() {
     let site = demo();
-    let ignored = |name, settings| kubeadm::ignored_preflight(host(&site, name), settings);
-    assert_eq!(ignored("m2", VIRTUAL_MACHINE), Vec::<String>::new());
-    assert_eq!(ignored("m2", CONTAINER), ["SystemVerification"]);
+    let ignored = |name, settings| kubeadm::ignored_preflight(&site, host(&site, name), settings);
+    assert_eq!(ignored("m2", VIRTUAL_MACHINE), ["DirAvailable--var-lib-etcd"]);
+    assert_eq!(ignored("m2", CONTAINER), ["DirAvailable--var-lib-etcd", "SystemVerification"]);
     assert_eq!(ignored("w1", VIRTUAL_MACHINE), ["DirAvailable--etc-kubernetes-manifests"]);
     assert_eq!(ignored("w1", CONTAINER), ["DirAvailable--etc-kubernetes-manifests", "SystemVerification"]);
 }
@@ -198,7 +198,55 @@ fn units() {
     let site = demo();
     insta::assert_snapshot!("registry_unit", runtime::registry_unit(&site, host(&site, "m2")).unwrap());
     insta::assert_snapshot!("containerd_unit", runtime::containerd_unit().unwrap());
-    insta::assert_snapshot!("kubelet_unit", system::kubelet_unit().unwrap());
+    insta::assert_snapshot!("kubelet_unit", system::kubelet_unit(&site, host(&site, "m2")).unwrap());
+}
+
+#[test]
+fn members_of_the_events_database_begin_alone_or_come_to_those_before() {
+    let mut site = demo();
+    let pod = |site: &Site, name: &str| events::manifest(site, &sample_document(), host(site, name)).unwrap();
+    assert_eq!(pod(&site, "m1"), None);
+    assert!(events::api_server_arguments(&site).is_empty());
+    site.etcd.events = Some(Events { folder: "/data/events".to_owned() });
+    insta::assert_snapshot!("events_pod", pod(&site, "m2").unwrap());
+    let arguments = |name: &str| {
+        let pod = parsed(&pod(&site, name).unwrap()).remove(0);
+        let command = pod["spec"]["containers"][0]["command"].as_array().unwrap().clone();
+        let start = "--initial-cluster";
+        let told = command.iter().filter_map(|one| one.as_str()?.strip_prefix(start).map(str::to_owned));
+        told.collect::<Vec<_>>().join(" ")
+    };
+    let token = "-token=sealift-events";
+    let (one, two) = ("m1=https://10.77.0.11:2383", "m2=https://10.77.0.12:2383");
+    let three = "m3=https://10.77.0.13:2383";
+    assert_eq!(arguments("m1"), format!("={one} -state=new {token}"));
+    assert_eq!(arguments("m2"), format!("={one},{two} -state=existing {token}"));
+    assert_eq!(arguments("m3"), format!("={one},{two},{three} -state=existing {token}"));
+    let document = sample_document();
+    let init = parsed(&kubeadm::init_config(&site, &document, host(&site, "m1"), false).unwrap());
+    let cluster = init.iter().find(|one| one["kind"] == "ClusterConfiguration").unwrap();
+    let given = cluster["apiServer"]["extraArgs"].as_array().unwrap();
+    let overrides = json!({"name": "etcd-servers-overrides", "value": "/events#https://127.0.0.1:2382"});
+    assert!(given.contains(&overrides), "{given:?}");
+    assert!(given.contains(&json!({"name": "etcd-cafile", "value": events::SERVERS_CA})), "{given:?}");
+}
+
+#[test]
+fn the_database_stands_where_the_profile_says_and_kubelet_waits_for_its_disk() {
+    let mut site = demo();
+    let plain = system::kubelet_unit(&site, host(&site, "m1")).unwrap();
+    site.etcd = Etcd { folder: "/data/etcd".to_owned(), own_disk: true, events: None };
+    let unit = system::kubelet_unit(&site, host(&site, "m1")).unwrap();
+    insta::assert_snapshot!("kubelet_unit_own_disk", unit);
+    assert_eq!(system::kubelet_unit(&site, host(&site, "w1")).unwrap(), plain, "workers have no database");
+    let documents =
+        parsed(&kubeadm::init_config(&site, &sample_document(), host(&site, "m1"), false).unwrap());
+    let cluster = documents.iter().find(|one| one["kind"] == "ClusterConfiguration").unwrap();
+    assert_eq!(cluster["etcd"]["local"]["dataDir"], "/data/etcd");
+    let ignored = kubeadm::ignored_preflight(&site, host(&site, "m2"), VIRTUAL_MACHINE);
+    assert_eq!(ignored, ["DirAvailable--data-etcd"], "as kubeadm names its check of that folder");
+    site.etcd.own_disk = false;
+    assert_eq!(system::kubelet_unit(&site, host(&site, "m1")).unwrap(), plain);
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //! | `/var/lib/containerd` | images × [`UNPACKED`], and [`WRITABLE`] | images twice, [`WRITABLE`] twice, and at most 80 % full |
 //! | `/var/lib/kubelet` | [`PODS`] | [`PODS`] twice |
 //! | `/var/log/pods` | | [`LOGS`] |
-//! | `/var/lib/etcd` (masters) | [`ETCD_LEAST`] | [`ETCD`], a device of its own |
+//! | the folder of events' database (masters, where it is chosen) | [`EVENTS_LEAST`] | [`EVENTS`], a device of its own |
+//! | the database's folder (masters) | [`ETCD_LEAST`] | [`ETCD`], a device of its own |
 //!
 //! A machine that both steers and works has the images and programs of both. What parts keep stands on workers under
 //! their own paths.
@@ -16,7 +17,7 @@
 use std::collections::BTreeSet;
 
 use sealift_bundle::document::{BundleDocument, Role};
-use sealift_profile::HostRole;
+use sealift_profile::{Etcd, HostRole};
 use serde::Serialize;
 
 use crate::fit::spread;
@@ -31,6 +32,10 @@ pub const PROGRAM: u64 = 200_000_000;
 pub const ETCD: u64 = 20 << 30;
 /// etcd's default quota (2 GiB), its write-ahead log and a snapshot in the making, bytes.
 pub const ETCD_LEAST: u64 = 3_000_000_000;
+/// The database of events: etcd's default quota (2 GiB), twice while it is defragmented, and a log of writes, bytes.
+pub const EVENTS: u64 = 6 << 30;
+/// Events of one hour (kube-apiserver's `--event-ttl`) and a log of writes, bytes.
+pub const EVENTS_LEAST: u64 = 1_000_000_000;
 /// An image's blobs are kept as they are (1) and unpacked (3: layers shrink to about a third when compressed).
 pub const UNPACKED: u64 = 4;
 /// What containers write into their own layers, bytes.
@@ -115,7 +120,7 @@ impl HostBytes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemPath {
     /// Absolute path.
-    pub path: &'static str,
+    pub path: String,
     /// Bytes without which this version cannot be installed; 0 where that asks for none.
     pub least: u64,
     /// Bytes that it should have.
@@ -124,30 +129,40 @@ pub struct SystemPath {
     pub holds: &'static str,
     /// Why so many are advised, one sentence.
     pub because: String,
+    /// Whether it is to have a device of its own that answers fast: a database waits for its disk at every change.
+    pub own_device: bool,
 }
 
-/// The system's paths on a machine with these bytes; `steers` where it is a master.
+fn row(path: &str, least: u64, advised: u64, holds: &'static str, because: &str) -> SystemPath {
+    let because = crate::parts::capital(because);
+    SystemPath { path: path.to_owned(), least, advised, holds, because, own_device: false }
+}
+
+fn of_events(folder: &str) -> SystemPath {
+    let because =
+        "The database of events: 2 GiB of them, as much again while it is tidied, and a log of writes.";
+    let row = row(folder, EVENTS_LEAST, EVENTS, "the database of events", because);
+    SystemPath { own_device: true, ..row }
+}
+
+/// The system's paths on a machine with these bytes; `databases` where it is a master.
 #[must_use]
-pub fn system_paths(bytes: &HostBytes, steers: bool) -> Vec<SystemPath> {
+pub fn system_paths(bytes: &HostBytes, databases: Option<&Etcd>) -> Vec<SystemPath> {
     let HostBytes { store, images, programs } = *bytes;
     let unpacked = images.saturating_mul(UNPACKED * 2).saturating_add(WRITABLE * 2);
-    let row = |path, least, advised, holds, because: String| {
-        let because = crate::parts::capital(&because);
-        SystemPath { path, least, advised, holds, because }
-    };
-    let (held, what) = if steers {
+    let (held, what) = if databases.is_some() {
         ("the whole bundle, served to the other hosts", "the whole bundle, served to the other machines,")
     } else {
         ("the installer and the packed binaries", "the packed programs of the cluster")
     };
     let mut paths = vec![
-        row("/", 0, SYSTEM, "the operating system", format!("{} for the operating system.", disk(SYSTEM))),
+        row("/", 0, SYSTEM, "the operating system", &format!("{} for the operating system.", disk(SYSTEM))),
         row(
             STORE,
             store.saturating_add(PROGRAM),
             store.saturating_mul(2).saturating_add(PROGRAM),
             held,
-            format!(
+            &format!(
                 "{what} twice: this version and the next ({} each), and {} for the installer.",
                 disk(store),
                 disk(PROGRAM)
@@ -158,14 +173,14 @@ pub fn system_paths(bytes: &HostBytes, steers: bool) -> Vec<SystemPath> {
             programs,
             programs.saturating_mul(2),
             "the cluster's binaries",
-            format!("The cluster's programs, this version and the next ({} each).", disk(programs)),
+            &format!("The cluster's programs, this version and the next ({} each).", disk(programs)),
         ),
         row(
             CONTAINERD,
             images.saturating_mul(UNPACKED).saturating_add(WRITABLE),
             words::narrow((u128::from(unpacked) * 100).div_ceil(u128::from(IMAGES_FILL))),
             "images, packed and unpacked",
-            format!(
+            &format!(
                 "Images ({} packed) as they came and unpacked, this version and the next, with {} to write; at most {IMAGES_FILL} % full.",
                 disk(images),
                 disk(WRITABLE * 2)
@@ -176,19 +191,21 @@ pub fn system_paths(bytes: &HostBytes, steers: bool) -> Vec<SystemPath> {
             PODS,
             PODS * 2,
             "pods' own files",
-            format!("{} for files of running programs.", disk(PODS * 2)),
+            &format!("{} for files of running programs.", disk(PODS * 2)),
         ),
         row(
             "/var/log/pods",
             0,
             LOGS,
             "pods' logs",
-            format!("{}: logs of 110 programs, 5 files of 10 MiB each.", disk(LOGS)),
+            &format!("{}: logs of 110 programs, 5 files of 10 MiB each.", disk(LOGS)),
         ),
     ];
-    if steers {
+    if let Some(etcd) = databases {
         let because = "The cluster's database: 8 GiB of records, copies of them, and a log of writes.";
-        paths.push(row(DATABASE, ETCD_LEAST, ETCD, "the cluster's database", because.to_owned()));
+        let row = row(&etcd.folder, ETCD_LEAST, ETCD, "the cluster's database", because);
+        paths.push(SystemPath { own_device: true, ..row });
+        paths.extend(etcd.events.iter().map(|events| of_events(&events.folder)));
     }
     paths
 }
@@ -197,8 +214,6 @@ const STORE: &str = "/var/lib/sealift";
 const BINARIES: &str = "/usr/local/bin";
 const CONTAINERD: &str = "/var/lib/containerd";
 const KUBELET: &str = "/var/lib/kubelet";
-/// It waits for its disk at every change: a device of its own.
-const DATABASE: &str = "/var/lib/etcd";
 
 /// Disk that a path needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -218,15 +233,15 @@ pub struct PathNeed {
 }
 
 /// Paths that every host of a role has.
-pub(crate) fn of_system(role: HostRole, bytes: &BundleBytes) -> Vec<PathNeed> {
+pub(crate) fn of_system(role: HostRole, bytes: &BundleBytes, etcd: &Etcd) -> Vec<PathNeed> {
     let steers = role == HostRole::ControlPlane;
     let need = |one: SystemPath| {
-        let of_bundle = [STORE, BINARIES, CONTAINERD].contains(&one.path);
+        let of_bundle = [STORE, BINARIES, CONTAINERD].contains(&one.path.as_str());
         PathNeed {
             role,
-            path: one.path.to_owned(),
+            path: one.path,
             machines: None,
-            own_device: one.path == DATABASE,
+            own_device: one.own_device,
             size: Figure {
                 amount: one.advised,
                 unit: Unit::Bytes,
@@ -236,7 +251,7 @@ pub(crate) fn of_system(role: HostRole, bytes: &BundleBytes) -> Vec<PathNeed> {
             },
         }
     };
-    system_paths(&bytes.doing(steers, !steers), steers).into_iter().map(need).collect()
+    system_paths(&bytes.doing(steers, !steers), steers.then_some(etcd)).into_iter().map(need).collect()
 }
 
 /// What a store takes on each worker that holds some of it, when one of them may be lost (`spare`) or not.

@@ -233,6 +233,6 @@ fn of_disks(input: &Input<'_>, answers: &Answers, demand: &Demand, hosts: &[Assi
 
 /// Bytes of the system's own paths on a machine.
 fn system(input: &Input<'_>, steers: bool, works: bool) -> u64 {
-    let paths = disks::system_paths(&input.bytes.doing(steers, works), steers);
+    let paths = disks::system_paths(&input.bytes.doing(steers, works), steers.then_some(&input.etcd));
     paths.iter().fold(0, |sum, path| sum.saturating_add(path.advised))
 }

@@ -34,7 +34,7 @@ pub mod words;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::sizing::SizingModel;
-use sealift_profile::{Needs, Reserved, SizingOverrides};
+use sealift_profile::{Etcd, Needs, Reserved, SizingOverrides};
 use serde::Serialize;
 
 pub use answers::{Answer, CrossCheck, Load};
@@ -93,10 +93,13 @@ pub struct Input<'a> {
     pub shapes: Vec<Shape>,
     /// What each machine keeps for itself, where the site decides that: the nodes will keep the same.
     pub reserved: Reserved,
+    /// Where masters keep the cluster's database.
+    pub etcd: Etcd,
 }
 
 impl<'a> Input<'a> {
-    /// For a bundle; where `shapes` is empty, among [`usual_shapes`]. Each machine keeps what the formula says.
+    /// For a bundle; where `shapes` is empty, among [`usual_shapes`]. Each machine keeps what the formula says, the
+    /// database stands at its usual place.
     pub fn new(
         document: &'a BundleDocument,
         needs: &'a Needs,
@@ -111,8 +114,8 @@ impl<'a> Input<'a> {
             None if shapes.is_empty() => usual_shapes(),
             None => shapes,
         };
-        let (bytes, reserved) = (BundleBytes::of(document), Reserved::default());
-        Ok(Self { needs, model, bytes, overrides, shapes, reserved })
+        let (bytes, reserved, etcd) = (BundleBytes::of(document), Reserved::default(), Etcd::default());
+        Ok(Self { needs, model, bytes, overrides, shapes, reserved, etcd })
     }
 }
 

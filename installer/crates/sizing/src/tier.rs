@@ -157,11 +157,11 @@ pub(crate) fn tier(
     let assumed = demand.parts.iter().any(|part| part.cpu.assumed || part.memory.assumed);
     let workers = overridden(input.overrides.workers.as_ref());
     let machines = workers.as_ref().map_or(count.machines, |(count, _)| *count);
-    let mut paths = disks::of_system(HostRole::Worker, &input.bytes);
+    let mut paths = disks::of_system(HostRole::Worker, &input.bytes, &input.etcd);
     paths.extend(disks::of_stores(&demand, answers.spare));
     let worker_disk = disks::rounded(disks::total(paths.iter()));
     let (master_count, master_shape) = masters_of(kind, input, answers, machines);
-    let master_paths = disks::of_system(HostRole::ControlPlane, &input.bytes);
+    let master_paths = disks::of_system(HostRole::ControlPlane, &input.bytes, &input.etcd);
     let master_disk = disks::rounded(disks::total(master_paths.iter()));
     paths.extend(master_paths);
     let rooms = vec![count.room; usize::try_from(machines).unwrap_or(0)];

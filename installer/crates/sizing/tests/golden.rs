@@ -4,7 +4,9 @@
 use sealift_bundle::sizing::{
     BasisKind, PartClass, PartDisk, Placement, Samples, SizingBasis, SizingModel, SizingPart,
 };
-use sealift_profile::{Availability, CountOverride, Growth, HostRole, Needs, Reserved, SizingOverrides};
+use sealift_profile::{
+    Availability, CountOverride, Etcd, Growth, HostRole, Needs, Reserved, SizingOverrides,
+};
 use sealift_sizing::{
     BundleBytes, Input, Resource, Shape, Sizing, Tier, TierKind, Unit, sizing, usual_shapes, words,
 };
@@ -49,7 +51,8 @@ fn model(parts: Vec<SizingPart>) -> SizingModel {
 
 fn input<'a>(model: &'a SizingModel, needs: &'a Needs) -> Input<'a> {
     let (bytes, overrides) = (BundleBytes::default(), SizingOverrides::default());
-    Input { needs, model, bytes, overrides, shapes: usual_shapes(), reserved: Reserved::default() }
+    let (reserved, etcd) = (Reserved::default(), Etcd::default());
+    Input { needs, model, bytes, overrides, shapes: usual_shapes(), reserved, etcd }
 }
 
 fn tier(sizing: &Sizing, kind: TierKind) -> &Tier {

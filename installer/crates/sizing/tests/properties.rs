@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sealift_bundle::sizing::{
     BasisKind, PartClass, PartDisk, Placement, Samples, SizingBasis, SizingModel, SizingPart,
 };
-use sealift_profile::{Availability, Growth, HostRole, Needs, Reserved, SizingOverrides};
+use sealift_profile::{Availability, Etcd, Events, Growth, HostRole, Needs, Reserved, SizingOverrides};
 use sealift_sizing::{
     BundleBytes, GivenHost, HostBytes, Input, Resource, Sizing, Tier, TierKind, judge, node_overhead, sizing,
     system_paths, usual_shapes,
@@ -102,8 +102,12 @@ fn bytes() -> BundleBytes {
 #[test]
 fn what_is_advised_is_never_less_than_what_an_install_takes() {
     for (steers, works) in [(true, false), (false, true), (true, true)] {
-        let paths = system_paths(&bytes().doing(steers, works), steers);
-        assert_eq!(paths.iter().any(|path| path.path == "/var/lib/etcd"), steers);
+        let etcd =
+            Etcd { folder: "/srv/etcd".to_owned(), events: Some(Events::default()), ..Etcd::default() };
+        let paths = system_paths(&bytes().doing(steers, works), steers.then_some(&etcd));
+        let own: Vec<&str> =
+            paths.iter().filter(|path| path.own_device).map(|path| path.path.as_str()).collect();
+        assert_eq!(own, if steers { vec!["/srv/etcd", "/var/lib/etcd-events"] } else { Vec::new() });
         for path in paths {
             assert!(path.advised >= path.least && path.advised > 0, "{}", path.path);
         }
@@ -111,8 +115,8 @@ fn what_is_advised_is_never_less_than_what_an_install_takes() {
 }
 
 fn input<'a>(model: &'a SizingModel, needs: &'a Needs) -> Input<'a> {
-    let (overrides, reserved) = (SizingOverrides::default(), Reserved::default());
-    Input { needs, model, bytes: bytes(), overrides, shapes: usual_shapes(), reserved }
+    let (overrides, reserved, etcd) = (SizingOverrides::default(), Reserved::default(), Etcd::default());
+    Input { needs, model, bytes: bytes(), overrides, shapes: usual_shapes(), reserved, etcd }
 }
 
 /// Every amount that more work may only make larger, by name.

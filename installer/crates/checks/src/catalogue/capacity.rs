@@ -48,7 +48,8 @@ fn capacity(input: &CheckInput<'_>, document: &BundleDocument) -> Verdict {
     let Ok(sizing) = Input::new(document, needs, overrides, Vec::new()) else {
         return Verdict::pass("not known: the bundle does not say what the product costs");
     };
-    let sizing = Input { reserved: input.site.nodes.reserved, ..sizing };
+    let (reserved, etcd) = (input.site.nodes.reserved, input.site.etcd.clone());
+    let sizing = Input { reserved, etcd, ..sizing };
     let hosts = match measured(input) {
         Ok(hosts) => hosts,
         Err(verdict) => return verdict,

@@ -7,7 +7,7 @@ use crate::facts::PathDisk;
 use crate::finding::Group;
 use crate::fix::Fix;
 use crate::requirements::{
-    BINARIES, CNI_BINARIES, CONTAINERD, ETCD_DIR, KUBELET_DIR, LOGS, SETTINGS_DIR, STORE, TEMPORARY,
+    BINARIES, CNI_BINARIES, CONTAINERD, KUBELET_DIR, LOGS, SETTINGS_DIR, STORE, TEMPORARY,
 };
 use crate::text::{bytes, list};
 
@@ -121,7 +121,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// The measured disks of these paths; `Err` names those that nobody measured.
-fn measured<'a>(input: &HostInput<'a>, paths: &[&str]) -> Result<Vec<&'a PathDisk>, Verdict> {
+pub(super) fn measured<'a>(input: &HostInput<'a>, paths: &[&str]) -> Result<Vec<&'a PathDisk>, Verdict> {
     let unseen: Vec<&str> = paths.iter().copied().filter(|path| input.facts.disk(path).is_none()).collect();
     if unseen.is_empty() {
         Ok(paths.iter().filter_map(|path| input.facts.disk(path)).collect())
@@ -131,10 +131,10 @@ fn measured<'a>(input: &HostInput<'a>, paths: &[&str]) -> Result<Vec<&'a PathDis
 }
 
 /// Paths of the cluster's data on a host of this role.
-pub(super) fn data(input: &HostInput<'_>) -> Vec<&'static str> {
+pub(super) fn data<'a>(input: &HostInput<'a>) -> Vec<&'a str> {
     let mut paths = vec![STORE, CONTAINERD, KUBELET_DIR];
     if input.host.role == HostRole::ControlPlane {
-        paths.push(ETCD_DIR);
+        paths.extend(input.site.etcd.folders());
     }
     paths
 }

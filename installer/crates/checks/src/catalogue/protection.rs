@@ -113,7 +113,9 @@ fn scanners(input: &HostInput<'_>) -> Verdict {
     if found.is_empty() {
         Verdict::pass("none known runs").limit("none")
     } else {
-        let remedy = "ask its owner to leave out /var/lib/etcd, /var/lib/containerd, /var/lib/kubelet and /var/lib/sealift";
+        let mut folders = super::folders::data(input);
+        folders.reverse();
+        let remedy = format!("ask its owner to leave out {}", list(&folders));
         Verdict::warn(list(&found), remedy).limit("none")
     }
 }

@@ -408,6 +408,54 @@ pub(crate) const MORE: &[Fault] = &[
     fault("disk.temporary", "wrong mode", Warn, "w1", |w| w.details("w1").machine.temporary_mode = 0o755),
     fault("disk.temporary", "full", Warn, "w1", |w| w.disk("w1", "/tmp").available_bytes = 1_000_000),
     fault("disk.temporary", "for reading only", Warn, "w1", |w| mounted_with(w, "w1", "/tmp", "ro")),
+    fault("disk.etcd-own", "with the system", Fail, "m1", |w| {
+        w.site.etcd.own_disk = true;
+        let images = w.disk("m1", "/var/lib/containerd").clone();
+        let etcd = w.disk("m1", "/var/lib/etcd");
+        (etcd.device, etcd.mount_point) = (images.device, images.mount_point);
+    }),
+    fault("disk.etcd-own", "a folder of the system's disk, mounted once more", Fail, "m2", |w| {
+        w.site.etcd.own_disk = true;
+        w.disk("m2", "/var/lib/etcd").device = "/dev/sda2".into();
+    }),
+    fault("disk.etcd-own", "a folder on a data disk", Fail, "m1 m2 m3", |w| {
+        w.own_disk_at("/data/etcd");
+        w.every_host(|facts| {
+            let disk = facts.disks.iter_mut().find(|disk| disk.path == "/data/etcd").unwrap();
+            disk.mount_point = "/data".into();
+        });
+    }),
+    fault("disk.etcd-own", "mounted by hand", Fail, "m3", |w| {
+        w.site.etcd.own_disk = true;
+        w.disk("m3", "/var/lib/etcd").at_boot = false;
+    }),
+    fault("disk.etcd-own", "by the machine below a container", Pass, "m1 m2 m3", |w| {
+        w.site.etcd.own_disk = true;
+        w.disk("m3", "/var/lib/etcd").at_boot = false;
+        w.details("m3").machine.container = true;
+    }),
+    fault("disk.etcd-own", "at another place", Pass, "m1 m2 m3", |w| w.own_disk_at("/data/etcd")),
+    fault("disk.etcd-own", "nobody measured it", Error, "m1 m2 m3", |w| {
+        w.site.etcd.folder = "/data/etcd".into();
+        w.site.etcd.own_disk = true;
+    }),
+    fault("disk.etcd-own", "one disk for both databases", Fail, "m1 m2 m3", |w| {
+        w.site.etcd.own_disk = true;
+        w.events_at("/var/lib/etcd-events");
+        w.every_host(|facts| {
+            facts.disks.iter_mut().filter(|disk| disk.path.ends_with("events")).for_each(|disk| {
+                disk.device = "/dev/sdb1".into();
+            });
+        });
+    }),
+    fault("disk.etcd-own", "a disk for each database", Pass, "m1 m2 m3", |w| {
+        w.site.etcd.own_disk = true;
+        w.events_at("/var/lib/etcd-events");
+    }),
+    fault("ports.free", "of the database of events", Fail, "m2", |w| {
+        w.events_at("/var/lib/etcd-events");
+        w.host("m2").listeners.push(tcp(2383, "node", "shop.service"));
+    }),
     fault("disk.etcd-alone", "with the images", Warn, "m1", |w| {
         let images = w.disk("m1", "/var/lib/containerd").clone();
         let etcd = w.disk("m1", "/var/lib/etcd");

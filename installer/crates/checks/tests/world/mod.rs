@@ -11,8 +11,8 @@ use sealift_checks::facts::{
     Machine, Memory, Module, ModuleState, Os, PathDisk, Privileges, Route, ServiceAttempt, Setting,
     WriteTimes,
 };
-use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, PATHS, mesh_ports, run};
-use sealift_profile::{HostRole, Site};
+use sealift_checks::{COMMANDS, CheckInput, Finding, MODULES, mesh_ports, paths, run};
+use sealift_profile::{Etcd, Events, HostRole, Site};
 use serde_json::json;
 
 pub const GB: u64 = 1_000_000_000;
@@ -71,6 +71,26 @@ impl World {
     /// Of one path on one host.
     pub fn disk(&mut self, name: &str, path: &str) -> &mut PathDisk {
         self.host(name).disks.iter_mut().find(|disk| disk.path == path).unwrap()
+    }
+
+    /// The profile wants the database there, on a file system of its own, and there it is.
+    pub fn own_disk_at(&mut self, folder: &str) {
+        let was = std::mem::replace(&mut self.site.etcd.folder, folder.to_owned());
+        self.site.etcd.own_disk = true;
+        self.every_host(|facts| {
+            let disk = facts.disks.iter_mut().find(|disk| disk.path == was).unwrap();
+            (disk.path, disk.mount_point) = (folder.to_owned(), folder.to_owned());
+        });
+    }
+
+    /// Events have a database there, on a disk of its own.
+    pub fn events_at(&mut self, folder: &str) {
+        self.site.etcd.events = Some(Events { folder: folder.to_owned() });
+        self.every_host(|facts| {
+            let mut disk = facts.disks.iter().find(|disk| disk.path == "/var/lib/etcd").unwrap().clone();
+            (disk.path, disk.mount_point, disk.device) = (folder.into(), folder.into(), "/dev/sdc1".into());
+            facts.disks.push(disk);
+        });
     }
 
     pub fn every_host(&mut self, change: impl Fn(&mut Facts)) {
@@ -209,13 +229,13 @@ fn document() -> BundleDocument {
 }
 
 fn host_facts(i: usize, name: &str, address: &str) -> Facts {
-    let disk = |path: &&str| {
-        let (mount_point, device) = match *path {
+    let disk = |path: &str| {
+        let (mount_point, device) = match path {
             "/var/lib/etcd" => ("/var/lib/etcd", "/dev/sdb1"),
             _ => ("/", "/dev/sda2"),
         };
         PathDisk {
-            path: (*path).to_owned(),
+            path: path.to_owned(),
             mount_point: mount_point.to_owned(),
             device: device.to_owned(),
             file_system: "ext4".to_owned(),
@@ -247,7 +267,7 @@ fn host_facts(i: usize, name: &str, address: &str) -> Facts {
         cgroup: CgroupVersion::V2,
         cap_sys_resource: true,
         conntrack_writable: true,
-        disks: PATHS.iter().map(disk).collect(),
+        disks: paths(&Etcd::default()).into_iter().map(disk).collect(),
         listeners: vec![tcp(22, "sshd", "ssh.service")],
         clock: Clock {
             skew_millis: 40,

@@ -59,7 +59,7 @@ fn refusal(differences: Vec<String>) -> Failure {
     let failure = Failure::new(FailureKind::Conflict, message);
     let failure = differences.into_iter().fold(failure, Failure::cause);
     failure.hint(
-        "what stands under `api:` in the profile is chosen when a cluster is installed, but for `oidc` where that was there from the start: write it as it was",
+        "what stands under `api:` and `etcd:` in the profile is chosen when a cluster is installed, but for `oidc` where that was there from the start: write it as it was",
     )
 }
 
@@ -90,7 +90,7 @@ fn differences(ctx: &Context<'_>, manifest: &str, spec: &ApiServerSpec) -> Resul
 }
 
 /// The arguments in a static pod's manifest as kubeadm writes it, one to a line.
-fn arguments(manifest: &str) -> BTreeMap<&str, &str> {
+pub(super) fn arguments(manifest: &str) -> BTreeMap<&str, &str> {
     let lines = manifest.lines().filter_map(|line| line.trim().strip_prefix("- "));
     let texts = lines.map(|line| line.trim_matches(['\'', '"']));
     texts.filter_map(|text| text.strip_prefix("--")?.split_once('=')).collect()

@@ -36,6 +36,7 @@ fn describe(gate: &Gate) -> String {
     match gate {
         Gate::ApiReady { address } => format!("API server of {address} ready"),
         Gate::EtcdVoters { members } => format!("{} healthy etcd voters", members.len()),
+        Gate::EventsVoters { members } => format!("{} healthy voters for events", members.len()),
         Gate::NodesReady { nodes } if nodes.len() == 1 => "1 node Ready".to_owned(),
         Gate::NodesReady { nodes } => format!("{} nodes Ready", nodes.len()),
         Gate::WorkloadReady { namespace, workload, name } => format!("{workload} {namespace}/{name} ready"),
@@ -47,7 +48,8 @@ fn describe(gate: &Gate) -> String {
 fn missing(ctx: &Context<'_>, gate: &Gate) -> Result<Option<String>, Failure> {
     match gate {
         Gate::ApiReady { .. } => api(ctx),
-        Gate::EtcdVoters { members } => Ok(etcd::Members::read(ctx)?.missing(members)),
+        Gate::EtcdVoters { members } => Ok(etcd::Members::read(ctx, etcd::CLUSTER)?.missing(members)),
+        Gate::EventsVoters { members } => Ok(etcd::Members::read(ctx, etcd::EVENTS)?.missing(members)),
         Gate::NodesReady { nodes } => not_ready_nodes(ctx, nodes),
         Gate::WorkloadReady { namespace, workload, name } => unready_workload(ctx, namespace, workload, name),
         Gate::AllPodsReady => {
@@ -155,7 +157,7 @@ fn details(ctx: &Context<'_>, gate: &Gate) -> Vec<String> {
         Gate::NodesReady { .. } => vec!["get", "nodes"],
         Gate::WorkloadReady { namespace, .. } => vec!["-n", namespace, "get", "pods,events"],
         Gate::AllPodsReady => vec!["get", "pods", "--all-namespaces"],
-        Gate::ApiReady { .. } | Gate::EtcdVoters { .. } => return Vec::new(),
+        Gate::ApiReady { .. } | Gate::EtcdVoters { .. } | Gate::EventsVoters { .. } => return Vec::new(),
     };
     match kubectl::run(ctx, &args) {
         Ok(finished) => finished.text().lines().rev().take(20).map(str::to_owned).collect(),

@@ -253,7 +253,6 @@ fn unit(ctx: &Context<'_>, join: &JoinSpec, own: &[&str]) -> TransientUnit {
         "FileAvailable--etc-kubernetes-kubelet.conf",
         "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf",
         "FileAvailable--etc-kubernetes-pki-ca.crt",
-        "DirAvailable--var-lib-etcd",
         "DirAvailable--etc-kubernetes-manifests",
         "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml",
         "FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml",
@@ -324,8 +323,8 @@ fn is_labelled(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
 fn becomes_voter(ctx: &Context<'_>, join: &JoinSpec) -> Result<bool, Failure> {
     let started = Instant::now();
     loop {
-        let missing =
-            etcd::Members::read(ctx).map(|members| members.missing(std::slice::from_ref(&join.node)));
+        let missing = etcd::Members::read(ctx, etcd::CLUSTER)
+            .map(|members| members.missing(std::slice::from_ref(&join.node)));
         if matches!(missing, Ok(None)) {
             return Ok(true);
         }

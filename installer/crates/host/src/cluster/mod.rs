@@ -5,6 +5,7 @@ mod acceptance;
 mod api_server;
 mod config_map;
 mod etcd;
+mod events;
 mod gate;
 mod images;
 mod init;
@@ -42,6 +43,10 @@ pub(crate) fn apply(
         Operation::EnsureSecret { namespace, name, generated, .. } => {
             secret::ensure(ctx, namespace, name, generated, secrets)
         }
+        Operation::PrepareDatabase { pod, directory } => etcd::prepare(ctx, pod, directory),
+        Operation::EnsureEventsPki { names } => events::ensure(ctx, names),
+        Operation::InstallEventsPki { names, .. } => events::install(ctx, secrets, names),
+        Operation::JoinEvents { member } => events::join(ctx, member),
         Operation::PrepareApiServer { api_server } => api_server::prepare(ctx, api_server),
         Operation::EnsureEncryptionKey { resources } => api_server::ensure_key(ctx, resources),
         Operation::InstallEncryptionKey { .. } => api_server::install_key(ctx, secrets),
@@ -63,6 +68,7 @@ pub(crate) fn export(ctx: &Context<'_>, set: SecretSet, address: &str) -> Result
         SecretSet::KubernetesPki => join::export_pki(ctx),
         SecretSet::JoinDiscovery => join::export_discovery(ctx, address),
         SecretSet::EncryptionKey => api_server::export_key(ctx),
+        SecretSet::EventsPki => events::export(ctx),
         SecretSet::SiteCa => Err(Failure::other("the site's CA is no secret of the cluster")),
     }
 }
@@ -73,7 +79,7 @@ pub(crate) fn state(ctx: &Context<'_>) -> Result<ClusterState, Failure> {
     let pods = nodes::pods(ctx)?;
     Ok(ClusterState {
         nodes: nodes.iter().map(nodes::state).collect(),
-        etcd_voters: etcd::Members::read(ctx)?.healthy_voters(),
+        etcd_voters: etcd::Members::read(ctx, etcd::CLUSTER)?.healthy_voters(),
         pods: u32::try_from(pods.len()).unwrap_or(u32::MAX),
         pods_not_ready: pods.iter().filter(|pod| !nodes::pod_is_well(pod)).map(nodes::pod_name).collect(),
     })

@@ -36,7 +36,7 @@ fn measure(probe: &mut Probe<'_>, mounts: &[Mount], at_boot: &[String], path: &s
     let size = match rustix::fs::statvfs(&place) {
         Ok(size) => size,
         Err(error) => {
-            let what = format!("{path}: {error}");
+            let what = format!("disks: {path}: {error}");
             return probe.miss(what);
         }
     };

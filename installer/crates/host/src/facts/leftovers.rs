@@ -40,7 +40,8 @@ const UNITS: [(&str, &str); 10] = [
     ("k0scontroller.service", "a k0s controller"),
 ];
 
-pub(super) fn probe(probe: &mut Probe<'_>) -> Vec<Leftover> {
+/// `paths` are those that were asked about: whichever of them a database has stood in.
+pub(super) fn probe(probe: &mut Probe<'_>, paths: &[String]) -> Vec<Leftover> {
     let found = |path: &str, what: &str| Leftover { path: path.to_owned(), what: what.to_owned() };
     let mut leftovers: Vec<Leftover> = Vec::new();
     for (path, what) in FOLDERS {
@@ -50,6 +51,11 @@ pub(super) fn probe(probe: &mut Probe<'_>) -> Vec<Leftover> {
     }
     leftovers
         .extend(PATHS.iter().filter(|(path, _)| probe.exists(path)).map(|(path, what)| found(path, what)));
+    let members = paths.iter().map(|path| format!("{path}/member"));
+    let elsewhere = members.filter(|path| !PATHS.iter().any(|(known, _)| known == path));
+    // Other programs may call something `member`, too.
+    let is_data = |path: &String| probe.exists(&format!("{path}/snap"));
+    leftovers.extend(elsewhere.filter(is_data).map(|path| found(&path, "etcd data")));
     let units = units(probe);
     leftovers.extend(
         UNITS

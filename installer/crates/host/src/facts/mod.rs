@@ -76,7 +76,7 @@ pub fn probe(ctx: &Context<'_>, options: &ProbeOptions) -> Facts {
         routes,
         nameservers: system::parse_nameservers(&probe.text_if_any("/etc/resolv.conf").unwrap_or_default()),
         modules,
-        leftovers: leftovers::probe(&mut probe),
+        leftovers: leftovers::probe(&mut probe, &options.paths),
         claim: claim::read(ctx.paths()).unwrap_or_else(|failure| probe.miss(failure.message)),
         systemd: system::systemd(&mut probe),
         details: Some(details),

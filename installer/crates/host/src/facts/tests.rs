@@ -138,19 +138,20 @@ fn a_probe_of_a_bare_root_names_what_is_missing_and_changes_nothing() {
     put(&paths, "/etc/kubernetes/manifests/kube-apiserver.yaml", "x");
     fs::create_dir_all(paths.host("/etc/cni/net.d")).unwrap();
     put(&paths, "/var/lib/etcd/member/snap/db", "x");
+    put(&paths, "/data/etcd/member/snap/db", "x");
     put(&paths, "/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
     put(&paths, "/var/lib/sealift/host.json", r#"{"site":"shop","host":"m1"}"#);
     let before = walk(root.path());
     let recorder = Recorder::default();
     let options = ProbeOptions {
-        paths: words(&["/var/lib/containerd"]),
+        paths: words(&["/var/lib/containerd", "/data/etcd"]),
         modules: words(&["nope"]),
         ..Default::default()
     };
     let facts = probe(&Context::new(&paths, &recorder, "", ""), &options);
     assert_eq!(walk(root.path()), before);
     let leftovers: Vec<&str> = facts.leftovers.iter().map(|leftover| leftover.path.as_str()).collect();
-    assert_eq!(leftovers, ["/etc/kubernetes", "/var/lib/etcd/member"]);
+    assert_eq!(leftovers, ["/etc/kubernetes", "/var/lib/etcd/member", "/data/etcd/member"]);
     assert_eq!(
         (facts.disks[0].path.as_str(), facts.disks[0].device.as_str()),
         ("/var/lib/containerd", "/dev/sda1")

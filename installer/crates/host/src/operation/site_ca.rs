@@ -1,20 +1,13 @@
 //! The site's own CA: made on one master, handed to the others, and each master's registry certificate from it.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::pem::parse_x509_pem;
+use rcgen::ExtendedKeyUsagePurpose;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::file;
+use crate::issue::{self, Leaf};
 use crate::protocol::{Failure, FailureKind, Outcome, SecretFile, SecretFiles};
 
 const FOLDER: &str = "/var/lib/sealift/pki";
@@ -22,7 +15,6 @@ const CA_CERTIFICATE: &str = "site-ca.crt";
 const CA_KEY: &str = "site-ca.key";
 const CERTIFICATE: &str = "registry.crt";
 const KEY: &str = "registry.key";
-const DAY: Duration = Duration::from_hours(24);
 const LIFETIME: Duration = Duration::from_hours(24 * 3650);
 /// A certificate with less than this left is issued anew.
 const RENEWAL: Duration = Duration::from_hours(24 * 30);
@@ -43,9 +35,9 @@ pub(crate) fn ensure(ctx: &Context<'_>, site: &str) -> Result<Outcome, Failure> 
         .hint("let the master that has the key hand it out, or reset this host")),
         // A key alone is what a run leaves that was killed between the two files; nothing was signed with it.
         (None, _) => {
-            let (certificate, key) = make_ca(site)?;
-            write(ctx, CA_KEY, &key, 0o600)?;
-            write(ctx, CA_CERTIFICATE, &certificate, 0o644)?;
+            let pair = issue::authority(&format!("Sealift site {site}"))?;
+            write(ctx, CA_KEY, &pair.key, 0o600)?;
+            write(ctx, CA_CERTIFICATE, &pair.certificate, 0o644)?;
             Ok(Outcome::new(true, format!("made the CA of the site {site}")))
         }
     }
@@ -87,9 +79,11 @@ pub(crate) fn install(
     }
     let mut issued = false;
     if !names.is_empty() && !stands(ctx, certificate, names)? {
-        let (leaf, leaf_key) = issue(certificate, key, names)?;
-        write(ctx, KEY, &leaf_key, 0o600)?;
-        write(ctx, CERTIFICATE, &leaf, 0o644)?;
+        let usages = &[ExtendedKeyUsagePurpose::ServerAuth];
+        let leaf = Leaf { subject: "Sealift registry", names, usages, lifetime: LIFETIME };
+        let pair = issue::leaf(certificate, key, &leaf)?;
+        write(ctx, KEY, &pair.key, 0o600)?;
+        write(ctx, CERTIFICATE, &pair.certificate, 0o644)?;
         issued = true;
     }
     let summary = match (changed, issued) {
@@ -130,56 +124,9 @@ fn write(ctx: &Context<'_>, name: &str, content: &str, mode: u32) -> Result<bool
     ctx.write_file(&format!("{FOLDER}/{name}"), content.as_bytes(), mode)
 }
 
-fn make_ca(site: &str) -> Result<(String, Zeroizing<String>), Failure> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = subject(&format!("Sealift site {site}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages =
-        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-    set_lifetime(&mut params);
-    let key = new_key()?;
-    let certificate = params.self_signed(&key).map_err(|error| broken(&error))?;
-    Ok((certificate.pem(), Zeroizing::new(key.serialize_pem())))
-}
-
-fn issue(ca: &str, ca_key: &str, names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
-    let ca_key = KeyPair::from_pem(ca_key).map_err(|error| broken(&error))?;
-    let issuer = Issuer::from_ca_cert_pem(ca, ca_key).map_err(|error| broken(&error))?;
-    let mut params = CertificateParams::new(names).map_err(|error| broken(&error))?;
-    params.distinguished_name = subject("Sealift registry");
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    set_lifetime(&mut params);
-    let key = new_key()?;
-    let certificate = params.signed_by(&key, &issuer).map_err(|error| broken(&error))?;
-    Ok((certificate.pem(), Zeroizing::new(key.serialize_pem())))
-}
-
-fn new_key() -> Result<KeyPair, Failure> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| broken(&error))
-}
-
-fn subject(name: &str) -> DistinguishedName {
-    let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, name);
-    subject
-}
-
-/// Two days back, so that hosts whose clocks run behind accept it too.
-fn set_lifetime(params: &mut CertificateParams) {
-    let now = SystemTime::now();
-    params.not_before = (now - 2 * DAY).into();
-    params.not_after = (now + LIFETIME).into();
-}
-
 /// Whether key and certificate belong together and the certificate may sign.
 fn check_pair(certificate: &str, key: &str) -> Result<(), Failure> {
-    let key = KeyPair::from_pem(key).map_err(|error| broken(&error))?;
-    let belongs = with_certificate(certificate, |certificate| {
-        certificate.is_ca() && certificate.public_key().raw == key.subject_public_key_info()
-    })?;
-    if belongs {
+    if issue::is_authority(certificate, key)? {
         Ok(())
     } else {
         Err(Failure::other("the site's CA certificate and its key do not belong together"))
@@ -189,47 +136,7 @@ fn check_pair(certificate: &str, key: &str) -> Result<(), Failure> {
 /// Whether the registry's certificate is from this CA, for exactly these names, with its key, for long enough.
 fn stands(ctx: &Context<'_>, ca: &str, names: &[String]) -> Result<bool, Failure> {
     let (Some(certificate), Some(key)) = (read(ctx, CERTIFICATE)?, read(ctx, KEY)?) else { return Ok(false) };
-    // A pair that cannot be read is one to issue anew.
-    let Ok(key) = KeyPair::from_pem(&key) else { return Ok(false) };
-    let wanted: BTreeSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let needed_until = i64::try_from((now + RENEWAL).as_secs()).unwrap_or(i64::MAX);
-    with_certificate(ca, |ca| {
-        with_certificate(&certificate, |leaf| {
-            leaf.verify_signature(Some(ca.public_key())).is_ok()
-                && leaf.public_key().raw == key.subject_public_key_info()
-                && leaf.validity().not_after.timestamp() >= needed_until
-                && alternative_names(leaf) == wanted
-        })
-        .unwrap_or(false)
-    })
-}
-
-fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return BTreeSet::new() };
-    let name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
-            _ => None,
-        },
-        _ => None,
-    };
-    extension.value.general_names.iter().filter_map(name).collect()
-}
-
-fn with_certificate<T>(pem: &str, look: impl FnOnce(&X509Certificate<'_>) -> T) -> Result<T, Failure> {
-    let unreadable = |error: &(dyn std::error::Error + 'static)| {
-        Failure::other("a certificate cannot be read").because(error)
-    };
-    let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|error| unreadable(&error))?;
-    let certificate = pem.parse_x509().map_err(|error| unreadable(&error))?;
-    Ok(look(&certificate))
-}
-
-fn broken(error: &rcgen::Error) -> Failure {
-    Failure::other("the site's CA cannot be used").because(error)
+    issue::stands(ca, &certificate, &key, names, RENEWAL)
 }
 
 #[cfg(test)]

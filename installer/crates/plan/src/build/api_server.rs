@@ -75,12 +75,11 @@ impl Graph<'_> {
         self.add(host, "encryption-key", title.to_owned(), &needs, operation);
     }
 
-    /// The steps of a master that stand before its API server.
-    pub(super) fn api_server_steps(&self) -> &'static [&'static str] {
-        match self.input.site.api.encryption_at_rest {
-            Some(_) => &["api-server", "encryption-key"],
-            None => &["api-server"],
-        }
+    /// The steps of a master that stand before its static pods.
+    pub(super) fn before_static_pods(&self) -> Vec<&'static str> {
+        let mut steps = vec!["api-server", "etcd-folder"];
+        steps.extend(self.input.site.api.encryption_at_rest.is_some().then_some("encryption-key"));
+        steps
     }
 
     /// What groups of the site's issuer may do.

@@ -10,7 +10,7 @@ use super::{
 const INIT_CONFIG: &str = "/etc/sealift/kubeadm-init.yaml";
 const JOIN_CONFIG: &str = "/run/sealift/kubeadm-join.yaml";
 /// Longest wait for an API server or an etcd member, seconds: twice kubeadm's own default of four minutes.
-const CONTROL_PLANE_SECONDS: u32 = 480;
+pub(super) const CONTROL_PLANE_SECONDS: u32 = 480;
 /// Longest wait for nodes and platform workloads, seconds.
 const NODES_SECONDS: u32 = 600;
 
@@ -51,10 +51,15 @@ impl Graph<'_> {
                 needs = vec![name];
             }
         };
-        let choices = self.api_server_steps();
-        phases(self, &FILES, &[&["kubelet"], choices].concat());
+        let before = self.before_static_pods();
+        phases(self, &FILES, &[&["kubelet"], &before[..]].concat());
         let start = (InitPhase::KubeletStart, "init-kubelet-start", "start kubelet");
-        phases(self, &[start], &["init-control-plane", "images"]);
+        let events = self.events_member(first, ("init-certs", &["init-control-plane"]))?;
+        let needs: Vec<&str> = ["init-control-plane", "images"].into_iter().chain(events).collect();
+        phases(self, &[start], &needs);
+        if events.is_some() {
+            self.events_voters(first, "init-kubelet-start");
+        }
         // Everything after this speaks to the API server.
         let gate = Gate::ApiReady { address: first.address };
         let title = "API server answers".to_owned();
@@ -84,8 +89,13 @@ impl Graph<'_> {
             let join = self.join(host, JoinPhase::Prepare)?;
             let needs = ["images", "kubelet", "pki", &open];
             self.add(host, "join-prepare", "kubeadm join: certificates, kubelet".into(), &needs, join);
+            let events = self.events_member(host, ("pki", &["join-prepare"]))?;
+            if let Some(member) = events {
+                self.events_voters(host, member);
+            }
             let join = self.join(host, JoinPhase::Etcd)?;
-            let needs = [&["join-prepare", previous.as_str()], self.api_server_steps()].concat();
+            let mut needs = [&["join-prepare", previous.as_str()], &self.before_static_pods()[..]].concat();
+            needs.extend(events.map(|_| "events-voter"));
             self.add(host, "join-etcd", "kubeadm join: static pods, etcd member".into(), &needs, join);
             members.push(host.name.clone());
             let gate = Gate::EtcdVoters { members: members.clone() };
@@ -115,8 +125,11 @@ impl Graph<'_> {
         let first = self.first;
         let mut needs: Vec<String> = Vec::new();
         for host in &self.input.site.hosts {
-            let last: &[&str] =
-                if host.name == first.name { &["voter", "init-kube-proxy"] } else { &["join"] };
+            let mut last =
+                if host.name == first.name { vec!["voter", "init-kube-proxy"] } else { vec!["join"] };
+            if host.role == HostRole::ControlPlane && self.input.site.etcd.events.is_some() {
+                last.push("events-voter");
+            }
             needs.extend(last.iter().map(|last| format!("{}.{last}", host.name)));
         }
         let platform = self.components(Stage::Platform);
@@ -153,7 +166,7 @@ impl Graph<'_> {
             endpoint: format!("{}:{}", cluster.endpoint, cluster.endpoint_port),
             phase,
             config,
-            ignore_preflight: kubeadm::ignored_preflight(host, self.settings(host)?),
+            ignore_preflight: kubeadm::ignored_preflight(self.input.site, host, self.settings(host)?),
         };
         Ok(Operation::KubeadmJoin { from: self.first.name.clone(), join })
     }

@@ -48,6 +48,7 @@ impl Graph<'_> {
         self.trust(host)?;
         if host.role == HostRole::ControlPlane {
             self.api_server(host)?;
+            self.databases(host);
             self.registry(host)?;
         }
         Ok(())
@@ -148,7 +149,7 @@ impl Graph<'_> {
         let service = self.containerd(host)?;
         let needs = ["binaries", "kernel", "swap", "certificate"];
         self.add(host, "containerd", "container runtime".into(), &needs, Operation::Service { service });
-        let service = kubelet(Self::rendered(host, system::kubelet_unit())?);
+        let service = kubelet(Self::rendered(host, system::kubelet_unit(self.input.site, host))?);
         let needs = ["binaries", "names", "kernel"];
         self.add(
             host,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealift_profile::site::Cluster;
-use sealift_render::{SITE_CA, api, load_balancer};
+use sealift_render::{SITE_CA, api, events, load_balancer};
 
 use super::{
     CommandChange, Content, FileChange, FolderChange, HostChanges, LinesChange, ModuleChange, NetworkChange,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::flows::{self, Part, Peer};
 use crate::operation::{
-    ApiServerSpec, DirectorySpec, FileSpec, GroupRole, InitPhase, JoinPhase, JoinSpec, Operation, Ready,
-    ServiceSpec,
+    ApiServerSpec, DirectorySpec, EventsMemberSpec, FileSpec, GroupRole, InitPhase, JoinPhase, JoinSpec,
+    Operation, Ready, ServiceSpec,
 };
 use crate::{Plan, Step};
 
@@ -105,6 +105,11 @@ impl<'a> Describing<'a> {
                 }
             }
             Operation::TrustAuthorities { files, program } => host.trust(files, program, &step.title),
+            Operation::PrepareDatabase { pod: _, directory } => host.folders(std::slice::from_ref(directory)),
+            Operation::EnsureEventsPki { names } | Operation::InstallEventsPki { from: _, names } => {
+                host.events_pki(names);
+            }
+            Operation::JoinEvents { member } => host.events(member, cluster, &step.title),
             Operation::PrepareApiServer { api_server } => host.api_server(api_server),
             Operation::EnsureEncryptionKey { resources: _ } | Operation::InstallEncryptionKey { from: _ } => {
                 host.file(api::ENCRYPTION, 0o600, Content::Secret { size: None });
@@ -380,9 +385,35 @@ impl HostChanges {
         self.command("kubeadm join", purpose);
     }
 
+    fn events_pki(&mut self, names: &[String]) {
+        let authority = "the installer on the first master".to_owned();
+        self.file(&format!("{}/ca.crt", events::PKI), 0o644, Content::Made { by: authority });
+        for name in ["server", "peer"] {
+            let by = format!("the installer, for {}", names.join(", "));
+            self.file(&format!("{}/{name}.crt", events::PKI), 0o644, Content::Made { by });
+        }
+        for name in ["ca", "server", "peer"] {
+            self.file(&format!("{}/{name}.key", events::PKI), 0o600, Content::Secret { size: None });
+        }
+        let copies = format!("{}/clients-ca.crt", events::PKI);
+        for path in [copies.as_str(), events::SERVERS_CA] {
+            let by = "the installer: copies of the databases' authorities".to_owned();
+            self.file(path, 0o644, Content::Made { by });
+        }
+    }
+
+    fn events(&mut self, member: &EventsMemberSpec, cluster: &Cluster, purpose: &str) {
+        let EventsMemberSpec { name: _, peer_url: _, ask, manifest } = member;
+        self.written(std::slice::from_ref(manifest), &[], false, None);
+        if !ask.is_empty() {
+            self.command("etcdctl member add", purpose);
+            self.command("etcdctl member promote", purpose);
+        }
+        self.listens(Part::Events, cluster);
+    }
+
     fn etcd(&mut self, cluster: &Cluster) {
         self.files.extend(kubeadm::etcd());
-        self.folder("/var/lib/etcd", 0o700);
         self.listens(Part::Etcd, cluster);
     }
 

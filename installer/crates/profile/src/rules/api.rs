@@ -16,7 +16,7 @@ pub(super) fn check(site: &Site, circumstances: &Circumstances<'_>, report: &mut
         claims(oidc, report);
         groups(oidc, report);
         if let Some(ca) = &oidc.ca {
-            authorities("api.oidc.ca", ca, circumstances.today, report);
+            authorities("api.oidc.ca", ca, circumstances, report);
         }
     }
     if let Some(security) = &site.api.pod_security {
@@ -28,7 +28,7 @@ pub(super) fn check(site: &Site, circumstances: &Circumstances<'_>, report: &mut
         }
     }
     if let Some(ca) = &site.customer_ca {
-        authorities("customerCa", ca, circumstances.today, report);
+        authorities("customerCa", ca, circumstances, report);
     }
 }
 
@@ -99,7 +99,7 @@ fn groups(oidc: &Oidc, report: &mut Report<'_>) {
 }
 
 /// Certificates that can be read, of authorities, that hold today.
-fn authorities(path: &str, given: &Certificates, today: Date, report: &mut Report<'_>) {
+fn authorities(path: &str, given: &Certificates, circumstances: &Circumstances<'_>, report: &mut Report<'_>) {
     let at = match (&given.file, &given.text) {
         (Some(_), None) => format!("{path}.file"),
         (None, Some(_)) => format!("{path}.text"),
@@ -113,6 +113,9 @@ fn authorities(path: &str, given: &Certificates, today: Date, report: &mut Repor
             return report.find("certificates", path, message, remedy);
         }
     };
+    if given.file.is_some() && !circumstances.files {
+        return;
+    }
     let shown = given.file.as_ref().map_or_else(|| format!("`{at}`"), |file| format!("the file {file}"));
     let text = match given.read() {
         Ok(text) => text,
@@ -125,6 +128,7 @@ fn authorities(path: &str, given: &Certificates, today: Date, report: &mut Repor
     for (why, remedy) in content.faults {
         report.find("certificates", &at, format!("{shown}: {why}"), remedy);
     }
+    let today = circumstances.today;
     content.authorities.iter().for_each(|authority| validity(&at, &shown, authority, today, report));
 }
 

@@ -18,6 +18,13 @@ const TAKEN: [(u16, &str); 8] = [
     (10259, "the scheduler"),
 ];
 
+/// Those that the database of events takes besides, where there is one.
+const TAKEN_BY_EVENTS: [(u16, &str); 3] = [
+    (2382, "the database of events"),
+    (2383, "the database of events"),
+    (2384, "the metrics of the database of events"),
+];
+
 pub(super) fn check(site: &Site, report: &mut Report<'_>) {
     endpoint(site, report);
     ports(site, report);
@@ -154,7 +161,8 @@ fn ports(site: &Site, report: &mut Report<'_>) {
     let own =
         [("cluster.endpointPort", cluster.endpoint_port), ("cluster.registryPort", cluster.registry_port)];
     for (path, port) in own {
-        if let Some((_, holder)) = TAKEN.iter().find(|(taken, _)| *taken == port) {
+        let events = site.etcd.events.iter().flat_map(|_| TAKEN_BY_EVENTS.iter());
+        if let Some((_, holder)) = TAKEN.iter().chain(events).find(|(taken, _)| *taken == port) {
             report.find(
                 "ports",
                 path,

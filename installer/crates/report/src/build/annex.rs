@@ -151,8 +151,8 @@ fn ports(site: &Site) -> Vec<PortLine> {
         if !site.hosts.iter().any(|host| host.role == host_role) {
             continue;
         }
-        for part in flows::parts_of(host_role) {
-            lines.extend(flows::listening(*part, &site.cluster).into_iter().map(|one| PortLine {
+        for part in flows::parts_of(host_role, &site.etcd) {
+            lines.extend(flows::listening(part, &site.cluster).into_iter().map(|one| PortLine {
                 on: role(host_role).to_owned(),
                 protocol: one.protocol.name().to_owned(),
                 port: one.port,

@@ -14,7 +14,7 @@ pub(crate) struct Topic {
 }
 
 /// Beginnings of check ids, the more special ones first.
-const TOPICS: [(&str, &str, Owner); 38] = [
+const TOPICS: [(&str, &str, Owner); 39] = [
     ("access.", "access", Owner::Machines),
     ("identity.", "clones", Owner::Machines),
     ("os.alike", "alike", Owner::Machines),
@@ -43,6 +43,7 @@ const TOPICS: [(&str, &str, Owner); 38] = [
     ("network.", "network", Owner::Network),
     ("clock.", "clock", Owner::Machines),
     ("time.", "clock", Owner::Machines),
+    ("disk.etcd-own", "disk-setup", Owner::Storage),
     ("disk.etcd", "disk-speed", Owner::Storage),
     ("disk.space", "disk-space", Owner::Storage),
     ("disk.headroom", "disk-space", Owner::Storage),

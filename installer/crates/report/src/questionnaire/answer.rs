@@ -3,16 +3,29 @@
 use serde_json::{Number, Value, json};
 
 use super::Kind;
+use crate::message::Message;
 
 /// What is wrong with an answer, and what to write instead.
-pub(super) type Refused = (String, String);
-
-fn refused<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refused> {
-    Err((message.into(), remedy.into()))
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What is wrong. Never has the answer in it where that may be a secret.
+    pub message: Message,
+    /// What to write instead.
+    pub remedy: Message,
 }
 
-/// The value of a one-line answer.
-pub(super) fn value(key: &str, kind: Kind, text: &str) -> Result<Value, Refused> {
+/// `kind` is the last part of the sentences' keys in the catalogue.
+fn refused<T>(kind: &str, written: Option<&str>) -> Result<T, Refused> {
+    let message = Message::new(format!("form.wrong.{kind}"));
+    let message = match written {
+        Some(written) => message.word("answer", shown(written)),
+        None => message,
+    };
+    Err(Refused { message, remedy: Message::new(format!("form.wrong.{kind}.next")) })
+}
+
+/// The value of a one-line answer to the question with this key.
+pub fn value(key: &str, kind: Kind, text: &str) -> Result<Value, Refused> {
     match kind {
         Kind::Text | Kind::Hosts => Ok(json!(text)),
         Kind::Number => number(text),
@@ -49,10 +62,7 @@ fn number(text: &str) -> Result<Value, Refused> {
     let broken = || plain.parse::<f64>().ok().filter(|number| number.is_finite()).and_then(Number::from_f64);
     match whole.or_else(broken) {
         Some(number) => Ok(Value::Number(number)),
-        None => refused(
-            format!("`{}` is no number", shown(text)),
-            "write the number alone, such as 2000 or 0.5; its unit stands in the question",
-        ),
+        None => refused("number", Some(text)),
     }
 }
 
@@ -71,7 +81,7 @@ fn yes_no(text: &str) -> Result<bool, Refused> {
     match text.to_lowercase().as_str() {
         "yes" | "y" | "true" | "on" | "是" => Ok(true),
         "no" | "n" | "false" | "off" | "否" => Ok(false),
-        _ => refused(format!("`{}` is neither yes nor no", shown(text)), "write yes or no"),
+        _ => refused("yesNo", Some(text)),
     }
 }
 
@@ -86,26 +96,22 @@ fn secret(key: &str, text: &str) -> Result<Value, Refused> {
             Ok(json!({"env": place}))
         }
         ("sealed" | "密封", place) if !place.is_empty() => Ok(json!({"sealed": place})),
-        _ => refused(
-            "the answer does not say where the secret is (it is not shown here, since it may be the secret)",
-            "write `file PATH`, `env NAME`, `sealed FILE` or `ask`; if it was the secret, change it where it is used",
-        ),
+        _ => refused("secret", None),
     }
 }
 
 /// A machine: `name, address, steer|work` and, where it is known, its `SHA256:…`.
-pub(super) fn host(text: &str) -> Result<Value, Refused> {
-    const FORM: &str = "write name, address, and steer or work: `m1, 10.20.0.11, steer`";
+pub fn host(text: &str) -> Result<Value, Refused> {
     let parts = words(text);
     let (name, address, role, key) = match parts.as_slice() {
         [name, address, role] => (name, address, role, None),
         [name, address, role, key] => (name, address, role, Some(key)),
-        _ => return refused(format!("`{}` does not say all of a machine", shown(text)), FORM),
+        _ => return refused("machine", Some(text)),
     };
     let role = match role.to_lowercase().as_str() {
         "steer" | "steers" | "control-plane" | "control plane" | "master" | "管理" => "control-plane",
         "work" | "works" | "worker" | "工作" => "worker",
-        _ => return refused(format!("`{}` is nothing that a machine does", shown(role)), FORM),
+        _ => return refused("role", Some(role)),
     };
     let mut host = json!({"name": name, "address": address, "role": role});
     if let Some(key) = key {
@@ -148,8 +154,8 @@ mod tests {
         assert_eq!(secret("access.password", "ask").unwrap(), json!({"prompt": "access.password"}));
         assert_eq!(secret("k", "变量 PASS").unwrap(), json!({"env": "PASS"}));
         for wrong in ["hunter2", "hunter2 hunter2", "file", "env A B", "ask hunter2"] {
-            let (message, remedy) = secret("k", wrong).unwrap_err();
-            assert!(!message.contains("hunter2") && !remedy.contains("hunter2"), "{message}");
+            let said = format!("{:?}", secret("k", wrong).unwrap_err());
+            assert!(!said.contains("hunter2"), "{said}");
         }
     }
 

@@ -8,7 +8,8 @@ use sealift_profile::nearest;
 use sealift_profile::site::{API_VERSION, KIND};
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Question, answer, questions};
+use super::{Kind, Question, Refused, answer, questions};
+use crate::words::{Language, Words};
 
 /// Largest form, lines: a mistaken file ends here.
 const MOST_LINES: usize = 20_000;
@@ -121,6 +122,11 @@ fn finding(line: usize, key: &str, message: impl Into<String>, remedy: impl Into
     FormFinding { line, key: answer::shown(key), message: message.into(), remedy: remedy.into() }
 }
 
+fn refused(line: usize, key: &str, wrong: &Refused) -> FormFinding {
+    let words = Words::of(Language::English);
+    finding(line, key, words.say(&wrong.message), words.say(&wrong.remedy))
+}
+
 fn unknown(one: &Written<'_>, all: &[Question]) -> FormFinding {
     let known = all.iter().map(|question| question.key.as_str());
     let remedy = match nearest(one.key, known) {
@@ -220,7 +226,7 @@ fn take(question: &Question, one: &Written<'_>, taken: &mut Taken, findings: &mu
                     taken.lines.insert(format!("hosts[{}]", hosts.len()), *line);
                     hosts.push(host);
                 }
-                Err((message, remedy)) => findings.push(finding(*line, one.key, message, remedy)),
+                Err(wrong) => findings.push(refused(*line, one.key, &wrong)),
             }
         }
         if let Some((line, _)) = one.lines.first() {
@@ -232,7 +238,7 @@ fn take(question: &Question, one: &Written<'_>, taken: &mut Taken, findings: &mu
         [] => {}
         [(line, text)] => match answer::value(&question.key, question.kind, text) {
             Ok(value) => taken.put(&question.key, *line, value),
-            Err((message, remedy)) => findings.push(finding(*line, one.key, message, remedy)),
+            Err(wrong) => findings.push(refused(*line, one.key, &wrong)),
         },
         [_, (line, _), ..] => {
             let message = "the answer goes on in a second line";

@@ -12,6 +12,7 @@ use crate::document::{Block, Document, Section};
 use crate::message::Message;
 use crate::words::Words;
 
+pub use answer::{Refused, host as machine, value};
 pub use import::{FormFinding, Imported, import};
 
 /// What an answer may be.
@@ -111,20 +112,25 @@ pub fn questions(document: Option<&BundleDocument>) -> Vec<Question> {
     all
 }
 
-fn asked(question: &Question, words: Words) -> String {
-    question.asked.clone().unwrap_or_else(|| words.text(&format!("form.{}", question.key)))
-}
+impl Question {
+    /// The question in words; the vendor's own are in one language only.
+    #[must_use]
+    pub fn asked(&self, words: Words) -> String {
+        self.asked.clone().unwrap_or_else(|| words.text(&format!("form.{}", self.key)))
+    }
 
-/// How to write an answer, with an example.
-fn hint(question: &Question, words: Words) -> Option<String> {
-    let key = match question.kind {
-        Kind::Secret => "form.hint.secret".to_owned(),
-        Kind::YesNo => "form.hint.yesNo".to_owned(),
-        Kind::Hosts => "form.hint.hosts".to_owned(),
-        _ if question.asked.is_some() => return None,
-        _ => format!("form.{}.example", question.key),
-    };
-    Some(words.text(&key))
+    /// How to write an answer, with an example.
+    #[must_use]
+    pub fn hint(&self, words: Words) -> Option<String> {
+        let key = match self.kind {
+            Kind::Secret => "form.hint.secret".to_owned(),
+            Kind::YesNo => "form.hint.yesNo".to_owned(),
+            Kind::Hosts => "form.hint.hosts".to_owned(),
+            _ if self.asked.is_some() => return None,
+            _ => format!("form.{}.example", self.key),
+        };
+        Some(words.text(&key))
+    }
 }
 
 fn title(document: Option<&BundleDocument>, words: Words) -> String {
@@ -168,8 +174,8 @@ pub fn form(document: Option<&BundleDocument>, words: Words) -> String {
         for question in questions {
             number += 1;
             lines.push(String::new());
-            lines.push(format!("{number}. {} [{}]", line(&asked(question, words)), question.key));
-            for hint in hint(question, words).iter().flat_map(|hint| hint.split('\n')) {
+            lines.push(format!("{number}. {} [{}]", line(&question.asked(words)), question.key));
+            for hint in question.hint(words).iter().flat_map(|hint| hint.split('\n')) {
                 lines.push(format!("#  {hint}"));
             }
             lines.push(format!("{}: ", words.text("form.answer")));
@@ -189,8 +195,8 @@ pub fn sheet(document: Option<&BundleDocument>, words: Words) -> Document {
         let mut blocks = Vec::new();
         for question in questions {
             number += 1;
-            blocks.push(Block::Heading(format!("{number}. {} [{}]", asked(question, words), question.key)));
-            if let Some(hint) = hint(question, words) {
+            blocks.push(Block::Heading(format!("{number}. {} [{}]", question.asked(words), question.key)));
+            if let Some(hint) = question.hint(words) {
                 blocks.push(Block::Say(hint));
             }
             blocks.push(Block::Blank(if question.kind == Kind::Hosts { 10 } else { 1 }));
