@@ -36,6 +36,7 @@ fn circumstances<'a>(checks: &'a [&'a str]) -> Circumstances<'a> {
     Circumstances { checks: Some(checks), ..Circumstances::now() }
 }
 
-fn check_ids() -> Vec<&'static str> {
+/// Ids of all checks there are.
+pub(crate) fn check_ids() -> Vec<&'static str> {
     sealift_checks::catalogue().iter().map(|check| check.id).collect()
 }

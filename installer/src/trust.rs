@@ -15,7 +15,7 @@ use crate::output::{Output, bytes};
 const FOLDERS: [&str; 2] = ["~/.sealift/trusted", "/etc/sealift/trusted"];
 
 /// Whom to trust.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Trust {
     /// A public key of the vendor; may be given more than once. Without it, what lies in ~/.sealift/trusted and
     /// /etc/sealift/trusted counts.
@@ -27,6 +27,16 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// As words of a command line, for commands that somebody gives next.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let given = [("--trust-key", &self.keys), ("--rotation", &self.rotations)];
+        let word = |flag: &str, path: &PathBuf| [flag.to_owned(), path.display().to_string()];
+        given
+            .into_iter()
+            .flat_map(|(flag, paths)| paths.iter().flat_map(move |path| word(flag, path)))
+            .collect()
+    }
+
     /// Opens the bundle at `path` and says what it is and who signed it.
     pub(crate) fn open(&self, path: &Path, output: Output) -> Result<Bundle, Failure> {
         let bundle = Bundle::open(path, &self.trusted(path)?)?;

@@ -14,8 +14,6 @@ use super::prepare::Prepared;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Where the cluster's database will be.
-const ETCD: &str = "/var/lib/etcd";
 /// Longest silence while something is measured.
 const SILENCE: Duration = Duration::from_secs(4);
 /// Longest time that ports stay open, seconds; the agent closes them when it ends, which is sooner.
@@ -30,14 +28,15 @@ pub(super) fn measure(prepared: &mut Prepared, output: Output) {
 }
 
 fn time_writes(prepared: &mut Prepared, output: Output) {
+    let folder = prepared.site.site.etcd.folder.clone();
     let masters = prepared.site.site.hosts.iter().filter(|host| host.role == HostRole::ControlPlane);
     let names: Vec<String> = masters.map(|host| host.name.clone()).collect();
     let text = format!(
-        "writing 3 times 22 MiB below {ETCD} on {}, each small write waited for: up to a minute; what runs there may feel it",
+        "writing 3 times 22 MiB below {folder} on {}, each small write waited for: up to a minute; what runs there may feel it",
         names.join(", ")
     );
-    output.line("deep", &text, &json!({"hosts": names, "path": ETCD}));
-    let request = |name: String| (name, Request::TimeWrites { path: ETCD.to_owned() });
+    output.line("deep", &text, &json!({"hosts": names, "path": folder}));
+    let request = |name: String| (name, Request::TimeWrites { path: folder.clone() });
     let requests = names.into_iter().map(request).collect();
     let wanted = |response| match response {
         Response::WriteTimes(times) => Some(times),

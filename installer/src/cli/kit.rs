@@ -13,7 +13,7 @@ use sealift_checks::facts::Facts;
 use sealift_checks::{CheckInput, Finding, Record, State, Summary, run_alone};
 use sealift_host::protocol::Progress;
 use sealift_host::{Context, Paths, Reporter, facts};
-use sealift_profile::{API_VERSION, HostRole, KIND, Site};
+use sealift_profile::{API_VERSION, Etcd, Events, HostRole, KIND, Site};
 use serde_json::json;
 
 use super::prepare::probe_options;
@@ -24,8 +24,6 @@ use crate::output::{Output, bytes};
 use crate::trust::Trust;
 use crate::written;
 
-/// Where the cluster's database will be.
-const ETCD: &str = "/var/lib/etcd";
 /// Largest file of requirements, bytes; a bundle of a thousand images has some 2 MB.
 const LARGEST: u64 = 32 << 20;
 /// Longest silence while something is measured.
@@ -49,6 +47,12 @@ pub(crate) struct Arguments {
     /// Also time the disk under the cluster's database: half a minute of load.
     #[arg(long)]
     deep: bool,
+    /// Where the cluster's database will be on masters, where the site's profile says it (`etcd.folder`).
+    #[arg(long, value_name = "FOLDER", default_value_t = Etcd::default().folder)]
+    etcd_folder: String,
+    /// Where the database of events will be, where the site's profile has one (`etcd.events.folder`).
+    #[arg(long, value_name = "FOLDER")]
+    etcd_events_folder: Option<String>,
     #[command(flatten)]
     trust: Trust,
 }
@@ -74,7 +78,9 @@ impl Role {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let document = document(arguments, output)?;
     let role = arguments.role.map(Role::of_profile);
-    let facts = measure(arguments.deep, output);
+    let events = arguments.etcd_events_folder.clone().map(|folder| Events { folder });
+    let etcd = Etcd { folder: arguments.etcd_folder.clone(), events, ..Etcd::default() };
+    let facts = measure(&etcd, arguments.deep, output);
     let record = Record::new(facts, env!("CARGO_PKG_VERSION"), unix_millis(), role);
     let text = record.to_json();
     written::write(&arguments.out, &text)?;
@@ -85,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         bytes(text.len() as u64)
     );
 
-    let site = alone(&record)?;
+    let site = Site { etcd, ..alone(&record)? };
     let facts = BTreeMap::from([(site.hosts[0].name.clone(), record.facts)]);
     let ages = BTreeMap::from([(site.hosts[0].name.clone(), 0)]);
     let input = match &document {
@@ -126,20 +132,21 @@ fn read_requirements(path: &Path) -> Result<BundleDocument, String> {
 }
 
 /// All that the agent would measure, here and now.
-fn measure(deep: bool, output: Output) -> Facts {
+fn measure(etcd: &Etcd, deep: bool, output: Output) -> Facts {
     let (paths, reporter) = (Paths::system(), Spoken { output, last: Mutex::new(Instant::now()) });
     let context = Context::new(&paths, &reporter, "", "");
-    let mut found = facts::probe(&context, &probe_options());
+    let mut found = facts::probe(&context, &probe_options(etcd));
     if found.details.as_ref().is_some_and(|details| details.privileges.user != 0) {
         facts::unseen_without_root(&mut found);
         output.line("warning", "not started by root: what only root can see is not in the file", &json!({}));
     }
     if deep {
+        let folder = &etcd.folder;
         let text = format!(
-            "writing 3 times 22 MiB below {ETCD}, each small write waited for: up to a minute; what runs here may feel it"
+            "writing 3 times 22 MiB below {folder}, each small write waited for: up to a minute; what runs here may feel it"
         );
-        output.line("deep", &text, &json!({"path": ETCD}));
-        match facts::time_writes(&context, ETCD) {
+        output.line("deep", &text, &json!({"path": folder}));
+        match facts::time_writes(&context, folder) {
             Ok(times) => found.etcd_writes = Some(times),
             Err(failure) => {
                 let causes: Vec<String> = std::iter::once(failure.message).chain(failure.causes).collect();
@@ -220,6 +227,8 @@ mod tests {
             bundle: None,
             requirements: None,
             deep: false,
+            etcd_folder: Etcd::default().folder,
+            etcd_events_folder: None,
             trust: Trust::default(),
         };
         run(&arguments, Output::Json).unwrap();

@@ -37,7 +37,7 @@ pub(super) fn by_looking(profiles: &[PathBuf], output: Output) -> Result<Vec<Giv
     }
     let site = OpenSite::load(profiles, output)?;
     let sessions = Sessions::new(site.targets(), own_program()?);
-    let facts = sessions.probe(&probe_options());
+    let facts = sessions.probe(&probe_options(&site.site.etcd));
     sessions.close();
     let facts = facts?;
     output.line(

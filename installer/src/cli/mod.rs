@@ -19,6 +19,7 @@ mod secrets;
 mod signed;
 mod size;
 mod verify;
+mod wizard;
 
 use clap::{Parser, Subcommand};
 
@@ -52,6 +53,8 @@ enum Verb {
     Install(install::Arguments),
     /// Say what people have to decide and sign: as HTML to print, as text, as JSON; changes nothing.
     Report(report::Arguments),
+    /// Ask for everything that a site profile needs, page by page, and write it; changes no host.
+    Wizard(wizard::Arguments),
     /// Print the questions that a site must answer, or make a profile of a filled-in form; asks no host.
     Questionnaire(questionnaire::Arguments),
     /// Start, check and show a site profile; asks no host.
@@ -85,6 +88,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Report(arguments) => report::run(&arguments, output),
         Verb::Questionnaire(arguments) => questionnaire::run(&arguments, output),
+        Verb::Wizard(arguments) => wizard::run(&arguments, output),
         Verb::Profile(verb) => profile::run(&verb, output),
         Verb::Secrets(verb) => secrets::run(&verb, output),
         Verb::Agent => agent::run(),

@@ -9,7 +9,7 @@ use sealift_checks::{CheckInput, Finding, State};
 use sealift_host::protocol::ProbeOptions;
 use sealift_plan::inputs::Inputs;
 use sealift_plan::{Plan, PlanInput};
-use sealift_profile::Site;
+use sealift_profile::{Etcd, Site};
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
@@ -63,7 +63,10 @@ impl Prepared {
 
     /// Connects and probes.
     pub(crate) fn probe(&mut self) -> Result<(), Failure> {
-        self.facts = self.sessions.probe(&probe_options()).inspect_err(|_| self.sessions.close())?;
+        self.facts = self
+            .sessions
+            .probe(&probe_options(&self.site.site.etcd))
+            .inspect_err(|_| self.sessions.close())?;
         services::try_from_all(&self.site, &self.sessions, &mut self.facts);
         Ok(())
     }
@@ -102,10 +105,10 @@ impl Prepared {
 }
 
 /// What the checks need to know of a host.
-pub(super) fn probe_options() -> ProbeOptions {
+pub(super) fn probe_options(etcd: &Etcd) -> ProbeOptions {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     ProbeOptions {
-        paths: words(&sealift_checks::PATHS),
+        paths: words(&sealift_checks::paths(etcd)),
         modules: words(&sealift_checks::MODULES),
         commands: words(&sealift_checks::COMMANDS),
         settings: words(&sealift_checks::SETTINGS),

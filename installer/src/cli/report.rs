@@ -145,6 +145,7 @@ impl Seen {
         let needs = self.site.needs.clone().unwrap_or_default();
         let overrides = self.site.sizing.clone().unwrap_or_default();
         let input = sealift_sizing::Input::new(document, &needs, overrides, Vec::new());
+        let input = input.map(|input| sealift_sizing::Input { etcd: self.site.etcd.clone(), ..input });
         let hosts = hosts(&self.site, &self.facts);
         let verdict = input.as_ref().ok().and_then(|input| judge(input, &hosts?).ok());
         let sizing = input.and_then(|input| sizing(&input));

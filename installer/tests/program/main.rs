@@ -7,3 +7,4 @@ mod report;
 mod seat;
 mod size;
 mod verify;
+mod wizard;

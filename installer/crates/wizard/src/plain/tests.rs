@@ -1,0 +1,221 @@
+//! The whole way, a line at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::civil::date;
+use sealift_bundle::testing::sample_document;
+
+use super::lines::FakeLines;
+use super::{Ended, Reason, World, run};
+use crate::effect::{Effect, Loaded, Message, Trouble, size};
+use crate::model::Start;
+use crate::page::PageId;
+use crate::words::{Language, Words};
+
+/// A machine with files in memory, the sample bundle and no hosts.
+#[derive(Debug, Default)]
+pub(crate) struct FakeWorld {
+    pub(crate) files: BTreeMap<PathBuf, String>,
+    pub(crate) saves: usize,
+}
+
+fn trouble(message: &str) -> Trouble {
+    Trouble { message: message.to_owned(), causes: Vec::new(), remedies: vec!["try again".to_owned()] }
+}
+
+impl World for FakeWorld {
+    fn perform(&mut self, effect: Effect) -> Option<Message> {
+        let read = |file: &str| {
+            self.files.get(&PathBuf::from(file)).cloned().ok_or_else(|| trouble("there is no such file"))
+        };
+        Some(match effect {
+            Effect::Save { file, text } => {
+                self.files.insert(file, text);
+                self.saves += 1;
+                Message::Saved(Ok(Vec::new()))
+            }
+            Effect::Load { file } => {
+                Message::Loaded(self.files.get(&file).map_or(Loaded::New, |text| Loaded::There(text.clone())))
+            }
+            Effect::OpenBundle { file } => {
+                let good = file.as_os_str() == "orders.bundle";
+                let outcome =
+                    if good { Ok(Arc::new(sample_document())) } else { Err(trouble("this is no bundle")) };
+                Message::BundleOpened { file, outcome }
+            }
+            Effect::ReadText { field, file } => Message::TextRead { field, text: read(&file) },
+            Effect::ReadHosts { file } => Message::HostsRead(read(&file)),
+            Effect::Size { serial, document, site } => {
+                let outcome = size(&document, &site).map(Box::new);
+                Message::Sized { serial, outcome: outcome.map_err(|error| trouble(&error.to_string())) }
+            }
+            Effect::Check { serial, .. } => {
+                Message::Checked { serial, outcome: Err(trouble("m1 cannot be reached")) }
+            }
+            Effect::Plan { serial, .. } => {
+                Message::Planned { serial, outcome: Ok(vec!["71 steps on 2 hosts".to_owned()]) }
+            }
+            Effect::End => return None,
+        })
+    }
+}
+
+pub(crate) fn start() -> Start {
+    Start {
+        language: Language::English,
+        today: date(2026, 11, 22),
+        checks: vec!["disk.space"],
+        file: PathBuf::from("site.yaml"),
+        bundle: Some(PathBuf::from("orders.bundle")),
+        trust: vec!["--trust-key".to_owned(), "the vendor.pub".to_owned()],
+    }
+}
+
+/// Runs through answers; what was said, and how it ended.
+fn answered(start: Start, world: &mut FakeWorld, answers: &str) -> (String, Ended) {
+    let mut lines = FakeLines::new(answers);
+    let ended = run(start, &mut lines, world).unwrap();
+    (lines.text(), ended)
+}
+
+/// A line for each prompt from the first page to the last.
+const WHOLE: &str = "\n\n\nharbin-plant\nproduction\n\n\
+    2,000\n10\n?\n\n\n\n\n\n\n\n\nyes\n\n\
+    \n\n\n\n\
+    add\nm1\n10.20.0.11\nsteer\n\n\npaste\nw1, 10.20.0.21, work\nw2, 10.20.0.22, work\n\n\n\
+    ops\n\nfile ~/.ssh/id_ed25519\n\n\n\n~/.ssh/known_hosts\n\n\n\n\
+    \n\n\n\n10.20.0.53\n\n\
+    \n\n\n\n\n\n\
+    \norders.harbin.example\nenv ADMIN_PASSWORD\n\n\
+    run\n\nrun\n\n\n";
+
+#[test]
+fn the_whole_way_gives_a_profile_and_the_commands() {
+    let mut world = FakeWorld::default();
+    let (said, ended) = answered(start(), &mut world, WHOLE);
+    let profile = &world.files[&PathBuf::from("site.yaml")];
+    assert_eq!((ended.reason, ended.model.page()), (Reason::Finished, PageId::Finish), "{said}");
+    assert!(!profile.contains("interactive"), "{profile}\n{said}");
+    for part in ["name: harbin-plant", "users: 2000", "address: 10.20.0.22", "env: ADMIN_PASSWORD"] {
+        assert!(profile.contains(part), "`{part}` is not in {profile}");
+    }
+    let commands = "installer plan --bundle orders.bundle --profile site.yaml --trust-key 'the vendor.pub'";
+    for part in [
+        "Page 2 of 11: Needs",
+        "Question 1 of 11: How many people will have an account?",
+        "Between two clicks people read and type.",
+        "Sizing: recommended; Steer: ",
+        "m1 cannot be reached",
+        "71 steps on 2 hosts",
+        commands,
+    ] {
+        let flat = said.replace('\n', " ");
+        assert!(flat.contains(part), "`{part}` is not in {said}");
+    }
+    assert!(said.lines().all(|line| crate::width::columns(line) <= 80), "{said}");
+}
+
+#[test]
+fn the_same_in_chinese_has_no_english_question() {
+    let mut world = FakeWorld::default();
+    let answers = WHOLE.replacen('\n', "zh\n", 1);
+    let (said, ended) = answered(start(), &mut world, &answers);
+    assert_eq!(ended.reason, Reason::Finished, "{said}");
+    let after = said.split_once("问题 2").unwrap().1;
+    for word in ["Question", "Page ", "How many", "answer>", "next:"] {
+        assert!(!after.contains(word), "`{word}` is in {after}");
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_refused_with_its_reason_and_asked_again() {
+    let mut world = FakeWorld::default();
+    let (said, ended) = answered(start(), &mut world, "\n\n\nHarbin Plant\nharbin\nquit\nno\nquit\nyes\n");
+    assert_eq!(ended.reason, Reason::Quit);
+    assert!(said.contains("error: `Harbin Plant` is no name for a site\n  next: use lowercase"), "{said}");
+    assert_eq!(said.matches("Question 4 of 5").count(), 2, "{said}");
+    assert!(said.contains("Leave the wizard? The answers are kept in site.yaml."), "{said}");
+    assert!(world.files[&PathBuf::from("site.yaml")].contains("name: harbin\n"));
+}
+
+#[test]
+fn the_end_of_the_input_saves_what_is_there() {
+    let mut world = FakeWorld::default();
+    let (said, ended) = answered(start(), &mut world, "\n\n\nharbin\n");
+    assert_eq!(ended.reason, Reason::InputEnded, "{said}");
+    let text = &world.files[&PathBuf::from("site.yaml")];
+    assert!(text.contains("name: harbin\n") && text.contains("interactive:"), "{text}");
+    // Nothing was answered, nothing is written.
+    let mut world = FakeWorld::default();
+    answered(start(), &mut world, "");
+    assert_eq!(world.files.len(), 0);
+}
+
+#[test]
+fn what_was_typed_for_a_secret_is_never_repeated() {
+    let mut world = FakeWorld::default();
+    let answers = WHOLE.replace("file ~/.ssh/id_ed25519", "hunter2-secret\nfile ~/.ssh/id_ed25519");
+    let (said, ended) = answered(start(), &mut world, &answers);
+    assert_eq!(ended.reason, Reason::Finished, "{said}");
+    assert!(said.contains("does not say where the secret is") && !said.contains("hunter2"), "{said}");
+    assert!(!format!("{ended:?}{world:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_profile_is_opened_one_answer_changed_and_the_rest_stays() {
+    let mut world = FakeWorld::default();
+    answered(start(), &mut world, WHOLE);
+    let before = world.files[&PathBuf::from("site.yaml")].clone();
+    let (said, ended) = answered(start(), &mut world, "go needs\n1\n3000\ngo finish\n\n");
+    assert_eq!(ended.reason, Reason::Finished, "{said}");
+    assert!(said.contains("opened site.yaml"), "{said}");
+    let after = &world.files[&PathBuf::from("site.yaml")];
+    assert_eq!(*after, before.replace("users: 2000", "users: 3000"));
+}
+
+#[test]
+fn a_file_that_is_no_profile_is_never_written_over() {
+    let mut world = FakeWorld::default();
+    let file = PathBuf::from("site.yaml");
+    world.files.insert(file.clone(), "apiVersion: sealift/v1\nkind: Site\nhots: []\n".to_owned());
+    let (said, _) = answered(start(), &mut world, "\n\n\nharbin\n\n\nskip\nsave\n");
+    assert!(said.contains("site.yaml is there and cannot be used") && said.contains("`hots`"), "{said}");
+    assert!(world.files[&file].contains("hots"));
+    let (_, ended) = answered(start(), &mut world, "\nother.yaml\n\nharbin\n\n\nquit\nyes\n");
+    assert_eq!(ended.model.page(), PageId::Needs);
+    assert!(world.files[&PathBuf::from("other.yaml")].contains("name: harbin"));
+}
+
+#[test]
+fn hosts_come_from_a_table_and_wrong_lines_are_named() {
+    let mut world = FakeWorld::default();
+    let table = "name;address;role\nm1;10.20.0.11;master\nw1;10.20.0.11;worker\nw2;10.20.0.300;worker\n";
+    world.files.insert(PathBuf::from("hosts.csv"), table.to_owned());
+    let to_hosts = "\n\n\nharbin\n\n\nskip\nskip\n";
+    let (said, ended) = answered(start(), &mut world, &format!("{to_hosts}import hosts.csv\n"));
+    let flat = said.replace('\n', " ");
+    assert!(
+        flat.contains("line 3: `w1` and `m1` have the same address") || flat.contains("line 4"),
+        "{said}"
+    );
+    assert_eq!(ended.model.draft().hosts(), 0, "all or none");
+    let table = table.replace("10.20.0.300", "10.20.0.22").replace("w1;10.20.0.11", "w1;10.20.0.21");
+    world.files.insert(PathBuf::from("hosts.csv"), table);
+    world.files.remove(&PathBuf::from("site.yaml"));
+    let (said, ended) =
+        answered(start(), &mut world, &format!("{to_hosts}import hosts.csv\n2\n2\n10.20.0.29\n\nremove 3\n"));
+    assert_eq!(ended.model.draft().hosts(), 2, "{said}");
+    assert_eq!(ended.model.draft().get("hosts[1].address").unwrap(), "10.20.0.29", "{said}");
+}
+
+#[test]
+fn every_command_is_explained_in_both_languages() {
+    for language in Language::ALL {
+        let words = Words::of(language);
+        for key in ["plain.help.field", "plain.help.page", "plain.help.hosts", "plain.help.host"] {
+            assert!(words.find(key).is_some_and(|text| text.len() > 40), "{key}");
+        }
+    }
+}

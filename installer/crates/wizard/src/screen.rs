@@ -1,0 +1,139 @@
+//! What a front end shows, as a value: no colours, no places on a screen.
+
+use crate::field::Kind;
+use crate::model::{Mark, Refused, Source};
+use crate::page::PageId;
+
+/// How a field stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is wrong with it.
+    Fine,
+    /// It has to be answered.
+    Missing,
+    /// What is there cannot be so.
+    Wrong {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// A field as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldView {
+    /// Path in the profile.
+    pub path: String,
+    /// Its number on the page, from 1.
+    pub number: usize,
+    /// The question.
+    pub label: String,
+    /// How to write an answer, with an example; may be empty.
+    pub example: String,
+    /// What may be answered.
+    pub kind: Kind,
+    /// The words of a choice, and what people call each.
+    pub choices: Vec<(String, String)>,
+    /// The answer in words, none where there is none. Of a secret only where it is.
+    pub value: Option<String>,
+    /// What holds without an answer, in words.
+    pub default: Option<String>,
+    /// Where the value comes from.
+    pub source: Source,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// Whether it can be answered.
+    pub enabled: bool,
+    /// Whether most sites have an answer.
+    pub usual: bool,
+    /// Whether it is looked at.
+    pub focused: bool,
+    /// What, why and whom to ask, a paragraph each.
+    pub help: Vec<String>,
+}
+
+/// One part of a page's body, from top to bottom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// A paragraph.
+    Text(String),
+    /// A heading over what follows.
+    Heading(String),
+    /// Columns with a line of names.
+    Table {
+        /// Names of the columns.
+        names: Vec<String>,
+        /// Cells of each line.
+        lines: Vec<Vec<String>>,
+    },
+    /// A question.
+    Field(Box<FieldView>),
+}
+
+/// Something that can be done here beside answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// This page is done.
+    Next,
+    /// To the page last seen.
+    Back,
+    /// Leave this page open and go on.
+    Skip,
+    /// Write the profile now.
+    Save,
+    /// Leave the wizard.
+    Quit,
+    /// A new host.
+    AddHost,
+    /// Change a host.
+    EditHost,
+    /// Take a host out.
+    RemoveHost,
+    /// Many hosts as lines.
+    PasteHosts,
+    /// Many hosts from a file.
+    ImportHosts,
+    /// Back to the table of hosts.
+    CloseHost,
+    /// Calculate, check or plan (again).
+    Run,
+}
+
+/// A page as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Screen {
+    /// Product and site, as far as they are known.
+    pub title: String,
+    /// The page.
+    pub page: PageId,
+    /// Its name.
+    pub page_title: String,
+    /// Number of the page from 1, and how many there are.
+    pub step: (usize, usize),
+    /// All pages with names and marks.
+    pub steps: Vec<(PageId, String, Mark)>,
+    /// What the page is for.
+    pub intro: String,
+    /// What stands on it.
+    pub rows: Vec<Row>,
+    /// One sentence: why Next is closed, or that all is well.
+    pub message: String,
+    /// Whether the page can be done as it is.
+    pub next_open: bool,
+    /// Why the last thing was not taken.
+    pub refused: Option<Refused>,
+    /// What has just happened, if anything.
+    pub notice: Option<String>,
+    /// The question whether to leave, where it is asked.
+    pub leaving: Option<String>,
+    /// What can be done.
+    pub actions: Vec<Action>,
+}
+
+impl Screen {
+    /// The fields, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
+        self.rows.iter().filter_map(|row| if let Row::Field(field) = row { Some(&**field) } else { None })
+    }
+}

@@ -1,0 +1,154 @@
+//! The model as a screen.
+
+mod bodies;
+
+use serde_json::json;
+
+use crate::field::{self, Field, Kind};
+use crate::model::{Mark, Model, Task};
+use crate::page::PageId;
+use crate::screen::{Action, FieldView, Row, Screen, Verdict};
+use crate::words::Language;
+
+/// What is shown of a model. Pure.
+#[must_use]
+pub fn view(model: &Model) -> Screen {
+    let words = model.words();
+    let title = |page: PageId| words.text(&format!("page.{}", page.name()));
+    let fields = model.field_views();
+    let mut rows: Vec<Row> = model.body();
+    rows.extend(fields.into_iter().map(|field| Row::Field(Box::new(field))));
+    let problems = model.problems_of(model.page);
+    let next_open = problems.is_empty();
+    Screen {
+        title: model.title(),
+        page: model.page,
+        page_title: title(model.page),
+        step: (model.page.number(), PageId::ALL.len()),
+        steps: PageId::ALL.into_iter().map(|page| (page, title(page), model.mark(page))).collect(),
+        intro: words.text(&format!("page.{}.intro", model.page.name())),
+        rows,
+        message: model.message(problems.len()),
+        next_open,
+        refused: model.refused.clone(),
+        notice: model.notice.clone(),
+        leaving: model.is_leaving().then(|| {
+            let file = model.file.display().to_string();
+            let key = if model.can_save() { "leave.ask" } else { "leave.ask.unsaved" };
+            words.fill(key, &[("file", &file)])
+        }),
+        actions: model.actions(),
+    }
+}
+
+impl Model {
+    fn title(&self) -> String {
+        let words = self.words();
+        let product = self.product().map_or_else(
+            || words.text("title.noProduct"),
+            |document| format!("{} {}", document.product.title, document.product.version),
+        );
+        match self.draft.get("metadata.name").and_then(|name| name.as_str()) {
+            Some(name) => words.fill("title.site", &[("product", &product), ("site", name)]),
+            None => product,
+        }
+    }
+
+    /// Why Next is closed, or that all is well.
+    fn message(&self, problems: usize) -> String {
+        let words = self.words();
+        let busy = match self.page {
+            PageId::Sizing => matches!(self.sizing, Task::Waiting(_)),
+            PageId::Checks => matches!(self.checked, Task::Waiting(_)),
+            PageId::Review => matches!(self.planned, Task::Waiting(_)),
+            _ => false,
+        };
+        if busy {
+            return words.text("message.busy");
+        }
+        match (problems, self.mark(self.page)) {
+            (0, Mark::Review) => words.text("message.review"),
+            (0, _) => words.text("message.well"),
+            (1, _) => words.text("message.one"),
+            (count, _) => words.fill("message.closed", &[("count", &count.to_string())]),
+        }
+    }
+
+    fn actions(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match (self.page, self.host) {
+            (PageId::Hosts, Some(_)) => {
+                actions.extend([Action::CloseHost, Action::RemoveHost]);
+            }
+            (PageId::Hosts, None) => {
+                actions.extend([Action::AddHost, Action::PasteHosts, Action::ImportHosts]);
+                if self.draft.hosts() > 0 {
+                    actions.extend([Action::EditHost, Action::RemoveHost]);
+                }
+            }
+            (PageId::Sizing | PageId::Checks | PageId::Review, _) if self.document.is_some() => {
+                actions.push(Action::Run);
+            }
+            _ => {}
+        }
+        actions.push(Action::Next);
+        if !self.trail.is_empty() || self.host.is_some() {
+            actions.push(Action::Back);
+        }
+        if !self.problems_of(self.page).is_empty() {
+            actions.push(Action::Skip);
+        }
+        actions.extend([Action::Save, Action::Quit]);
+        actions
+    }
+
+    fn field_views(&self) -> Vec<FieldView> {
+        let fields = field::fields(self);
+        let problems = self.problems_of(self.page);
+        let one = |(index, field): (usize, &Field)| {
+            let problem = problems.iter().find(|problem| problem.field.as_deref() == Some(&field.path));
+            let verdict = match problem {
+                None => Verdict::Fine,
+                Some(problem) if problem.missing => Verdict::Missing,
+                Some(problem) => {
+                    Verdict::Wrong { message: problem.message.clone(), remedy: problem.remedy.clone() }
+                }
+            };
+            FieldView {
+                number: index + 1,
+                label: self.label(field),
+                example: self.example(field),
+                kind: field.kind,
+                choices: self.choices(field),
+                value: self.value_in_words(field),
+                default: field.default.as_ref().map(|value| self.in_words(field, value)),
+                source: self.source(field),
+                verdict,
+                enabled: self.is_enabled(field),
+                usual: field.usual,
+                focused: self.focus.as_deref() == Some(&field.path),
+                help: self.help(field),
+                path: field.path.clone(),
+            }
+        };
+        fields.iter().enumerate().map(one).collect()
+    }
+
+    fn choices(&self, field: &Field) -> Vec<(String, String)> {
+        let Kind::Choice(words) = field.kind else { return Vec::new() };
+        let called = |word: &&str| ((*word).to_owned(), self.in_words(field, &json!(word)));
+        words.iter().map(called).collect()
+    }
+
+    fn value_in_words(&self, field: &Field) -> Option<String> {
+        match field.path.as_str() {
+            "start.language" => {
+                let word = if self.language == Language::Chinese { "zh" } else { "en" };
+                Some(self.words().text(&format!("choice.{word}")))
+            }
+            "start.file" => Some(self.file.display().to_string()),
+            "start.bundle" => self.bundle.as_ref().map(|file| file.display().to_string()),
+            path => self.draft.get(path).map(|value| self.in_words(field, value)),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What stands on a page beside its fields.
+
+use sealift_checks::{Finding, Group, State};
+use sealift_profile::HostRole;
+use sealift_sizing::words::disk;
+use sealift_sizing::{Machines, Sizing, Tier, TierKind};
+
+use crate::field;
+use crate::model::{Model, Task};
+use crate::page::PageId;
+use crate::screen::Row;
+
+/// How checks come out that stand in the way.
+const BAD: [State; 3] = [State::Fail, State::Error, State::Blocked];
+
+impl Model {
+    pub(super) fn body(&self) -> Vec<Row> {
+        let mut rows = match self.page {
+            PageId::Sizing => self.sizing_rows(),
+            PageId::Hosts => self.host_rows(),
+            PageId::Product => self.product_rows(),
+            PageId::Checks => self.check_rows(),
+            PageId::Review => self.review_rows(),
+            PageId::Finish => self.finish_rows(),
+            PageId::Start | PageId::Needs | PageId::Access | PageId::Network | PageId::Storage => Vec::new(),
+        };
+        // What no field of the page shows.
+        for problem in self.problems_of(self.page) {
+            let shown = problem
+                .field
+                .as_ref()
+                .is_some_and(|path| field::fields(self).iter().any(|field| field.path == *path));
+            if !shown {
+                let places = [("message", problem.message.as_str()), ("remedy", problem.remedy.as_str())];
+                rows.push(Row::Text(self.words().fill("problem.line", &places)));
+            }
+        }
+        rows
+    }
+
+    fn text(&self, key: &str) -> Row {
+        Row::Text(self.words().text(key))
+    }
+
+    fn heading(&self, key: &str) -> Row {
+        Row::Heading(self.words().text(key))
+    }
+
+    /// What a task came to: its rows, or why there are none.
+    fn task<T>(&self, task: &Task<T>, idle: &str, rows: impl FnOnce(&T) -> Vec<Row>) -> Vec<Row> {
+        match task {
+            Task::Idle => vec![self.text(idle)],
+            Task::Waiting(_) => vec![self.text("message.busy")],
+            Task::Failed(trouble) => {
+                let all = [vec![trouble.message.clone()], trouble.causes.clone(), trouble.remedies.clone()];
+                all.concat().into_iter().map(Row::Text).collect()
+            }
+            Task::Done { value, outdated } => {
+                let old = outdated.then(|| self.text("task.outdated"));
+                old.into_iter().chain(rows(value)).collect()
+            }
+        }
+    }
+
+    fn sizing_rows(&self) -> Vec<Row> {
+        if self.document.is_none() {
+            return vec![self.text("sizing.noBundle")];
+        }
+        self.task(&self.sizing, "sizing.idle", |sizing| self.sized(sizing))
+    }
+
+    fn sized(&self, sizing: &Sizing) -> Vec<Row> {
+        let words = self.words();
+        let set = |machines: &Machines| {
+            format!("{} x ({}, {})", machines.count.amount, machines.shape, disk(machines.disk_bytes))
+        };
+        let name = |kind: TierKind| match kind {
+            TierKind::Minimum => words.text("tier.minimum"),
+            TierKind::Recommended => words.text("tier.recommended"),
+            TierKind::WithGrowth => words.text("tier.withGrowth"),
+        };
+        let line = |tier: &Tier| vec![name(tier.kind), set(&tier.masters), set(&tier.workers)];
+        let mut rows = vec![Row::Table {
+            names: ["tier", "tier.masters", "tier.workers"].map(|key| words.text(key)).to_vec(),
+            lines: sizing.tiers.iter().map(line).collect(),
+        }];
+        if let Some(tier) = sizing.tier(TierKind::Recommended) {
+            rows.push(self.heading("sizing.why"));
+            let sentences = [
+                &tier.workers.count.because,
+                &tier.workers.because,
+                &tier.masters.count.because,
+                &tier.masters.because,
+                &tier.binding.text,
+            ];
+            rows.extend(sentences.map(|text| Row::Text(text.clone())));
+        }
+        let assumed: Vec<&str> = sizing
+            .answers
+            .iter()
+            .filter(|answer| answer.assumed)
+            .map(|answer| answer.text.as_str())
+            .collect();
+        if !assumed.is_empty() {
+            rows.push(self.heading("sizing.assumed"));
+            rows.extend(assumed.into_iter().map(|text| Row::Text(text.to_owned())));
+        }
+        rows.extend(sizing.overridden.iter().map(|one| {
+            let places = [
+                ("value", one.value.as_str()),
+                ("calculated", &one.calculated),
+                ("reason", one.reason.trim_end_matches('.')),
+            ];
+            Row::Text(words.fill("sizing.decided", &places))
+        }));
+        rows.extend(sizing.remarks.iter().map(|remark| Row::Text(remark.text.clone())));
+        rows
+    }
+
+    fn host_rows(&self) -> Vec<Row> {
+        let words = self.words();
+        if let Some(index) = self.host {
+            let number = (index + 1).to_string();
+            return vec![Row::Heading(words.fill("hosts.one", &[("number", &number)]))];
+        }
+        if self.draft.hosts() == 0 {
+            return vec![self.text("hosts.none")];
+        }
+        let problems = self.problems();
+        let line = |index: usize| {
+            let path = format!("hosts[{index}]");
+            let cell = |key: &str| {
+                let value = self.draft.get(&format!("{path}.{key}"));
+                value.and_then(|value| value.as_str()).unwrap_or("-").to_owned()
+            };
+            let role = match cell("role").as_str() {
+                "-" => "-".to_owned(),
+                role => words.text(&format!("choice.{role}")),
+            };
+            let start = format!("{path}.");
+            let own = problems
+                .iter()
+                .filter(|problem| problem.field.as_ref().is_some_and(|field| field.starts_with(&start)));
+            let state = match own.count() {
+                0 => words.text("hosts.well"),
+                count => words.fill("hosts.open", &[("count", &count.to_string())]),
+            };
+            vec![(index + 1).to_string(), cell("name"), cell("address"), role, cell("user"), state]
+        };
+        let names = ["number", "name", "address", "role", "user", "state"];
+        let mut rows = vec![Row::Table {
+            names: names.map(|name| words.text(&format!("hosts.{name}"))).to_vec(),
+            lines: (0..self.draft.hosts()).map(line).collect(),
+        }];
+        rows.extend(self.enough());
+        rows
+    }
+
+    /// How the hosts compare with what sizing asks for.
+    fn enough(&self) -> Option<Row> {
+        let tier = self.sizing.value()?.tier(TierKind::Recommended)?;
+        let wanted = [tier.masters.count.amount, tier.workers.count.amount];
+        let role = |index: usize| self.draft.get(&format!("hosts[{index}].role")).cloned();
+        let have = [HostRole::ControlPlane, HostRole::Worker].map(|wanted| {
+            let wanted = serde_json::to_value(wanted).ok();
+            (0..self.draft.hosts()).filter(|index| role(*index) == wanted).count() as u64
+        });
+        let enough = wanted.iter().zip(have).all(|(wanted, have)| have >= *wanted);
+        let [masters, workers] = wanted.map(|count| count.to_string());
+        let [own_masters, own_workers] = have.map(|count| count.to_string());
+        let places = [
+            ("masters", masters.as_str()),
+            ("workers", &workers),
+            ("ownMasters", &own_masters),
+            ("ownWorkers", &own_workers),
+        ];
+        let key = if enough { "hosts.enough" } else { "hosts.short" };
+        Some(Row::Text(self.words().fill(key, &places)))
+    }
+
+    fn product_rows(&self) -> Vec<Row> {
+        match self.product() {
+            None => vec![self.text("product.noBundle")],
+            Some(_) if field::fields(self).is_empty() => vec![self.text("product.nothing")],
+            Some(_) => Vec::new(),
+        }
+    }
+
+    fn check_rows(&self) -> Vec<Row> {
+        if self.document.is_none() {
+            return vec![self.text("checks.noBundle")];
+        }
+        self.task(&self.checked, "checks.idle", |findings| self.findings(findings))
+    }
+
+    fn findings(&self, findings: &[Finding]) -> Vec<Row> {
+        let words = self.words();
+        let is = |finding: &Finding, states: &[State]| states.contains(&finding.state);
+        let line = |group: Group| {
+            let count = |states: &[State]| {
+                let found = findings.iter().filter(|finding| finding.group == group && is(finding, states));
+                found.count().to_string()
+            };
+            vec![
+                group.title().to_owned(),
+                count(&[State::Pass]),
+                count(&[State::Warn]),
+                count(&BAD),
+                count(&[State::NotRun]),
+            ]
+        };
+        let names = ["group", "pass", "warn", "fail", "notRun"];
+        let mut rows = vec![Row::Table {
+            names: names.map(|name| words.text(&format!("checks.{name}"))).to_vec(),
+            lines: Group::ALL.into_iter().map(line).collect(),
+        }];
+        let mut told: Vec<&Finding> =
+            findings.iter().filter(|finding| is(finding, &[State::Warn]) || is(finding, &BAD)).collect();
+        told.sort_by_key(|finding| finding.state == State::Warn);
+        rows.extend(told.into_iter().map(|finding| Row::Text(finding.to_string())));
+        rows
+    }
+
+    fn review_rows(&self) -> Vec<Row> {
+        let words = self.words();
+        let problems = self.problems();
+        let line = |page: PageId| {
+            let open = problems.iter().filter(|problem| problem.page == page).count();
+            let title = words.text(&format!("page.{}", page.name()));
+            vec![page.number().to_string(), title, words.text(self.mark(page).key()), open.to_string()]
+        };
+        let names = ["number", "page", "mark", "open"];
+        let mut rows = vec![Row::Table {
+            names: names.map(|name| words.text(&format!("review.{name}"))).to_vec(),
+            lines: PageId::ALL.into_iter().filter(|page| *page < PageId::Review).map(line).collect(),
+        }];
+        if !problems.is_empty() {
+            rows.push(self.heading("review.problems"));
+        }
+        rows.extend(problems.iter().filter(|problem| problem.page != PageId::Review).map(|problem| {
+            let title = words.text(&format!("page.{}", problem.page.name()));
+            let places =
+                [("page", title.as_str()), ("message", &problem.message), ("remedy", &problem.remedy)];
+            Row::Text(words.fill("review.problem", &places))
+        }));
+        if !self.left_open.is_empty() {
+            let sections = self.left_open.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            rows.push(Row::Text(words.fill("review.leftOpen", &[("sections", &sections)])));
+        }
+        rows.push(self.heading("review.answers"));
+        rows.extend(self.answers());
+        if self.document.is_some() {
+            rows.push(self.heading("review.plan"));
+            rows.extend(self.task(&self.planned, "review.idle", |lines| {
+                lines.iter().map(|line| Row::Text(line.clone())).collect()
+            }));
+        }
+        rows
+    }
+
+    /// Every answer that is not a default, with where it comes from.
+    fn answers(&self) -> Vec<Row> {
+        let words = self.words();
+        let pages = PageId::ALL.into_iter().filter(|page| *page != PageId::Hosts);
+        let hosts = (0..self.draft.hosts()).flat_map(field::of_host);
+        let fields = pages.flat_map(|page| field::of_page(self, page)).chain(hosts);
+        let said = fields.filter_map(|field| {
+            let value = self.draft.get(&field.path)?;
+            let places = [
+                ("path", field.path.as_str()),
+                ("value", &self.in_words(&field, value)),
+                ("source", &words.text(self.source(&field).key())),
+            ];
+            Some(Row::Text(words.fill("review.answer", &places)))
+        });
+        said.collect()
+    }
+
+    fn finish_rows(&self) -> Vec<Row> {
+        let words = self.words();
+        let file = self.file.display().to_string();
+        let open = self.problems().len() + self.left_open.len();
+        let mut rows = vec![Row::Text(words.fill("finish.saved", &[("file", &file)]))];
+        if open > 0 {
+            rows.push(Row::Text(words.fill("finish.open", &[("count", &open.to_string())])));
+        }
+        rows.push(self.heading("finish.next"));
+        rows.extend(self.commands().into_iter().map(Row::Text));
+        rows
+    }
+
+    /// The commands that come next, as a shell takes them.
+    fn commands(&self) -> Vec<String> {
+        let quoted = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=~".contains(c);
+            if !text.is_empty() && text.chars().all(plain) {
+                text.to_owned()
+            } else {
+                format!("'{}'", text.replace('\'', "'\\''"))
+            }
+        };
+        let profile = quoted(&self.file.display().to_string());
+        let bundle = self.bundle.as_ref().map_or_else(
+            || self.words().text("finish.bundle"),
+            |bundle| quoted(&bundle.display().to_string()),
+        );
+        let trust = self.trust.iter().fold(String::new(), |text, word| text + " " + &quoted(word));
+        ["check", "plan", "install"]
+            .map(|verb| format!("installer {verb} --bundle {bundle} --profile {profile}{trust}"))
+            .to_vec()
+    }
+}

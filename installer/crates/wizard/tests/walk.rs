@@ -1,0 +1,289 @@
+//! Random walks: whatever people do, nothing is lost and every saved profile loads.
+#![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::civil::date;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sealift_bundle::testing::sample_document;
+use sealift_profile::{Circumstances, ProfileFinding, load_partly};
+use sealift_wizard::field::fields;
+use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Start, Trouble, size, update, view};
+use serde_json::Value as Json;
+
+/// What somebody may do; which field or host is meant depends on what is there then.
+#[derive(Debug, Clone)]
+enum Move {
+    Answer(usize, String),
+    Clear(usize),
+    Focus(usize),
+    FocusNext,
+    FocusPrevious,
+    Next,
+    Skip,
+    Back,
+    Go(usize),
+    AddHost,
+    EditHost(usize),
+    RemoveHost(usize),
+    AddHosts(String),
+    Run,
+    Save,
+    /// Says no when asked whether to leave.
+    AlmostQuit,
+    Speak(bool),
+}
+
+fn answer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop_oneof![
+            "harbin", "1", "3", "2000", "0.5", "yes", "no", "10.20.0.11", "10.20.0.12", "10.244.0.5", "m1", "w1",
+            "control-plane", "work", "file ~/k", "env TOKEN", "ask", "10.96.0.0/12", "10.0.0.0/8", "22", "6443",
+            "https://logs.example:9200/", "because", "text.pem", "en", "production",
+        ],
+        1 => "[ -~é中文\u{200b}\t]{0,12}",
+    ]
+}
+
+fn hosts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("m1, 10.20.0.11, steer\nw1, 10.20.0.21, work\n".to_owned()),
+        Just("m2, 10.20.0.12, steer\nm2, 10.20.0.12, steer\n".to_owned()),
+        Just("name,address,role,port\nw5,10.20.0.25,worker,2022\n".to_owned()),
+        "[ -~\n]{0,30}",
+    ]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        12 => (0usize..20, answer()).prop_map(|(at, text)| Move::Answer(at, text)),
+        2 => (0usize..20).prop_map(Move::Clear),
+        1 => (0usize..20).prop_map(Move::Focus),
+        1 => Just(Move::FocusNext),
+        1 => Just(Move::FocusPrevious),
+        3 => Just(Move::Next),
+        4 => Just(Move::Skip),
+        3 => Just(Move::Back),
+        3 => (0usize..PageId::ALL.len()).prop_map(Move::Go),
+        3 => Just(Move::AddHost),
+        1 => (0usize..4).prop_map(Move::EditHost),
+        1 => (0usize..4).prop_map(Move::RemoveHost),
+        2 => hosts().prop_map(Move::AddHosts),
+        1 => Just(Move::Run),
+        1 => Just(Move::Save),
+        1 => Just(Move::AlmostQuit),
+        1 => any::<bool>().prop_map(Move::Speak),
+    ]
+}
+
+fn start() -> Start {
+    Start {
+        language: Language::English,
+        today: date(2026, 11, 22),
+        checks: vec!["disk.space"],
+        file: PathBuf::from("site.yaml"),
+        bundle: Some(PathBuf::from("orders.bundle")),
+        trust: Vec::new(),
+    }
+}
+
+/// A wizard with a world behind it and a memory of every answer.
+struct Walk {
+    model: Model,
+    answers: BTreeMap<String, Json>,
+    folder: tempfile::TempDir,
+    saves: usize,
+    hosts: usize,
+}
+
+impl Walk {
+    fn new() -> Self {
+        let (model, effects) = Model::new(start());
+        let folder = tempfile::tempdir().unwrap();
+        let mut walk = Self { model, answers: BTreeMap::new(), folder, saves: 0, hosts: 0 };
+        walk.perform(effects);
+        walk
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            let nothing = || Trouble { message: "not here".to_owned(), ..Trouble::default() };
+            let message = match effect {
+                Effect::Save { text, .. } => Message::Saved(Ok(self.found_in(&text))),
+                Effect::Load { .. } => Message::Loaded(Loaded::New),
+                Effect::OpenBundle { file } => {
+                    let good = file.as_os_str() == "orders.bundle";
+                    let outcome = if good { Ok(Arc::new(sample_document())) } else { Err(nothing()) };
+                    Message::BundleOpened { file, outcome }
+                }
+                Effect::ReadText { field, file } => {
+                    let text = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned();
+                    let text = if file == "text.pem" { Ok(text) } else { Err(nothing()) };
+                    Message::TextRead { field, text }
+                }
+                Effect::ReadHosts { .. } => Message::HostsRead(Err(nothing())),
+                Effect::Size { serial, document, site } => {
+                    let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
+                    Message::Sized { serial, outcome }
+                }
+                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
+                Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
+                Effect::End => continue,
+            };
+            self.send(message);
+        }
+    }
+
+    /// A saved profile loads, but for files that it names; what is open in the wizard is named in it.
+    fn found_in(&mut self, text: &str) -> Vec<ProfileFinding> {
+        let path = self.folder.path().join("site.yaml");
+        std::fs::write(&path, text).unwrap();
+        self.saves += 1;
+        let circumstances = Circumstances::on(date(2026, 11, 22));
+        match load_partly(std::slice::from_ref(&path), &circumstances) {
+            Ok(partly) => {
+                let open = self.model.problems();
+                let open = open.iter().filter(|problem| problem.field.as_deref() != Some("start.bundle"));
+                assert_eq!(partly.open.is_empty(), open.count() == 0, "{text}");
+                Vec::new()
+            }
+            Err(error) => {
+                let files = error.findings().iter().all(|finding| finding.path == "customerCa.file");
+                assert!(files && !error.findings().is_empty(), "{error}\n{text}");
+                error.findings().to_vec()
+            }
+        }
+    }
+
+    fn send(&mut self, message: Message) {
+        let (model, effects) = update(self.model.clone(), message);
+        self.model = model;
+        // Where a host is gone, the others have other numbers.
+        let hosts = self.model.draft().hosts();
+        if hosts < self.hosts {
+            self.answers.retain(|path, _| !path.starts_with("hosts["));
+        }
+        self.hosts = hosts;
+        self.holds();
+        self.perform(effects);
+    }
+
+    fn path(&self, at: usize) -> Option<String> {
+        let fields = fields(&self.model);
+        (!fields.is_empty()).then(|| fields[at % fields.len()].path.clone())
+    }
+
+    fn step(&mut self, a_move: Move) {
+        let before = self.model.page();
+        let in_host = self.model.host().is_some();
+        let turns = matches!(a_move, Move::Next | Move::Skip | Move::Go(_));
+        match a_move {
+            Move::Answer(at, text) => {
+                let Some(path) = self.path(at) else { return };
+                let before = self.answers.remove(&path);
+                self.send(Message::Answer { field: path.clone(), text });
+                let now = self.model.draft().get(&path).cloned();
+                if self.model.refused().is_some() && before.is_some() {
+                    assert_eq!(self.model.answer(&path), before, "a refused answer changes nothing");
+                    self.answers.extend(before.map(|before| (path, before)));
+                } else {
+                    self.answers.extend(now.map(|now| (path, now)));
+                }
+            }
+            Move::Clear(at) => {
+                let Some(path) = self.path(at) else { return };
+                self.answers.remove(&path);
+                self.send(Message::Clear { field: path });
+            }
+            Move::Focus(at) => {
+                let Some(field) = self.path(at) else { return };
+                self.send(Message::Focus { field });
+            }
+            Move::FocusNext => self.send(Message::FocusNext),
+            Move::FocusPrevious => self.send(Message::FocusPrevious),
+            Move::Next | Move::Skip if before == PageId::Finish => {}
+            Move::Next => self.send(Message::Next),
+            Move::Skip => self.send(Message::Skip),
+            Move::Back => {
+                let expected = if in_host { Some(before) } else { self.model.page_before() };
+                self.send(Message::Back);
+                assert_eq!(self.model.page(), expected.unwrap_or(before));
+            }
+            Move::Go(at) => self.send(Message::Go(PageId::ALL[at])),
+            Move::AddHost => self.send(Message::AddHost),
+            Move::EditHost(index) => self.send(Message::EditHost(index)),
+            Move::RemoveHost(index) => self.send(Message::RemoveHost(index)),
+            Move::AddHosts(text) => self.send(Message::AddHosts(text)),
+            Move::Run => self.send(Message::Run),
+            Move::Save => self.send(Message::Save),
+            Move::AlmostQuit => {
+                self.send(Message::Quit);
+                assert!(self.model.is_leaving());
+                self.send(Message::ReallyQuit(false));
+            }
+            Move::Speak(chinese) => {
+                self.send(Message::Speak(if chinese { Language::Chinese } else { Language::English }));
+            }
+        }
+        if turns && self.model.page() != before {
+            let (back, _) = update(self.model.clone(), Message::Back);
+            assert_eq!(back.page(), before, "back returns to the page last seen");
+        }
+    }
+
+    fn holds(&self) {
+        let fields = fields(&self.model);
+        let can: Vec<&str> =
+            fields.iter().filter(|field| self.model.is_enabled(field)).map(|field| &*field.path).collect();
+        match self.model.focus() {
+            Some(focus) => assert!(can.contains(&focus), "{focus} is not among {can:?}"),
+            None => assert!(can.is_empty(), "one of {can:?} should be looked at"),
+        }
+        for (path, value) in &self.answers {
+            assert_eq!(self.model.answer(path).as_ref(), Some(value), "{path} was lost");
+        }
+        let screen = view(&self.model);
+        assert_eq!(screen.page, self.model.page());
+        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty());
+        assert_eq!(screen.fields().filter(|field| field.focused).count(), usize::from(!can.is_empty()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60)) {
+        let mut walk = Walk::new();
+        for one in moves {
+            walk.step(one);
+        }
+        walk.send(Message::InputEnded);
+        prop_assert!(walk.model.has_ended());
+        prop_assert!(!walk.model.is_unsaved());
+        // After its end it does nothing.
+        let (after, effects) = update(walk.model.clone(), Message::AddHost);
+        prop_assert_eq!(after, walk.model);
+        prop_assert!(effects.is_empty());
+    }
+}
+
+#[test]
+fn a_walk_that_answers_saves() {
+    let mut walk = Walk::new();
+    for one in [
+        Move::Answer(3, "harbin".to_owned()),
+        Move::Next,
+        Move::Answer(0, "2000".to_owned()),
+        Move::Next,
+        Move::Answer(0, "3".to_owned()),
+        Move::Back,
+        Move::Back,
+    ] {
+        walk.step(one);
+    }
+    assert_eq!((walk.model.page(), walk.answers.len(), walk.saves), (PageId::Start, 3, 3));
+}

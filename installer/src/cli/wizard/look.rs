@@ -1,0 +1,35 @@
+//! A look at the hosts from inside the wizard: what the checks find, what an install would change.
+
+use sealift_checks::Finding;
+use sealift_plan::changes::{changes, found};
+
+use crate::cli::plan_view;
+use crate::cli::prepare::{Arguments, Prepared};
+use crate::failure::Failure;
+use crate::output::{Output, counted};
+
+/// What all checks find.
+pub(super) fn check(arguments: &Arguments, output: Output) -> Result<Vec<Finding>, Failure> {
+    let prepared = Prepared::new(arguments, output)?;
+    let findings = prepared.findings();
+    prepared.sessions.close();
+    Ok(findings)
+}
+
+/// What an install would change, a line each.
+pub(super) fn plan(arguments: &Arguments, output: Output) -> Result<Vec<String>, Failure> {
+    let prepared = Prepared::new(arguments, output)?;
+    let lines = lines(&prepared);
+    prepared.sessions.close();
+    lines
+}
+
+fn lines(prepared: &Prepared) -> Result<Vec<String>, Failure> {
+    let plan = prepared.plan()?;
+    let mut changes = changes(&plan);
+    let places = changes.iter().map(|host| (host.host.clone(), found::comparable(host))).collect();
+    found::compare(&mut changes, &prepared.sessions.read_files(&places)?);
+    let steps = counted(plan.steps.len(), "step");
+    let first = format!("{steps} on {}", counted(plan.hosts.len(), "host"));
+    Ok(std::iter::once(first).chain(plan_view::summary(&changes)).collect())
+}
