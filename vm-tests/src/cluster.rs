@@ -19,6 +19,33 @@ pub struct Node {
     pub ready: bool,
 }
 
+/// A database of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Its own.
+    Cluster,
+    /// That of events, where they have one.
+    Events,
+}
+
+impl Database {
+    /// Where a master's own member listens.
+    fn own(self) -> &'static str {
+        match self {
+            Self::Cluster => "https://127.0.0.1:2379",
+            Self::Events => "https://127.0.0.1:2382",
+        }
+    }
+
+    /// The authority of its members.
+    fn authority(self) -> &'static str {
+        match self {
+            Self::Cluster => "/etc/kubernetes/pki/etcd/ca.crt",
+            Self::Events => "/etc/kubernetes/pki/etcd-events/ca.crt",
+        }
+    }
+}
+
 /// A cluster, asked through one of its masters.
 #[derive(Clone, Copy)]
 pub struct Cluster<'a> {
@@ -81,29 +108,41 @@ impl<'a> Cluster<'a> {
 
     /// Healthy, started etcd voters.
     pub fn etcd_voters(&self) -> Result<usize> {
-        let members: Value = serde_json::from_str(&self.etcdctl(&["member", "list", "-w", "json"], None)?)?;
+        self.voters(Database::Cluster)
+    }
+
+    /// Healthy, started voters of a database.
+    pub fn voters(&self, database: Database) -> Result<usize> {
+        let list = self.etcdctl(database, &["member", "list", "-w", "json"], None)?;
+        let members: Value = serde_json::from_str(&list)?;
         let members = members["members"].as_array().context("etcd lists no members")?;
         let voters = members.iter().filter(|member| member["isLearner"].as_bool() != Some(true));
         let mut healthy = 0;
         for voter in voters {
             let url = voter["clientURLs"][0].as_str().unwrap_or_default();
-            if !url.is_empty() && self.etcdctl(&["endpoint", "health"], Some(url)).is_ok() {
+            if !url.is_empty() && self.etcdctl(database, &["endpoint", "health"], Some(url)).is_ok() {
                 healthy += 1;
             }
         }
         Ok(healthy)
     }
 
-    fn etcdctl(&self, arguments: &[&str], endpoint: Option<&str>) -> Result<String> {
-        let endpoint = format!("--endpoints={}", endpoint.unwrap_or("https://127.0.0.1:2379"));
-        let mut words = etcdctl_words(&endpoint);
-        words.extend(arguments);
+    fn etcdctl(&self, database: Database, arguments: &[&str], endpoint: Option<&str>) -> Result<String> {
+        let words = etcdctl_words(database, endpoint.unwrap_or(database.own()));
+        let words: Vec<&str> = words.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
         self.lab.run(self.master, &words)
+    }
+
+    /// The keys below a prefix.
+    pub fn keys(&self, database: Database, prefix: &str) -> Result<Vec<String>> {
+        let text = self.etcdctl(database, &["get", "--prefix", "--keys-only", prefix], None)?;
+        Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
     /// What etcd holds under a key, byte for byte.
     pub fn etcd_value(&self, key: &str) -> Result<Vec<u8>> {
-        let mut words = etcdctl_words("--endpoints=https://127.0.0.1:2379");
+        let words = etcdctl_words(Database::Cluster, Database::Cluster.own());
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
         words.extend(["get", "--print-value-only", key]);
         let output = self.lab.exec(self.master, &words)?;
         if !output.status.success() || output.stdout.is_empty() {
@@ -135,14 +174,14 @@ impl<'a> Cluster<'a> {
     }
 }
 
-fn etcdctl_words(endpoint: &str) -> Vec<&str> {
+fn etcdctl_words(database: Database, endpoint: &str) -> Vec<String> {
     vec![
-        "/usr/local/bin/etcdctl",
-        endpoint,
-        "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
-        "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
-        "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
-        "--command-timeout=5s",
+        "/usr/local/bin/etcdctl".to_owned(),
+        format!("--endpoints={endpoint}"),
+        format!("--cacert={}", database.authority()),
+        "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt".to_owned(),
+        "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key".to_owned(),
+        "--command-timeout=5s".to_owned(),
     ]
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Key;
+use crate::lab::run;
 
 /// The target that makes each program one static file, and what both use is compiled once.
 const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
@@ -23,6 +24,7 @@ pub struct Programs {
 
 /// Builds both in release mode; cargo itself skips what is unchanged.
 pub fn build() -> Result<Programs> {
+    need_target()?;
     let root = checkout();
     // Together, so that what both use is compiled once: it is a fifth of the whole. Of what only the other one asks for,
     // nothing changes what a program does, and nothing of it is linked.
@@ -51,6 +53,24 @@ pub fn checkout() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
+/// Has rustup fetch the static target's standard library where it is missing. `rust-toolchain.toml` names it, but
+/// rustup follows that by itself only where it may install on its own (`RUSTUP_AUTO_INSTALL`), and only for a toolchain
+/// that is new.
+fn need_target() -> Result<()> {
+    let words = ["--print", "target-libdir", "--target", STATIC_TARGET];
+    let output = Command::new("rustc").args(words).current_dir(checkout()).output();
+    let output = output.context("cannot start rustc")?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    println!("installing Rust's standard library for {STATIC_TARGET}");
+    run(Command::new("rustup").args(["target", "add", STATIC_TARGET]).current_dir(checkout())).with_context(
+        || format!("this Rust has no standard library for {STATIC_TARGET}: install it, then run this again"),
+    )?;
+    Ok(())
+}
+
 fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -62,7 +82,8 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn target_folder(root: &Path) -> Result<PathBuf> {
+/// Where cargo compiles this checkout to.
+pub fn target_folder(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])

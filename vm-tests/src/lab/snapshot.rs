@@ -34,6 +34,7 @@ pub const VOLATILE: &[&str] = &[
     "/var/lib/containerd",
     "/var/lib/kubelet",
     "/var/lib/etcd",
+    "/var/lib/etcd-events",
     "/var/lib/systemd",
     "/lost+found",
     "/swapfile",

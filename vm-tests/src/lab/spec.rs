@@ -113,6 +113,15 @@ impl LabSpec {
         Self { hosts, ..Self::standard(0) }
     }
 
+    /// As [`LabSpec::standard`] in containers, with a disk for the database of events on each master.
+    pub fn with_disks_for_events() -> Self {
+        let mut lab = Self::standard(0);
+        for host in lab.hosts.iter_mut().filter(|host| host.role == Role::Master) {
+            host.disks.push(DiskSpec { mount: "/var/lib/etcd-events".to_owned(), mib: 2 * 1024 });
+        }
+        lab
+    }
+
     /// The host of that name.
     pub fn host(&self, name: &str) -> Result<&HostSpec> {
         let Some(host) = self.hosts.iter().find(|host| host.name == name) else {

@@ -1,13 +1,18 @@
-//! A cluster of a site that has made every choice that a profile has: what the others of these tests look at.
+//! A cluster of a site that has made every choice about its nodes and its API that a profile has: what the others of
+//! these tests look at. The choice of services has a cluster of its own: [`services`](super::services).
 
 use anyhow::Result;
 
-use super::{Test, api, services};
+use super::kills::further_run_changes_nothing;
+use super::{Test, api, etcd};
 use crate::demo::Proof;
 use crate::test::Context;
 
 /// Comes first.
-pub const TESTS: &[Test] = &[Test::cluster("choices::cluster_and_product_stand", cluster_and_product_stand)];
+pub const TESTS: &[Test] = &[
+    Test::cluster("choices::cluster_and_product_stand", cluster_and_product_stand),
+    Test::cluster("choices::a_further_run_changes_nothing", further_run_changes_nothing),
+];
 
 /// What a site of this kind says of its nodes.
 const NODES: &str = "nodes:
@@ -23,18 +28,18 @@ hosts:
   - {name: w2, placement: {region: north, zone: b, unit: rack-2}}
 ";
 
-/// The shipped profiles over each other, and what they leave open.
+/// The shipped profile with most choices, and those that it leaves open.
 pub fn profiles(context: &Context<'_>) -> Result<Vec<String>> {
     Ok(vec![
         "profiles/hardened.yaml".to_owned(),
         context.overlay("nodes", NODES)?,
         context.overlay("api", api::PROFILE)?,
-        "profiles/external-services.yaml".to_owned(),
-        services::profile(context)?,
+        context.overlay("etcd", etcd::PROFILE)?,
     ])
 }
 
-fn cluster_and_product_stand(context: &Context<'_>) -> Result<()> {
+/// Five nodes, three voters, every pod, the product's page and its acceptance tests.
+pub fn cluster_and_product_stand(context: &Context<'_>) -> Result<()> {
     let installed = context.installed()?;
     installed.ended.expect_text(&["5 nodes Ready, 3 voters"])?;
     context.note(format!("installed in {:.0} s", installed.ended.seconds));

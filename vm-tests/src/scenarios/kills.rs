@@ -217,7 +217,8 @@ fn end_is_as_undisturbed(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-fn further_run_changes_nothing(context: &Context<'_>) -> Result<()> {
+/// The same command once more.
+pub fn further_run_changes_nothing(context: &Context<'_>) -> Result<()> {
     let ended = context.install(&[])?;
     ended.expect_code(0)?.expect_text(&["nothing changed"])?;
     let done = ended.topic("done").context("the run has no closing words")?;

@@ -5,6 +5,7 @@
 
 mod api;
 mod choices;
+mod etcd;
 mod format;
 mod hosts;
 mod install;
@@ -102,6 +103,15 @@ pub fn groups() -> Vec<Group> {
             tests: kills::WAITING.to_vec(),
         },
         Group {
+            // Not in the lab above: its test has the seat forget its connections, those of the site's services too.
+            lab: "test-f",
+            lab_test: "lab::services_of_the_site",
+            spec: || LabSpec::standard(0),
+            profiles: services::profiles,
+            mostly_waits: true,
+            tests: services::INSTALLED.to_vec(),
+        },
+        Group {
             lab: "test-a",
             lab_test: "lab::containers",
             // The spare machine has a kernel and a clock of its own and is mostly emulated: all is slow there, so it
@@ -127,10 +137,10 @@ pub fn groups() -> Vec<Group> {
         Group {
             lab: "test-e",
             lab_test: "lab::every_choice_made",
-            spec: || LabSpec::standard(0),
+            spec: LabSpec::with_disks_for_events,
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [choices::TESTS, operation::TESTS, api::TESTS, services::INSTALLED].concat(),
+            tests: [choices::TESTS, etcd::TESTS, operation::TESTS, api::TESTS, etcd::LAST].concat(),
         },
         Group {
             lab: "test-b",

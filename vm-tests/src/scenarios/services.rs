@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::choices::cluster_and_product_stand;
 use super::{Test, hosts};
 use crate::lab::Role;
 use crate::receiver::SiteReceiver;
@@ -22,13 +23,19 @@ pub const BEFORE: &[Test] = &[
     Test::fresh("services::each_fault_has_its_finding", each_fault_has_its_finding),
 ];
 
-/// On a cluster that was installed with [`profile`] over the demo's.
+/// On a cluster that was installed by [`profiles`].
 pub const INSTALLED: &[Test] = &[
+    Test::cluster("services::cluster_and_product_stand", cluster_and_product_stand),
     Test::cluster("services::orders_stand_in_the_sites_database", orders_stand_in_the_sites_database),
     Test::cluster("services::logs_and_measurements_reach_the_site", logs_and_measurements_reach_the_site),
 ];
 
-/// The overlay that names the site's services, for `--profile` behind the demo's.
+/// The shipped profile with a database of the site's own, and what it leaves open.
+pub fn profiles(context: &Context<'_>) -> Result<Vec<String>> {
+    Ok(vec!["profiles/external-services.yaml".to_owned(), profile(context)?])
+}
+
+/// The overlay that names the site's services, for `--profile` behind another one.
 pub fn profile(context: &Context<'_>) -> Result<String> {
     context.receiver()?;
     let services = context.database()?.profile()? + &SiteReceiver::profile();

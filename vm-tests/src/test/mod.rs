@@ -8,6 +8,7 @@
 
 mod binaries;
 mod context;
+mod freshness;
 mod gates;
 mod installer_run;
 mod sampler;
@@ -24,6 +25,8 @@ pub use context::{Context, INSTALL_WITHIN, Profiles, SIGNED_PLAN, demo};
 pub use installer_run::{Ended, InstallerRun};
 pub use sampler::Sampler;
 pub use tally::Tally;
+
+use freshness::Freshness;
 
 use crate::bundle::{self, Made};
 use crate::lab::{Backend, Lab};
@@ -79,6 +82,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         system::need_root()?;
     }
     install_packages(&wanted, needs_parts)?;
+    let checkout = programs::checkout();
+    let freshness = Freshness::restore(&checkout, &programs::target_folder(&checkout)?)?;
     let parts = std::thread::scope(|scope| {
         // Where they are not there yet they take a quarter of an hour, and the gates leave processors idle.
         let payload = needs_parts.then(|| scope.spawn(|| payload::build(&cache, payload::KUBERNETES)));
@@ -87,8 +92,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         build(&mut tally, &cache, programs?, payload?)
     });
     if let Some(parts) = parts {
-        gates::upstream(&mut tally, &parts.payload);
-        run_groups(&mut tally, &wanted, &cache, &parts, options, &stop);
+        let (waiting, busy): (Vec<_>, Vec<_>) = wanted.iter().partition(|group| group.mostly_waits);
+        let run_all = |tally: &mut Tally, groups: &[&Group]| {
+            for group in groups.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                run_group(tally, group, &cache, &parts, options, &stop);
+            }
+        };
+        let waits = |own: &mut Tally| {
+            gates::upstream(own, &parts.payload);
+            run_all(own, &waiting);
+        };
+        beside(&mut tally, waits, |tally| run_all(tally, &busy));
     } else if needs_parts {
         tally.fail(gates::UPSTREAM, "there is no registry to test against");
         for group in &wanted {
@@ -98,6 +112,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if stop.load(Ordering::Relaxed) {
         tally.fail("run", "it was interrupted: what is missing above was not tried");
     }
+    freshness.note()?;
     println!("\n{}", tally.closing_line());
     Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -150,36 +165,18 @@ impl Drop for LabGuard<'_> {
     }
 }
 
-/// One group after the other; those that mostly wait run beside the others.
-fn run_groups(
-    tally: &mut Tally,
-    groups: &[Group],
-    cache: &Path,
-    parts: &Parts,
-    options: &Options,
-    stop: &AtomicBool,
-) {
-    let (waiting, busy): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(|group| group.mostly_waits);
+/// Runs what mostly waits beside what keeps the machine busy; its lines come last.
+fn beside(tally: &mut Tally, waiting: impl FnOnce(&mut Tally) + Send, busy: impl FnOnce(&mut Tally)) {
+    let mut own = tally.beside();
     std::thread::scope(|scope| {
-        let beside = waiting.into_iter().map(|group| {
-            let mut own = tally.beside();
-            let thread = scope.spawn(move || {
-                run_group(&mut own, group, cache, parts, options, stop);
-                own
-            });
-            (group, thread)
+        let thread = scope.spawn(|| {
+            waiting(&mut own);
+            own
         });
-        let beside: Vec<_> = beside.collect();
-        for group in busy {
-            if !stop.load(Ordering::Relaxed) {
-                run_group(tally, group, cache, parts, options, stop);
-            }
-        }
-        for (group, thread) in beside {
-            match thread.join() {
-                Ok(own) => tally.add(own),
-                Err(_) => fail_all(tally, group, "a thread of the tests broke"),
-            }
+        busy(tally);
+        match thread.join() {
+            Ok(own) => tally.add(own),
+            Err(_) => tally.fail("run", "a thread of the tests broke"),
         }
     });
 }
