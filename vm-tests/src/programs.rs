@@ -25,11 +25,16 @@ pub struct Programs {
 /// Builds both in release mode; cargo itself skips what is unchanged.
 pub fn build() -> Result<Programs> {
     need_target()?;
-    let root = checkout();
     // Together, so that what both use is compiled once: it is a fifth of the whole. Of what only the other one asks for,
     // nothing changes what a program does, and nothing of it is linked.
-    cargo(&root, &["--package", "installer", "--package", "bundle-builder", "--target", STATIC_TARGET])?;
-    let folder = target_folder(&root)?.join(STATIC_TARGET).join("release");
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--locked", "--release", "--target", STATIC_TARGET]);
+    build.args(["--package", "installer", "--package", "bundle-builder"]);
+    let status = build.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the programs");
+    }
+    let folder = Workspace::of(&checkout())?.target.join(STATIC_TARGET).join("release");
     let (installer, bundle_builder) = (folder.join("installer"), folder.join("bundle-builder"));
     let mut bytes = 0;
     for program in [&installer, &bundle_builder] {
@@ -71,27 +76,32 @@ fn need_target() -> Result<()> {
     Ok(())
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--release"]).args(arguments).current_dir(root);
-    let status = command.status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("cargo build {} failed", arguments.join(" "));
-    }
-    Ok(())
+/// The cargo that runs this, in this checkout.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout());
+    command
 }
 
-/// Where cargo compiles this checkout to.
-pub fn target_folder(root: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
-        .current_dir(root)
-        .output()
-        .context("cannot start cargo")?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
-    let folder = metadata["target_directory"].as_str().context("cargo names no target folder")?;
-    Ok(PathBuf::from(folder))
+/// What cargo says of a checkout.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The folder that it compiles to.
+    pub target: PathBuf,
+    /// The names of the packages that are made of the checkout's own sources.
+    pub packages: Vec<String>,
+}
+
+impl Workspace {
+    /// Asks cargo in `root`.
+    pub fn of(root: &Path) -> Result<Self> {
+        let mut metadata = cargo();
+        metadata.args(["metadata", "--format-version=1", "--no-deps", "--offline"]).current_dir(root);
+        let metadata: serde_json::Value =
+            serde_json::from_str(&run(&mut metadata)?).context("cannot read cargo's metadata")?;
+        let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let packages = packages.filter_map(|package| package["name"].as_str());
+        Ok(Self { target: PathBuf::from(target), packages: packages.map(ToOwned::to_owned).collect() })
+    }
 }

@@ -32,7 +32,7 @@ impl Proof {
             nodes: cluster.nodes()?,
             expected_nodes: lab.hosts().count(),
             etcd_voters: cluster.etcd_voters()?,
-            expected_voters: lab.spec().hosts.iter().filter(|host| host.role == Role::Master).count(),
+            expected_voters: lab.masters().count(),
             pods_not_ready: cluster.pods_not_ready()?,
             page: fetch_page(lab)?,
             traffic: lab.traffic()?,

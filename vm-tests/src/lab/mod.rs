@@ -147,6 +147,11 @@ impl Lab {
         self.state.spec.hosts.iter().filter(|host| !host.spare || self.is_up(&host.name))
     }
 
+    /// The masters among them.
+    pub fn masters(&self) -> impl Iterator<Item = &HostSpec> {
+        self.hosts().filter(|host| host.role == Role::Master)
+    }
+
     /// What runs its virtual machines, if it has any.
     pub fn acceleration(&self) -> Option<Acceleration> {
         self.state.acceleration

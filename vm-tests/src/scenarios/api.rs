@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Test;
 use crate::cluster::Cluster;
 use crate::issuer::{self, Issuer};
-use crate::lab::Role;
+use crate::lab::HostSpec;
 use crate::test::Context;
 use crate::wait::{until, until_true};
 
@@ -46,11 +46,6 @@ const ENCRYPTION: &str = "/etc/sealift/api/encryption.json";
 /// Nothing else has this text.
 const CANARY: &str = "canary-b1f7-of-the-api-tests";
 const SECRET: &str = "api-tests-secret";
-
-fn masters<'a>(context: &'a Context<'_>) -> impl Iterator<Item = (&'a str, std::net::Ipv4Addr)> {
-    let masters = context.lab.hosts().filter(|host| host.role == Role::Master);
-    masters.map(|host| (host.name.as_str(), host.address))
-}
 
 /// Makes a secret, in whose annotations kubectl repeats the content.
 fn make_secret(cluster: &Cluster<'_>) -> Result<()> {
@@ -89,7 +84,7 @@ fn audit(context: &Context<'_>) -> Result<()> {
     };
     for (resource, name) in [("configmaps", name), ("secrets", SECRET)] {
         until_true(&format!("a line about {resource} {name} in an audit log"), WITHIN, || {
-            for (master, _) in masters(context) {
+            for HostSpec { name: master, .. } in context.lab.masters() {
                 let log = lab.run(master, &["grep", "-rhF", name, AUDIT]).unwrap_or_default();
                 let mut events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
                 if events.any(|event| said(&event, "create", resource, name)) {
@@ -101,7 +96,7 @@ fn audit(context: &Context<'_>) -> Result<()> {
     }
     // In base64 as the API takes it, and plain as kubectl's annotation has it.
     let base64 = lab.run("m1", &["sh", "-c", "printf %s \"$1\" | base64 --wrap=0", "sh", CANARY])?;
-    for (master, _) in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         let files = found_in(context, master, &format!("{CANARY}\n{}\n", base64.trim()), &[AUDIT])?;
         ensure!(files.is_empty(), "{files} of {master} holds what a secret holds");
         let mode = lab.run(master, &["stat", "--format=%a %U", AUDIT])?;
@@ -122,7 +117,7 @@ fn encryption(context: &Context<'_>) -> Result<()> {
     let plain = stored.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
     ensure!(!plain, "the secret's text stands in etcd");
     let mut keys = Vec::new();
-    for (master, _) in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         // With its own API server and so with its own copy of the key.
         let read = Cluster::through(lab, master).get(&["secret", SECRET])?;
         ensure!(read.pointer("/data/text").is_some(), "{master} cannot read the secret: {read}");
@@ -184,7 +179,7 @@ fn groups(context: &Context<'_>) -> Result<()> {
     let stranger = issuer.token("mallory", &["others"])?;
     let forged = Issuer::forged("mallory", &["viewers", "system:masters"])?;
     let usurper = issuer.token("mallory", &["system:masters"])?;
-    for (master, address) in masters(context) {
+    for &HostSpec { name: ref master, address, .. } in context.lab.masters() {
         // API servers were started while the issuer was down, and ask it from time to time.
         until_true(&format!("{master} lets a viewer list pods"), WITHIN, || {
             let code = ask(context, address, PODS, Some(&viewer))?;
@@ -204,7 +199,7 @@ fn groups(context: &Context<'_>) -> Result<()> {
 }
 
 fn without_a_name(context: &Context<'_>) -> Result<()> {
-    for (master, address) in masters(context) {
+    for &HostSpec { name: ref master, address, .. } in context.lab.masters() {
         for (path, wanted) in [
             ("/livez", "200"),
             ("/readyz", "200"),
@@ -283,7 +278,7 @@ fn hardened(context: &Context<'_>) -> Result<()> {
         }
         ensure!(kubelet["tlsMinVersion"] == "VersionTLS12", "{host}: {}", kubelet["tlsMinVersion"]);
     }
-    for (master, address) in masters(context) {
+    for &HostSpec { name: ref master, address, .. } in context.lab.masters() {
         for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
             let manifest = format!("/etc/kubernetes/manifests/{component}.yaml");
             let manifest = String::from_utf8(context.lab.read_file(master, &manifest)?)?;

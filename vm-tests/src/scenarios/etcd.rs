@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Test;
 use crate::cluster::{Cluster, Database};
-use crate::lab::Role;
+use crate::lab::HostSpec;
 use crate::test::Context;
 use crate::wait::until_true;
 
@@ -33,14 +33,9 @@ const WITHIN: Duration = Duration::from_mins(2);
 const FOLDERS: [(&str, &str); 2] = [("etcd", "/var/lib/etcd"), ("etcd-events", "/var/lib/etcd-events")];
 const PREFIX: &str = "/registry/events/";
 
-fn masters<'a>(context: &'a Context<'_>) -> Vec<&'a str> {
-    let masters = context.lab.hosts().filter(|host| host.role == Role::Master);
-    masters.map(|host| host.name.as_str()).collect()
-}
-
 fn disks(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
-    for master in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         let unit = lab.run(master, &["systemctl", "show", "kubelet", "--property=RequiresMountsFor"])?;
         let asserted = lab.run(master, &["systemctl", "cat", "kubelet"])?;
         for (pod, folder) in FOLDERS {
@@ -67,7 +62,7 @@ fn disks(context: &Context<'_>) -> Result<()> {
 }
 
 fn voters(context: &Context<'_>) -> Result<()> {
-    for master in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         let cluster = Cluster::through(context.lab, master);
         let (own, events) = (cluster.etcd_voters()?, cluster.voters(Database::Events)?);
         ensure!((own, events) == (3, 3), "{master} sees {own} voters, and {events} of events");
@@ -92,7 +87,7 @@ fn written(context: &Context<'_>, master: &str, name: &str) -> Result<()> {
 }
 
 fn events(context: &Context<'_>) -> Result<()> {
-    for master in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         written(context, master, &format!("etcd-tests-{master}"))?;
     }
     let cluster = context.cluster();

@@ -35,8 +35,7 @@ const FOREIGN_IMAGE: &str = "registry.k8s.io/coredns/coredns";
 
 fn dies_and_comes_back(context: &Context<'_>, dead: &str) -> Result<()> {
     let lab = context.lab;
-    let masters = lab.spec().hosts.iter().filter(|host| host.role == Role::Master);
-    let mut others = masters.map(|host| host.name.as_str()).filter(|name| *name != dead);
+    let mut others = lab.masters().map(|host| host.name.as_str()).filter(|name| *name != dead);
     let (Some(other), true) = (others.next(), others.next().is_some()) else {
         bail!("three masters are needed to lose one")
     };
@@ -79,7 +78,7 @@ fn page_on_all_workers(lab: &Lab) -> Result<()> {
 /// Ready in this life, a healthy voter, its own API server answering, every pod well.
 fn is_back(lab: &Lab, cluster: &Cluster<'_>, name: &str) -> Result<()> {
     node_is_ready_since_boot(lab, cluster, name, WITHIN)?;
-    let masters = lab.spec().hosts.iter().filter(|host| host.role == Role::Master).count();
+    let masters = lab.masters().count();
     let own = Cluster::through(lab, name);
     until_true(&format!("{masters} healthy voters, asked of {name}"), WITHIN, || {
         Ok(own.etcd_voters()? == masters)

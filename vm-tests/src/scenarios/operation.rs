@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Test;
 use crate::cluster::Cluster;
-use crate::lab::Role;
+use crate::lab::HostSpec;
 use crate::test::{Context, SIGNED_PLAN};
 use crate::wait::until;
 
@@ -39,11 +39,6 @@ fn profile(context: &Context<'_>) -> Result<Value> {
     let mut plan: Value = serde_json::from_str(&text)?;
     let profile = plan.pointer_mut("/plan/inputs/profile").map(Value::take);
     profile.context("the signed plan does not say what it was made from")
-}
-
-fn masters<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a str> {
-    let masters = context.lab.hosts().filter(|host| host.role == Role::Master);
-    masters.map(|host| host.name.as_str())
 }
 
 /// A pod of one container on a worker; `command` is a script for the image's shell.
@@ -220,7 +215,7 @@ fn node_failure(context: &Context<'_>) -> Result<()> {
     }
     let names: Vec<&str> = expected.keys().map(String::as_str).collect();
     let cluster = context.cluster();
-    for master in masters(context) {
+    for HostSpec { name: master, .. } in context.lab.masters() {
         let found = arguments(&cluster, "kube-controller-manager", master, &names)?;
         ensure!(
             found == expected,
@@ -350,7 +345,7 @@ fn transfers(cluster: &Cluster<'_>, pod: &Value) -> Result<Vec<u64>> {
 
 fn replicas(context: &Context<'_>) -> Result<()> {
     let own = profile(context)?["replicas"].take();
-    let (masters, hosts) = (masters(context).count() as u64, context.hosts().len() as u64);
+    let (masters, hosts) = (context.lab.masters().count() as u64, context.hosts().len() as u64);
     let cluster = context.cluster();
     let running = |words: &[&str]| -> Result<u64> {
         let list = cluster.get(words)?;

@@ -14,8 +14,9 @@ use std::thread::available_parallelism;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::gates::{cargo, output};
+use super::gates::output;
 use super::installer_run::tail;
+use crate::programs::cargo;
 
 /// One test program.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::gates::cargo;
 use crate::cache::Key;
 use crate::lab::run;
+use crate::programs::Workspace;
 
 /// The note's name in the target folder.
 const NOTE: &str = "sealift-sources.json";
@@ -30,8 +30,7 @@ type Moment = Duration;
 /// A checkout whose files have the times that cargo should see.
 pub struct Freshness {
     root: PathBuf,
-    target: PathBuf,
-    packages: Vec<String>,
+    workspace: Workspace,
     /// Whether all that cargo will take for fresh was compiled from what the files hold now.
     sound: bool,
 }
@@ -85,11 +84,12 @@ fn all_anew(sources: &Sources, compiled: &[Moment]) -> bool {
 }
 
 impl Freshness {
-    /// Gives the files of the checkout at `root` the times that the last run noted in the folder `target`.
-    pub fn restore(root: &Path, target: &Path) -> Result<Self> {
-        let packages = packages(root)?;
+    /// Gives the files of the checkout at `root` the times that the last run noted in the folder that `workspace`, which
+    /// is its, is compiled to.
+    pub fn restore(root: &Path, workspace: Workspace) -> Result<Self> {
+        let target = &workspace.target;
         let sources = sources(root)?;
-        let compiled = compiled(target, &packages);
+        let compiled = compiled(&workspace);
         let note = fs::read(target.join(NOTE)).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let note = note.filter(|note: &Note| note.holds(&sources, &compiled));
         let now = moment(SystemTime::now());
@@ -101,12 +101,12 @@ impl Freshness {
                 .with_context(|| format!("cannot set the time of {path}"))?;
         }
         let sound = note.is_some() || all_anew(&sources, &compiled);
-        Ok(Self { root: root.to_owned(), target: target.to_owned(), packages, sound })
+        Ok(Self { root: root.to_owned(), workspace, sound })
     }
 
     /// Notes what the files hold now; to be called when nothing is compiled any more.
     pub fn note(&self) -> Result<()> {
-        let path = self.target.join(NOTE);
+        let path = self.workspace.target.join(NOTE);
         if !self.sound {
             // From another checkout's sources, perhaps; a fresh clone shall compile everything.
             return match fs::remove_file(&path) {
@@ -116,21 +116,11 @@ impl Freshness {
                 _ => Ok(()),
             };
         }
-        let ended = compiled(&self.target, &self.packages).into_iter().max().unwrap_or_default();
+        let ended = compiled(&self.workspace).into_iter().max().unwrap_or_default();
         let note = Note { ended, sources: sources(&self.root)? };
         let text = serde_json::to_vec(&note).context("cannot write down the sources")?;
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// The names of the workspace's packages.
-fn packages(root: &Path) -> Result<Vec<String>> {
-    let mut metadata = cargo();
-    metadata.args(["metadata", "--format-version=1", "--no-deps", "--offline"]).current_dir(root);
-    let metadata: serde_json::Value =
-        serde_json::from_str(&run(&mut metadata)?).context("cannot read cargo's metadata")?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    Ok(packages.filter_map(|package| package["name"].as_str()).map(ToOwned::to_owned).collect())
 }
 
 /// The files of the checkout that git knows and that are there.
@@ -150,7 +140,7 @@ fn sources(root: &Path) -> Result<Sources> {
 }
 
 /// When each part of these packages was compiled. cargo keeps a folder of fingerprints `PACKAGE-HASH` per part.
-fn compiled(target: &Path, packages: &[String]) -> Vec<Moment> {
+fn compiled(Workspace { target, packages }: &Workspace) -> Vec<Moment> {
     let own = |name: &str| {
         let package = name.rsplit_once('-').map(|(package, _)| package);
         package.is_some_and(|package| packages.iter().any(|one| one == package))
@@ -197,6 +187,7 @@ fn moment(time: SystemTime) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs::cargo;
 
     const fn at(seconds: u64) -> Moment {
         Moment::from_secs(seconds)
@@ -274,7 +265,8 @@ mod tests {
         let clone = |name: &str| {
             let place = folder.path().join(name);
             git(folder.path(), &["clone", "--quiet", "origin", name]);
-            (Freshness::restore(&place, &target).unwrap(), place)
+            let workspace = Workspace { target: target.clone(), ..Workspace::of(&place).unwrap() };
+            (Freshness::restore(&place, workspace).unwrap(), place)
         };
 
         let (freshness, first) = clone("first");

@@ -10,6 +10,7 @@ use super::Tally;
 use super::binaries::{self, TestBinary};
 use super::installer_run::tail;
 use crate::payload::Payload;
+use crate::programs::cargo;
 use crate::{cache, programs};
 
 const FORMAT: &str = "gate::format";
@@ -79,12 +80,6 @@ pub fn upstream(tally: &mut Tally, payload: &Payload) {
         let (output, well) = binaries::run(&wanted, &[("SEALIFT_TEST_REGISTRY", registry)])?;
         counted(&rust_counts(&output), well, &output)
     });
-}
-
-pub(super) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(programs::checkout());
-    command
 }
 
 fn go() -> Command {

@@ -31,7 +31,7 @@ use freshness::Freshness;
 use crate::bundle::{self, Made};
 use crate::lab::{Backend, Lab};
 use crate::payload::{self, Payload};
-use crate::programs::{self, Programs};
+use crate::programs::{self, Programs, Workspace};
 use crate::scenarios::{self, Group, Needs};
 use crate::{cache, system};
 
@@ -83,7 +83,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     install_packages(&wanted, needs_parts)?;
     let checkout = programs::checkout();
-    let freshness = Freshness::restore(&checkout, &programs::target_folder(&checkout)?)?;
+    let freshness = Freshness::restore(&checkout, Workspace::of(&checkout)?)?;
     let parts = std::thread::scope(|scope| {
         // Where they are not there yet they take a quarter of an hour, and the gates leave processors idle.
         let payload = needs_parts.then(|| scope.spawn(|| payload::build(&cache, payload::KUBERNETES)));
