@@ -49,4 +49,4 @@ pub use report::{
     API_VERSION, Ask, Decision, Duty, Heading, KIND, Level, MachineLine, Owner, Phase, Readiness, Report,
     ResourceRow, Resources, Risk, RiskState, Stage, Test, TestResult, Timeline, Told,
 };
-pub use words::{Language, Words};
+pub use words::{Catalogue, Language, Words};

@@ -41,13 +41,38 @@ impl Language {
 
 type Texts = BTreeMap<String, String>;
 
-// The files are committed; that they can be read is tested, so nothing is lost by the default.
-static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../words/en.yaml")));
-static CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../words/zh.yaml")));
+static CATALOGUE: LazyLock<Catalogue> =
+    LazyLock::new(|| Catalogue::read(include_str!("../words/en.yaml"), include_str!("../words/zh.yaml")));
 static CHECKS_CHINESE: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../words/checks.zh.yaml")));
 
+// The files are committed; that they can be read is tested, so nothing is lost by the default.
 fn read(text: &str) -> Texts {
     serde_yaml::from_str(text).unwrap_or_default()
+}
+
+/// The texts of a room in each language.
+#[derive(Debug)]
+pub struct Catalogue {
+    english: Texts,
+    chinese: Texts,
+}
+
+impl Catalogue {
+    /// From a file for each language; of one that cannot be read, no text is known.
+    #[must_use]
+    pub fn read(english: &str, chinese: &str) -> Self {
+        Self { english: read(english), chinese: read(chinese) }
+    }
+
+    /// The words of one language.
+    #[must_use]
+    pub fn words(&'static self, language: Language) -> Words {
+        let texts = match language {
+            Language::English => &self.english,
+            Language::Chinese => &self.chinese,
+        };
+        Words { language, texts }
+    }
 }
 
 /// The words of one language.
@@ -58,14 +83,10 @@ pub struct Words {
 }
 
 impl Words {
-    /// Of this language.
+    /// Of reports, in this language.
     #[must_use]
     pub fn of(language: Language) -> Self {
-        let texts = match language {
-            Language::English => &*ENGLISH,
-            Language::Chinese => &*CHINESE,
-        };
-        Self { language, texts }
+        CATALOGUE.words(language)
     }
 
     /// Which language it is.
@@ -79,21 +100,28 @@ impl Words {
         self.texts.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 
+    /// The text of a key, if there is one.
+    #[must_use]
+    pub fn find(self, key: &str) -> Option<&'static str> {
+        self.texts.get(key).map(String::as_str)
+    }
+
     /// A text without places; the key itself where the catalogue has none, which tests look for.
     #[must_use]
     pub fn text(self, key: &str) -> String {
-        self.texts.get(key).map_or_else(|| format!("[{key}]"), Clone::clone)
+        self.find(key).map_or_else(|| format!("[{key}]"), str::to_owned)
     }
 
     /// A sentence in words.
     #[must_use]
     pub fn say(self, message: &Message) -> String {
-        let Some(template) = self.texts.get(&message.say) else { return format!("[{}]", message.say) };
+        let Some(template) = self.find(&message.say) else { return format!("[{}]", message.say) };
         Self::fill(template, &|place| message.with.get(place).map(|arg| self.arg(arg)))
     }
 
-    /// What is put in is not looked at again: braces in it are just braces.
-    fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+    /// A text with something in each of its places, `{name}`; the name in brackets where `value` has nothing, which tests
+    /// look for. What is put in is not looked at again: braces in it are just braces.
+    pub fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
         let mut text = String::with_capacity(template.len());
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {

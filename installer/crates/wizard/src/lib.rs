@@ -29,6 +29,8 @@ mod page;
 pub mod plain;
 mod problems;
 mod screen;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod update;
 mod view;
 pub mod width;

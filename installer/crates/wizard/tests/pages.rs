@@ -5,24 +5,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::civil::date;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::ProfileFinding;
 use sealift_wizard::field::{fields, word_keys};
+use sealift_wizard::testing::start;
 use sealift_wizard::{
-    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Start, Task, Trouble, Verdict,
-    Words, update, view,
+    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Task, Trouble, Verdict, Words,
+    update, view,
 };
 
 fn begin(file: Loaded) -> Model {
-    let (model, effects) = Model::new(Start {
-        language: Language::English,
-        today: date(2026, 11, 22),
-        checks: vec!["disk.space"],
-        file: PathBuf::from("site.yaml"),
-        bundle: Some(PathBuf::from("orders.bundle")),
-        trust: Vec::new(),
-    });
+    let (model, effects) = Model::new(start());
     assert_eq!(effects.len(), 2, "the profile and the bundle are looked for");
     let model = send(model, Message::Loaded(file));
     let outcome = Ok(Arc::new(sample_document()));

@@ -2,16 +2,15 @@
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::civil::date;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Start, Trouble, size, update, view};
+use sealift_wizard::testing::start;
+use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Trouble, size, update, view};
 use serde_json::Value as Json;
 
 /// What somebody may do; which field or host is meant depends on what is there then.
@@ -79,17 +78,6 @@ fn a_move() -> impl Strategy<Value = Move> {
     ]
 }
 
-fn start() -> Start {
-    Start {
-        language: Language::English,
-        today: date(2026, 11, 22),
-        checks: vec!["disk.space"],
-        file: PathBuf::from("site.yaml"),
-        bundle: Some(PathBuf::from("orders.bundle")),
-        trust: Vec::new(),
-    }
-}
-
 /// A wizard with a world behind it and a memory of every answer.
 struct Walk {
     model: Model,
@@ -142,7 +130,7 @@ impl Walk {
         let path = self.folder.path().join("site.yaml");
         std::fs::write(&path, text).unwrap();
         self.saves += 1;
-        let circumstances = Circumstances::on(date(2026, 11, 22));
+        let circumstances = Circumstances::on(start().today);
         match load_partly(std::slice::from_ref(&path), &circumstances) {
             Ok(partly) => {
                 let open = self.model.problems();

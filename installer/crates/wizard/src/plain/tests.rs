@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::civil::date;
 use sealift_bundle::testing::sample_document;
 
 use super::lines::FakeLines;
@@ -63,14 +62,7 @@ impl World for FakeWorld {
 }
 
 pub(crate) fn start() -> Start {
-    Start {
-        language: Language::English,
-        today: date(2026, 11, 22),
-        checks: vec!["disk.space"],
-        file: PathBuf::from("site.yaml"),
-        bundle: Some(PathBuf::from("orders.bundle")),
-        trust: vec!["--trust-key".to_owned(), "the vendor.pub".to_owned()],
-    }
+    Start { trust: vec!["--trust-key".to_owned(), "the vendor.pub".to_owned()], ..crate::testing::start() }
 }
 
 /// Runs through answers; what was said, and how it ended.
