@@ -108,8 +108,12 @@ struct Named {
     name: String,
 }
 
-/// Writes a recipe for the charts in `folder` to `target`.
-pub fn init(folder: &Path, helm: &Helm, target: &Path) -> Result<Begun, InitError> {
+/// Writes a recipe for the charts in `folder` to `target`. `helm` is asked for once there are charts to render.
+pub fn init(
+    folder: &Path,
+    helm: impl FnOnce() -> Result<Helm, HelmError>,
+    target: &Path,
+) -> Result<Begun, InitError> {
     if target.symlink_metadata().is_ok() {
         return Err(InitError::Exists { path: target.to_owned() });
     }
@@ -118,13 +122,19 @@ pub fn init(folder: &Path, helm: &Helm, target: &Path) -> Result<Begun, InitErro
         |path: &Path| path.canonicalize().map_err(|source| InitError::Read { path: path.to_owned(), source });
     let home = target.parent().filter(|home| !home.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let home = canonical(home)?;
+    let none = || InitError::NoCharts { folder: folder.to_owned() };
+    let charts = find::charts(folder)?;
+    if charts.is_empty() {
+        return Err(none());
+    }
+    let helm = helm()?;
     let mut drafts = Vec::new();
-    for path in find::charts(folder)? {
+    for path in charts {
         let name = find::relative(&canonical(&path)?, &home);
-        drafts.extend(draft(&path, name, helm)?);
+        drafts.extend(draft(&path, name, &helm)?);
     }
     if drafts.is_empty() {
-        return Err(InitError::NoCharts { folder: folder.to_owned() });
+        return Err(none());
     }
     leave_out_doubles(&mut drafts);
     drafts.sort_by_key(|draft| (rank(draft), draft.component.clone()));

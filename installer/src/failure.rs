@@ -2,8 +2,10 @@
 
 use std::error::Error;
 
+use sealift_bundle::delta::DeltaError;
+use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
-use sealift_bundle::{BundleError, KeyError};
+use sealift_bundle::{BundleError, KeyError, NoteError};
 use sealift_engine::EngineError;
 use sealift_events::FailureReport;
 use sealift_events::journal::JournalError;
@@ -14,6 +16,9 @@ use sealift_profile::{ProfileError, SealError, SecretError};
 use sealift_remote::{CallError, RemoteError};
 use sealift_sizing::SizingError;
 use serde::Serialize;
+
+/// What to do where a bundle cannot be written.
+const FREE_SPACE: &str = "make room on that disk, or choose a place that you may write to, then run it again";
 
 /// Sorts of failure, each with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -183,6 +188,9 @@ impl From<BundleError> for Failure {
                 "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs",
             ),
             BundleError::Unsigned { .. } => (Kind::Verification, "ask the vendor for the signed bundle"),
+            BundleError::NotAParcel { .. } => {
+                (Kind::Verification, "give the delta or the re-carry file that the vendor sent")
+            }
             BundleError::MissingPart { .. } => (Kind::Verification, "put the part beside the others"),
             BundleError::SwappedPart { .. } => {
                 (Kind::Verification, "give the parts their names back, or copy them again")
@@ -192,10 +200,65 @@ impl From<BundleError> for Failure {
             }
             _ => (
                 Kind::Verification,
-                "copy the bundle again from its source and verify it there first; if it fails there too, ask the vendor",
+                "copy the bundle again from its source and verify it there first, or mend it with `installer bundle repair`; if it fails there too, ask the vendor",
             ),
         };
         Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<DeltaError> for Failure {
+    fn from(error: DeltaError) -> Self {
+        let (kind, hint) = match error {
+            // Its own words and next step, whatever was being made.
+            DeltaError::Bundle(error) => return error.into(),
+            DeltaError::Exists { .. } => (Kind::Usage, "choose another `--out`, or take what is there away"),
+            DeltaError::Kind { .. } => {
+                (Kind::Usage, "a re-carry file mends a copy: `installer bundle repair BUNDLE --from FILE`")
+            }
+            DeltaError::OtherBase { .. } => {
+                (Kind::Usage, "give the bundle that it starts from, or ask the vendor for a delta from yours")
+            }
+            DeltaError::Lacking { .. } | DeltaError::Patch { .. } => (
+                Kind::Verification,
+                "copy the delta again; if it fails again, ask the vendor for another one",
+            ),
+            DeltaError::Zstd { .. } => (
+                Kind::Verification,
+                "use the installer that belongs to the new bundle, or ask the vendor for the whole bundle",
+            ),
+            DeltaError::Write(_)
+            | DeltaError::Parcel(_)
+            | DeltaError::Same { .. }
+            | DeltaError::Temporary { .. } => (Kind::Usage, FREE_SPACE),
+        };
+        Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<RepairError> for Failure {
+    fn from(error: RepairError) -> Self {
+        let (kind, hint) = match error {
+            RepairError::Bundle(error) => return error.into(),
+            RepairError::Delta { .. } => (
+                Kind::Usage,
+                "make the new bundle with `installer bundle apply`, or give a copy or re-carry file",
+            ),
+            RepairError::OtherBundle { .. } => {
+                (Kind::Usage, "give another copy of the same bundle with `--from`")
+            }
+            RepairError::NotInSpare { .. } => {
+                (Kind::Verification, "what could be mended is; run it again with one more copy for the rest")
+            }
+            RepairError::Write { .. } => (Kind::Usage, FREE_SPACE),
+        };
+        Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<NoteError> for Failure {
+    fn from(error: NoteError) -> Self {
+        Self::of(Kind::Usage, &error).hint("name a file in a folder that you may write to")
     }
 }
 

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealift_bundle::unfinished;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGINT;
 
 use crate::failure::Kind;
 
@@ -24,11 +23,8 @@ pub(super) fn watch(holds: &'static str) {
     if WATCHING.swap(true, Ordering::Relaxed) {
         return;
     }
-    // Without this the system's own ending stays: as resumable, but silent.
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
-    std::thread::spawn(move || {
-        let Some(signal) = signals.forever().next() else { return };
-        unfinished::abandon();
+    // Where the system does not take it, its own ending stays: as resumable, but silent.
+    let _ = unfinished::abandon_on_signals(move |signal| {
         let why = if signal == SIGINT { "by Ctrl-C" } else { "by SIGTERM" };
         super::lines::last(&format!("stopped   {why}; {holds}"));
         std::process::exit(i32::from(Kind::Interrupted.exit_code()));

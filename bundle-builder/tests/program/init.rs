@@ -129,6 +129,8 @@ fn nothing_is_replaced_and_no_folder_is_guessed() {
             "there is no chart in payload\n  next: name",
         ),
         (&["init", "missing", "--out", "new.yaml", "--helm", "./helm"], "cannot read missing"),
+        // What was named wrong first, and not the Helm that nothing would be rendered with.
+        (&["init", "missing", "--out", "new.yaml", "--helm", "/nonexistent"], "cannot read missing"),
         (
             &["init", "charts", "--out", "new.yaml", "--helm", "/nonexistent"],
             "cannot run Helm as `/nonexistent`",

@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod agent;
+mod bundle;
 mod check;
 mod confirm;
 mod deep;
@@ -41,6 +42,9 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Check every byte of a bundle against its signature.
     Verify(verify::Arguments),
+    /// Make a newer bundle from a delta, mend a damaged one, list what one consists of; asks no host.
+    #[command(subcommand)]
+    Bundle(bundle::Verb),
     /// Say how many machines of what size a site needs, or whether those that are there suffice; changes nothing.
     Size(size::Arguments),
     /// Look at the hosts and say what stands in the way; changes nothing unless told to fix it.
@@ -88,6 +92,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Report(arguments) => report::run(&arguments, output),
         Verb::Questionnaire(arguments) => questionnaire::run(&arguments, output),
+        Verb::Bundle(verb) => bundle::run(&verb, output),
         Verb::Wizard(arguments) => wizard::run(&arguments, output),
         Verb::Profile(verb) => profile::run(&verb, output),
         Verb::Secrets(verb) => secrets::run(&verb, output),

@@ -48,8 +48,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let mut failure = Failure::from(refusal);
     if let Some(file) = arguments.damage_list.as_ref().filter(|_| listed) {
         failure.hints = vec![format!(
-            "send {} to the vendor, who makes a small file from it that mends this copy",
-            file.display()
+            "send {} to the vendor, who makes a small file from it: `installer bundle repair {} --from THAT-FILE` mends \
+             this copy",
+            file.display(),
+            arguments.bundle.display(),
         )];
     }
     Err(failure)

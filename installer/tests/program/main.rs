@@ -2,6 +2,7 @@
 //! them, since each would link the whole installer.
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
+mod bundle;
 mod profile;
 mod report;
 mod seat;

@@ -73,6 +73,24 @@ pub fn abandon() {
     std::mem::forget(all);
 }
 
+/// From now on Ctrl-C and a polite request to end (SIGTERM) [`abandon`] what is unfinished; then `end` is told the signal's
+/// number, says the last words and ends the program.
+///
+/// # Errors
+/// When the system does not take it: then its own ending stays.
+#[cfg(feature = "write")]
+pub fn abandon_on_signals(end: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            abandon();
+            end(signal);
+        }
+    });
+    Ok(())
+}
+
 fn remove(all: &mut Vec<PathBuf>) {
     for path in all.drain(..) {
         // What cannot be removed now is removed by the next run.

@@ -1,0 +1,154 @@
+//! `installer bundle`: what a site does with a bundle before it installs it, where the way to it is long: make the next one
+//! from the last one and a delta, mend a damaged copy, say what it has. Asks no host.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use sealift_bundle::Bundle;
+use sealift_bundle::delta::{self, Delta};
+use sealift_bundle::inventory::Inventory;
+use sealift_bundle::repair::{self, Spare};
+use sealift_bundle::unfinished;
+use serde_json::json;
+use signal_hook::consts::SIGINT;
+
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, bytes, counted};
+use crate::trust::Trust;
+
+/// Time between two lines about the same work.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What is done with a bundle.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Make a newer bundle from the one that is here and the vendor's delta, byte for byte the vendor's own.
+    Apply(Apply),
+    /// Mend a damaged or incomplete bundle in place, from another copy or the vendor's re-carry file.
+    Repair(Repair),
+    /// List what a bundle consists of, for the vendor to make a delta from: digests, sizes and names, no content.
+    Inventory(List),
+}
+
+/// What `bundle apply` needs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    /// The bundle that is here, or its first part.
+    old: PathBuf,
+    /// The delta from the vendor, or its first part.
+    delta: PathBuf,
+    /// The bundle to write; nothing is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// What `bundle repair` needs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Repair {
+    /// The bundle, or its first part.
+    bundle: PathBuf,
+    /// Another copy of it, which may be damaged itself, or the vendor's re-carry file.
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// What `bundle inventory` needs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// The bundle, or its first part.
+    bundle: PathBuf,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+pub(crate) fn run(verb: &Verb, output: Output) -> Result<(), Failure> {
+    match verb {
+        Verb::Apply(arguments) => apply(arguments, output),
+        Verb::Repair(arguments) => repair(arguments, output),
+        Verb::Inventory(arguments) => inventory(arguments, output),
+    }
+}
+
+fn apply(arguments: &Apply, output: Output) -> Result<(), Failure> {
+    let keys = arguments.trust.trusted(&arguments.delta)?;
+    let delta = Delta::open(&arguments.delta, &keys)?;
+    let old = Bundle::open(&arguments.old, &keys)?;
+    Trust::show(delta.target(), output);
+    watch("nothing was written", output);
+    let size = delta::apply(&old, &delta, &arguments.out, threads(), &moving("apply", output))?;
+    let text = format!("{}, {}, every blob matches the signature", arguments.out.display(), bytes(size));
+    output.line("apply", &text, &json!({"path": arguments.out, "bytes": size}));
+    Ok(())
+}
+
+fn repair(arguments: &Repair, output: Output) -> Result<(), Failure> {
+    let keys = arguments.trust.trusted(&arguments.bundle)?;
+    let spare = Spare::open(&arguments.from, &keys)?;
+    watch("what was mended stays: the same command goes on", output);
+    let repaired = repair::repair(&arguments.bundle, &keys, &spare, threads(), &moving("verify", output))?;
+    let places = repaired.damage.iter().map(|damage| {
+        output.remark(&format!("mended    {damage}"));
+        json!({"what": damage.to_string(), "offset": damage.offset, "bytes": damage.size})
+    });
+    let places: Vec<_> = places.collect();
+    let data = json!({"mended": places, "bytes": repaired.bytes, "allRead": repaired.all_read});
+    let read = if repaired.all_read { "every blob" } else { "what the re-carry file is for" };
+    let mended = counted(places.len(), "place");
+    let from = spare.path().display();
+    let text = match places.len() {
+        0 => format!("nothing to mend: {read} matches the signature"),
+        _ => format!("{mended} mended, {} taken from {from}", bytes(repaired.bytes)),
+    };
+    output.line("repair", &text, &data);
+    if !repaired.all_read {
+        output.remark("repair    the rest was not read again: `installer verify` reads everything");
+    }
+    Ok(())
+}
+
+fn inventory(arguments: &List, output: Output) -> Result<(), Failure> {
+    let inventory = Inventory::of(&arguments.trust.open(&arguments.bundle, output)?);
+    inventory.write(&arguments.out)?;
+    let text = format!("{}, {}", arguments.out.display(), counted(inventory.blobs.len(), "blob"));
+    output.line("inventory", &text, &json!({"path": arguments.out, "blobs": inventory.blobs.len()}));
+    output.remark("inventory send it to the vendor, who makes a delta from it: there is no content in it");
+    Ok(())
+}
+
+fn threads() -> usize {
+    available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// Says every few seconds how far the work is; on a terminal only, and never between JSON lines.
+fn moving(what: &'static str, output: Output) -> impl Fn(u64, u64) + Sync {
+    let shown = output == Output::Plain && io::stdout().is_terminal();
+    let last = Mutex::new(Instant::now());
+    move |done, total| {
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if shown && done < total && last.elapsed() >= EVERY {
+            *last = Instant::now();
+            output.remark(&format!("{what:<9} {} of {}", bytes(done), bytes(total)));
+        }
+    }
+}
+
+/// From now on, Ctrl-C and a polite request to end remove what is unfinished, and say what `holds`.
+fn watch(holds: &'static str, output: Output) {
+    // Where the system does not take it, its own ending stays, which leaves a hidden file.
+    let _ = unfinished::abandon_on_signals(move |signal| {
+        let by = if signal == SIGINT { "Ctrl-C" } else { "SIGTERM" };
+        let failure = Failure::new(Kind::Run, format!("stopped by {by}; {holds}"));
+        output.failure(&failure);
+        std::process::exit(i32::from(failure.exit_code()));
+    });
+}
