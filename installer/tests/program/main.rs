@@ -4,7 +4,9 @@
 
 mod profile;
 mod report;
+mod schema;
 mod seat;
 mod size;
 mod verify;
+mod watch;
 mod wizard;
