@@ -137,8 +137,7 @@ impl State {
     }
 }
 
-/// Minutes and seconds.
-pub(crate) fn clock(millis: u64) -> String {
+fn clock(millis: u64) -> String {
     let seconds = millis / 1000;
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
 }

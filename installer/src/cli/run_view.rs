@@ -7,7 +7,6 @@ use sealift_events::state::{HostState, RunState};
 use sealift_events::{ProgressEvent, RunResult};
 use serde_json::{Value, json};
 
-use crate::lines::clock;
 use crate::output::{Output, bytes};
 
 /// Everything that is known about a run.
@@ -43,7 +42,7 @@ impl View<'_> {
             Some(RunResult::Done) => "ended well".to_owned(),
             Some(RunResult::Failed) => "ended with a failure".to_owned(),
             Some(RunResult::Cancelled) => "stopped as asked".to_owned(),
-            None if self.written => format!("goes on since {}", clock(self.elapsed())),
+            None if self.written => format!("goes on, started {} ago", span(self.elapsed())),
             None => "cut off".to_owned(),
         };
         let (product, site, done, steps) = (&state.product, &state.site, state.done(), state.steps);
@@ -55,13 +54,15 @@ impl View<'_> {
         if host.failed > 0 {
             parts.push(format!("{} failed", host.failed));
         }
-        match (&host.last, self.goes_on() && !host.running.is_empty()) {
-            (_, true) => parts.push(format!("now {}", self.running(host).join(", "))),
-            (Some(last), false) => parts.push(format!("last {last}")),
-            (None, false) => parts.push("nothing yet".to_owned()),
+        let at = self.running(host).join(", ");
+        match &host.last {
+            _ if !at.is_empty() && self.goes_on() => parts.push(format!("now {at}")),
+            _ if !at.is_empty() => parts.push(format!("was at {at}")),
+            Some(last) => parts.push(format!("last {last}")),
+            None => parts.push("nothing yet".to_owned()),
         }
         if let Some(silent) = self.silent(name, host) {
-            parts.push(format!("heard of {} s ago", silent / 1000));
+            parts.push(format!("heard of {} ago", span(silent)));
         }
         parts.join("; ")
     }
@@ -117,5 +118,25 @@ impl View<'_> {
             "host": name, "done": host.done, "changed": host.changed, "failed": host.failed, "running": running,
             "last": host.last, "silentMillis": self.silent(name, host),
         })
+    }
+}
+
+/// A time in one unit, the finer one as long as it says more.
+fn span(millis: u64) -> String {
+    match millis / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_one_unit() {
+        let told = [0, 119_999, 120_000, 7_199_999, 7_200_000].map(span);
+        assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h"]);
     }
 }

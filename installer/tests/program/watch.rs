@@ -226,7 +226,7 @@ fn who_attaches_late_gets_the_result_of_the_run() {
         (
             vec![begun("x"), started("w1.store", "t")],
             4,
-            "0 of 3 steps done, cut off\n",
+            "done, cut off\nm1        0 done; nothing yet\nw1        0 done; was at t\n",
             "its process is gone",
         ),
         (Vec::new(), 4, "state     run: no event yet\n", "run the same install command again"),
@@ -278,7 +278,7 @@ fn many_watch_a_run_that_goes_on_until_it_ends() {
     let mut machine = runs.viewer(&["--output", "json"]);
     for one in &mut people {
         let state = one.line();
-        let expected = "state     run: Orders 4.2.0 for harbin-plant, 1 of 3 steps done, goes on since ";
+        let expected = "state     run: Orders 4.2.0 for harbin-plant, 1 of 3 steps done, goes on, started ";
         assert!(state.starts_with(expected), "{state}");
         let (m1, w1) = (one.line(), one.line());
         assert!(m1.starts_with("m1        1 done; last receive; heard of "), "{m1}");
