@@ -28,6 +28,7 @@ mod tests {
     use sealift_events::{ProgressLine, Record, VERSION};
     use serde_json::Value;
 
+    use crate::cli::run_view::StateData;
     use crate::output::{ErrorLine, TopicLine};
 
     /// A line that the installer writes with `--output json`. A run's journal, `events.jsonl`, has durable events
@@ -43,8 +44,10 @@ mod tests {
     }
 
     fn schema() -> Value {
-        let writing = SchemaSettings::draft2020_12().for_serialize();
-        let mut schema = writing.into_generator().into_root_schema_for::<Line<'_>>();
+        let mut writing = SchemaSettings::draft2020_12().for_serialize().into_generator();
+        // Named by `TopicLine`.
+        writing.subschema_for::<StateData<'_>>();
+        let mut schema = writing.into_root_schema_for::<Line<'_>>();
         schema.insert("title".to_owned(), format!("Sealift run events, version {VERSION}").into());
         schema.to_value()
     }

@@ -78,6 +78,10 @@ impl Output {
 /// What a verb says besides a run's events.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend(
+    "if" = {"properties": {"topic": {"const": "state"}}},
+    "then" = {"properties": {"data": {"$ref": "#/$defs/StateData"}}},
+))]
 pub(crate) struct TopicLine<'a> {
     /// Version of the event format.
     #[schemars(extend("const" = sealift_events::VERSION))]

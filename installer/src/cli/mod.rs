@@ -17,7 +17,7 @@ mod questionnaire;
 mod registry;
 mod replay;
 mod report;
-mod run_view;
+pub(crate) mod run_view;
 mod secrets;
 mod signed;
 mod size;

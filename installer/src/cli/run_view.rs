@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use sealift_events::state::{HostState, RunState};
-use sealift_events::{ProgressEvent, RunResult};
-use serde_json::{Value, json};
+use sealift_events::{FailureReport, ProgressEvent, RunResult};
+use serde::Serialize;
 
 use crate::output::{Output, bytes};
 
@@ -96,29 +97,99 @@ impl View<'_> {
         (self.goes_on() && asked).then(|| self.elapsed().saturating_sub(heard))
     }
 
-    fn data(&self) -> Value {
+    fn data(&self) -> StateData<'_> {
         let state = self.state;
-        let hosts: Vec<Value> = state.hosts.iter().map(|(name, host)| self.host_data(name, host)).collect();
-        let failures: Vec<Value> =
-            state.failures.iter().map(|(step, failure)| json!({"step": step, "failure": failure})).collect();
-        json!({
-            "run": self.run, "site": state.site, "product": state.product, "steps": state.steps,
-            "done": state.done(), "result": state.result, "goesOn": self.goes_on(), "hosts": hosts,
-            "failures": failures,
-        })
+        StateData {
+            run: self.run,
+            site: &state.site,
+            product: &state.product,
+            steps: state.steps,
+            done: state.done(),
+            result: state.result,
+            goes_on: self.goes_on(),
+            hosts: state.hosts.iter().map(|(name, host)| self.host_data(name, host)).collect(),
+            failures: state.failures.iter().map(|(step, failure)| FailedData { step, failure }).collect(),
+        }
     }
 
-    fn host_data(&self, name: &str, host: &HostState) -> Value {
-        let running: Vec<Value> = host
-            .running
-            .iter()
-            .map(|(step, title)| json!({"step": step, "title": title, "progress": self.progress.get(step)}))
-            .collect();
-        json!({
-            "host": name, "done": host.done, "changed": host.changed, "failed": host.failed, "running": running,
-            "last": host.last, "silentMillis": self.silent(name, host),
-        })
+    fn host_data<'b>(&'b self, name: &'b str, host: &'b HostState) -> HostData<'b> {
+        let running = host.running.iter();
+        HostData {
+            host: name,
+            done: host.done,
+            changed: host.changed,
+            failed: host.failed,
+            running: running
+                .map(|(step, title)| RunningData { step, title, progress: self.progress.get(step) })
+                .collect(),
+            last: host.last.as_deref(),
+            silent_millis: self.silent(name, host),
+        }
     }
+}
+
+/// Where a run stands: the data of the line with topic `state`, from which on its events follow.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StateData<'a> {
+    /// Name of the run's folder.
+    run: &'a str,
+    /// Site name; empty before the first event.
+    site: &'a str,
+    /// Product and version; empty before the first event.
+    product: &'a str,
+    /// Steps in all.
+    steps: u32,
+    /// Steps done on all hosts.
+    done: u32,
+    /// How it ended; null while it goes on, and where it was cut off.
+    result: Option<RunResult>,
+    /// Whether its process lives and has not said how it ended.
+    goes_on: bool,
+    /// All hosts, in the order of their names.
+    hosts: Vec<HostData<'a>>,
+    /// What failed for good.
+    failures: Vec<FailedData<'a>>,
+}
+
+/// Where a host stands.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct HostData<'a> {
+    /// Host name.
+    host: &'a str,
+    /// Steps done.
+    done: u32,
+    /// Of these, steps that changed something.
+    changed: u32,
+    /// Steps that failed for good.
+    failed: u32,
+    /// Steps that have begun and not ended.
+    running: Vec<RunningData<'a>>,
+    /// Title of the step that ended last.
+    last: Option<&'a str>,
+    /// Milliseconds since the host was last heard of; null where nothing was asked of it, or the run does not go on.
+    silent_millis: Option<u64>,
+}
+
+/// A step that has begun and not ended.
+#[derive(Serialize, JsonSchema)]
+struct RunningData<'a> {
+    /// Step identifier.
+    step: &'a str,
+    /// What it does, for people.
+    title: &'a str,
+    /// What it said last, where it has said anything.
+    progress: Option<&'a ProgressEvent>,
+}
+
+/// A step that failed for good.
+#[derive(Serialize, JsonSchema)]
+struct FailedData<'a> {
+    /// Step identifier.
+    step: &'a str,
+    /// Why.
+    failure: &'a FailureReport,
 }
 
 /// A time in one unit, the finer one as long as it says more.

@@ -39,7 +39,7 @@ fn samples() -> Vec<Value> {
         json!({"version": 1, "event": "progress", "progress": {"step": "m1.a", "host": "m1", "message": "m",
         "done": 1, "total": 2, "elapsedMillis": 3}}),
     );
-    lines.push(json!({"version": 1, "topic": "state", "text": "t", "data": {}}));
+    lines.push(json!({"version": 1, "topic": "plan", "text": "t", "data": {}}));
     lines.push(json!({"version": 1, "topic": "error", "text": "t", "exitCode": 4, "data": {
         "kind": "run", "message": "t", "causes": [], "hints": ["h"], "log": []}}));
     lines
@@ -61,6 +61,20 @@ fn the_schema_takes_every_sort_of_line_and_misses_what_is_missing() {
         let mut later = line.clone();
         later["version"] = json!(2);
         assert_ne!(complaints(&later.to_string()), [""; 0], "{later}");
+    }
+}
+
+#[test]
+fn the_schema_knows_where_a_run_stands() {
+    let host = json!({"host": "m1", "done": 0, "changed": 0, "failed": 0, "last": null, "silentMillis": null,
+        "running": [{"step": "m1.a", "title": "t", "progress": null}]});
+    let line = json!({"version": 1, "topic": "state", "text": "t", "data": {"run": "r", "site": "s", "product": "P 1",
+        "steps": 1, "done": 0, "result": null, "goesOn": true, "hosts": [host], "failures": []}});
+    assert_eq!(complaints(&line.to_string()), [""; 0]);
+    for wrong in ["/data/hosts", "/data/hosts/0/running/0/title", "/data/result", "/data/goesOn"] {
+        let mut line = line.clone();
+        *line.pointer_mut(wrong).unwrap() = json!({});
+        assert_ne!(complaints(&line.to_string()), [""; 0], "{wrong}");
     }
 }
 
