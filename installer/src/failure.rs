@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use schemars::JsonSchema;
 use sealift_bundle::delta::DeltaError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
@@ -21,7 +22,7 @@ use serde::Serialize;
 const FREE_SPACE: &str = "make room on that disk, or choose a place that you may write to, then run it again";
 
 /// Sorts of failure, each with its exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Kind {
     /// Something that should not happen.
@@ -37,10 +38,12 @@ pub(crate) enum Kind {
 }
 
 /// A failure as people and machines get it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
+    /// What sort it is.
     pub(crate) kind: Kind,
+    /// What failed, naming the object.
     pub(crate) message: String,
     /// Causes, outermost first.
     pub(crate) causes: Vec<String>,
@@ -108,6 +111,34 @@ impl Failure {
         }
         all.hints.dedup();
         all
+    }
+
+    /// A run in which these steps failed.
+    pub(crate) fn of_steps<'a>(failed: impl IntoIterator<Item = (&'a str, &'a FailureReport)>) -> Self {
+        let mut all = Self::new(Kind::Run, "");
+        let mut count = 0;
+        for (step, report) in failed {
+            count += 1;
+            if report.kind == "verification" {
+                all.kind = Kind::Verification;
+            }
+            let said = std::iter::once(&report.message).chain(&report.causes).cloned().collect::<Vec<_>>();
+            all.causes.push(format!("{step}: {}", said.join(": ")));
+            all.hints.extend(report.hint.clone());
+            all.log.extend(report.log.iter().cloned());
+        }
+        all.hints.dedup();
+        all.message = match count {
+            1 => "a step failed; what was done before stands".to_owned(),
+            _ => format!("{count} steps failed; what was done before stands"),
+        };
+        all
+    }
+
+    /// A run that somebody stopped.
+    pub(crate) fn stopped() -> Self {
+        Self::new(Kind::Run, "the run was stopped as asked; what was begun has ended well")
+            .hint("run the same command again: it goes on where it stopped")
     }
 
     /// For the journal and the event stream.
@@ -313,7 +344,20 @@ impl From<EngineError> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::of(Kind::Internal, &error).hint("the run folder must be writable and its disk not full")
+        let (kind, hint) = match &error {
+            JournalError::File { .. } => {
+                (Kind::Internal, "the run folder must be writable and its disk not full")
+            }
+            JournalError::Lock { .. } => (Kind::Usage, "name a folder on a local disk with `--runs DIR`"),
+            JournalError::Line { .. } => (
+                Kind::Usage,
+                "take the journal as it was written; an install goes on without it, by the same command as before",
+            ),
+            JournalError::Newer { .. } => {
+                (Kind::Usage, "use the installer that made the run, or a newer one")
+            }
+        };
+        Self::of(kind, &error).hint(hint)
     }
 }
 

@@ -12,7 +12,6 @@ use crate::output::{bytes, say};
 const EVERY: u64 = 4_000;
 
 /// Shows the stream as lines.
-#[derive(Default)]
 pub(crate) struct Lines {
     state: Mutex<State>,
 }
@@ -28,6 +27,17 @@ struct Running {
     title: String,
     last_line: u64,
     last_done: u64,
+}
+
+impl Lines {
+    /// Goes on after what was said already.
+    pub(crate) fn after(seen: &[Record]) -> Self {
+        let mut state = State::default();
+        for record in seen {
+            state.step(record);
+        }
+        Self { state: Mutex::new(state) }
+    }
 }
 
 impl Sink for Lines {
@@ -187,5 +197,26 @@ mod tests {
         assert_eq!(state.progress(&at(1000)), None);
         assert!(state.progress(&at(5000)).is_some());
         assert_eq!(state.progress(&at(6000)), None);
+    }
+
+    #[test]
+    fn whoever_comes_late_goes_on_counting() {
+        let started = StepEvent::StepStarted {
+            step: "s".into(),
+            host: "m1".into(),
+            title: "receive binaries".into(),
+            attempt: 1,
+        };
+        let lines = Lines::after(&[record(0, started)]);
+        let event = StepEvent::StepFinished {
+            step: "s".into(),
+            host: "m1".into(),
+            changed: true,
+            summary: "12 blobs".into(),
+            bytes: 0,
+            millis: 1000,
+        };
+        let line = lines.state.into_inner().unwrap().step(&record(1000, event)).unwrap();
+        assert!(line.contains("1/0 m1   receive binaries: 12 blobs"), "{line}");
     }
 }

@@ -17,6 +17,7 @@ mod lines;
 mod matrix;
 mod output;
 mod profiles;
+mod runs;
 mod services;
 mod sessions;
 mod site;

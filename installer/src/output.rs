@@ -1,12 +1,20 @@
 //! Where words go: data and progress to standard output, failures to standard error; JSON lines on request.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
+use sealift_events::{Record, Sink};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::jsonl::JsonLines;
+use crate::lines::Lines;
+
+/// Set when what reads standard output has gone.
+static UNREAD: AtomicBool = AtomicBool::new(false);
 
 /// How a verb speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,7 +30,10 @@ impl Output {
     pub(crate) fn line(self, topic: &str, text: &str, data: &impl Serialize) {
         match self {
             Self::Plain => say(&format!("{topic:<9} {text}")),
-            Self::Json => Self::json_line(&json!({"version": 1, "topic": topic, "text": text, "data": data})),
+            Self::Json => {
+                let data = serde_json::to_value(data).unwrap_or_default();
+                Self::json_line(&TopicLine { version: sealift_events::VERSION, topic, text, data });
+            }
         }
     }
 
@@ -30,6 +41,14 @@ impl Output {
     pub(crate) fn remark(self, text: &str) {
         if self == Self::Plain {
             say(text);
+        }
+    }
+
+    /// A reader of a run's events that goes on after `seen`.
+    pub(crate) fn sink(self, seen: &[Record]) -> Box<dyn Sink> {
+        match self {
+            Self::Plain => Box::new(Lines::after(seen)),
+            Self::Json => Box::new(JsonLines),
         }
     }
 
@@ -44,20 +63,76 @@ impl Output {
         match self {
             Self::Plain => eprint!("{}", plain(failure)),
             Self::Json => {
-                Self::json_line(&json!({
-                    "version": 1, "topic": "error", "text": failure.message, "data": failure,
-                    "exitCode": failure.exit_code(),
-                }));
+                Self::json_line(&ErrorLine {
+                    version: sealift_events::VERSION,
+                    topic: ErrorWord::Error,
+                    text: &failure.message,
+                    data: failure,
+                    exit_code: failure.exit_code(),
+                });
             }
         }
     }
 }
 
-/// Writes one line. A reader that has gone (`| head`) ends nothing: the work goes on, the journal has it all.
+/// What a verb says besides a run's events.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend(
+    "if" = {"properties": {"topic": {"const": "state"}}},
+    "then" = {"properties": {"data": {"$ref": "#/$defs/StateData"}}},
+))]
+pub(crate) struct TopicLine<'a> {
+    /// Version of the event format.
+    #[schemars(extend("const" = sealift_events::VERSION))]
+    pub(crate) version: u32,
+    /// What it is about, such as `plan`, `state` or `done`.
+    #[schemars(extend("not" = {"const": "error"}))]
+    pub(crate) topic: &'a str,
+    /// One line for people.
+    pub(crate) text: &'a str,
+    /// The same for machines; its form goes with the topic.
+    pub(crate) data: Value,
+}
+
+/// Why the program ends without success; always its last line.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorLine<'a> {
+    /// Version of the event format.
+    #[schemars(extend("const" = sealift_events::VERSION))]
+    version: u32,
+    /// Tells the line from those about other topics.
+    topic: ErrorWord,
+    /// What failed, naming the object.
+    text: &'a str,
+    /// All that is known about it.
+    data: &'a Failure,
+    /// The exit code: 1 internal, 2 usage or profile, 3 checks failed, 4 run failed and resumable, 5 verification
+    /// failed.
+    exit_code: u8,
+}
+
+/// The topic of a line about an error.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum ErrorWord {
+    /// The only one.
+    Error,
+}
+
+/// Writes one line. A reader that has gone (`| head`) ends no work: the journal has it all. Who only shows, asks
+/// [`nobody_reads`] whether to go on.
 pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        UNREAD.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether what read standard output has gone.
+pub(crate) fn nobody_reads() -> bool {
+    UNREAD.load(Ordering::Relaxed)
 }
 
 /// Writes text as it is: a document and not a line.

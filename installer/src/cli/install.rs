@@ -1,14 +1,14 @@
 //! `installer install`: check, plan, run, prove. The same command again resumes, or changes nothing.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sealift_engine::{Options, Summary};
 use sealift_events::journal::Journal;
-use sealift_events::{RunResult, Sink, StepEvent};
+use sealift_events::{RunResult, StepEvent};
 use sealift_host::protocol::{ClusterState, Request, Response, TestResult};
 use sealift_plan::Plan;
 use sealift_profile::HostRole;
@@ -19,9 +19,8 @@ use super::prepare::{self, Prepared};
 use super::signed::SignedPlan;
 use crate::executor::AgentExecutor;
 use crate::failure::{Failure, Kind};
-use crate::jsonl::JsonLines;
-use crate::lines::Lines;
 use crate::output::{Output, counted};
+use crate::runs;
 use crate::sessions::{CallOrConnect, NoBlobs, ask};
 use crate::written::write;
 
@@ -79,15 +78,12 @@ fn execute(
     started: Instant,
     output: Output,
 ) -> Result<(), Failure> {
-    let folder = run_folder(&arguments.runs)?;
+    let folder = runs::make(&arguments.runs)?;
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     write(&folder.join("plan.json"), &sealift_plan::saved::to_json(plan))?;
     prepared.sessions.lock(&owner(), &run)?;
-    let sink: Box<dyn Sink> = match output {
-        Output::Plain => Box::new(Lines::default()),
-        Output::Json => Box::new(JsonLines),
-    };
-    let journal = Journal::create(&folder.join("events.jsonl"), vec![sink])?;
+    let progress = runs::progress_file(&folder)?;
+    let journal = Journal::create(&folder.join(runs::JOURNAL), vec![output.sink(&[]), Box::new(progress)])?;
     journal.record(StepEvent::RunStarted {
         run: run.clone(),
         verb: "install".to_owned(),
@@ -120,14 +116,11 @@ fn finish(
 ) -> Result<(), Failure> {
     match summary.result {
         RunResult::Done => {}
-        RunResult::Cancelled => {
-            return Err(Failure::new(
-                Kind::Run,
-                "the run was stopped as asked; what was begun has ended well",
-            )
-            .hint("run the same command again: it goes on where it stopped"));
+        RunResult::Cancelled => return Err(Failure::stopped()),
+        RunResult::Failed => {
+            let failures = summary.failures.iter().map(|(step, error)| (step.as_str(), &*error.report));
+            return Err(Failure::of_steps(failures));
         }
-        RunResult::Failed => return Err(failed(summary)),
     }
     let state = cluster_state(prepared)?;
     let ready = state.nodes.iter().filter(|node| node.ready).count();
@@ -147,31 +140,6 @@ fn finish(
     });
     output.line("done", &text, &data);
     Ok(())
-}
-
-fn failed(summary: &Summary) -> Failure {
-    let mut causes = Vec::new();
-    let mut hints = Vec::new();
-    let mut log = Vec::new();
-    let mut kind = Kind::Run;
-    for (step, error) in &summary.failures {
-        let report = &error.report;
-        if report.kind == "verification" {
-            kind = Kind::Verification;
-        }
-        causes.push(format!(
-            "{step}: {}",
-            std::iter::once(&report.message).chain(&report.causes).cloned().collect::<Vec<_>>().join(": ")
-        ));
-        hints.extend(report.hint.clone());
-        log.extend(report.log.iter().cloned());
-    }
-    hints.dedup();
-    let message = match summary.failures.len() {
-        1 => "a step failed; what was done before stands".to_owned(),
-        count => format!("{count} steps failed; what was done before stands"),
-    };
-    Failure { causes, hints, log, ..Failure::new(kind, message) }
 }
 
 /// The cluster as the first master that answers sees it.
@@ -204,26 +172,6 @@ fn accept(plan: &Plan, yes: bool, output: Output) -> Result<(), Failure> {
         hint: "look at it with `installer plan`, then give `--yes`",
     };
     question.answered(yes)
-}
-
-/// A new folder `DATE-TIME`, with a number behind where two runs start in one second.
-fn run_folder(runs: &Path) -> Result<PathBuf, Failure> {
-    let stamp = jiff::Zoned::now().strftime("%Y-%m-%d-%H%M%S").to_string();
-    let failed = |path: &Path, error: &io::Error| {
-        let failure = Failure::new(Kind::Usage, format!("the run folder {} cannot be made", path.display()));
-        Failure { causes: vec![error.to_string()], ..failure }.hint("name another with `--runs DIR`")
-    };
-    std::fs::create_dir_all(runs).map_err(|error| failed(runs, &error))?;
-    for number in 1..1000 {
-        let name = if number == 1 { stamp.clone() } else { format!("{stamp}-{number}") };
-        let folder = runs.join(name);
-        match std::fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(&folder, &error)),
-        }
-    }
-    Err(Failure::new(Kind::Internal, format!("a thousand runs in {} within one second", runs.display())))
 }
 
 /// Who runs this, for whoever finds the hosts taken.

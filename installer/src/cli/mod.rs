@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod agent;
+mod attach;
 mod bundle;
 mod check;
 mod confirm;
@@ -15,7 +16,9 @@ mod prepare;
 mod profile;
 mod questionnaire;
 mod registry;
+mod replay;
 mod report;
+pub(crate) mod run_view;
 mod secrets;
 mod signed;
 mod size;
@@ -55,6 +58,10 @@ enum Verb {
     Plan(plan::Arguments),
     /// Install, or go on where an earlier run stopped.
     Install(install::Arguments),
+    /// Watch a run that goes on in another window or on a line that dropped; changes nothing.
+    Attach(attach::Arguments),
+    /// Play the record of a run that has ended; changes nothing.
+    Replay(replay::Arguments),
     /// Say what people have to decide and sign: as HTML to print, as text, as JSON; changes nothing.
     Report(report::Arguments),
     /// Ask for everything that a site profile needs, page by page, and write it; changes no host.
@@ -90,6 +97,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Kit(arguments) => kit::run(&arguments, output),
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
+        Verb::Attach(arguments) => attach::run(&arguments, output),
+        Verb::Replay(arguments) => replay::run(&arguments, output),
         Verb::Report(arguments) => report::run(&arguments, output),
         Verb::Questionnaire(arguments) => questionnaire::run(&arguments, output),
         Verb::Bundle(verb) => bundle::run(&verb, output),

@@ -5,7 +5,9 @@
 mod bundle;
 mod profile;
 mod report;
+mod schema;
 mod seat;
 mod size;
 mod verify;
+mod watch;
 mod wizard;

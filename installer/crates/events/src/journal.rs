@@ -1,12 +1,20 @@
 //! The run journal: one JSON object per line, synced to disk before the event is shown.
+//!
+//! Its writer holds a lock on the file from before the file has its name until the process ends, however it ends: the
+//! kernel gives the lock back. So a journal that nobody has locked is one that nobody writes any more, and no
+//! reader needs process numbers, which are used again and mean nothing on another machine.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+mod reader;
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use jiff::Timestamp;
+pub use reader::{Reader, read};
 
 use crate::{Event, ProgressEvent, Record, Sink, StepEvent, VERSION};
 
@@ -21,6 +29,14 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// The file system gives no locks.
+    #[error("run journal {path} cannot be locked, so nobody could tell whether its run goes on")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A line is not an event.
     #[error("run journal {path}, line {line}, is not an event")]
     Line {
@@ -30,6 +46,18 @@ pub enum JournalError {
         line: usize,
         /// Why.
         source: serde_json::Error,
+    },
+    /// A later installer wrote it, in a format that this one would misread.
+    #[error(
+        "run journal {path}, line {line}, has format {version}; this installer reads formats up to {VERSION}"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Line number from 1.
+        line: usize,
+        /// The format's version.
+        version: u32,
     },
 }
 
@@ -49,11 +77,20 @@ struct Writer {
 impl Journal {
     /// Creates a new journal file; an existing one is an error.
     pub fn create(path: &Path, sinks: Vec<Box<dyn Sink>>) -> Result<Self, JournalError> {
-        let file = OpenOptions::new()
-            .create_new(true)
+        let failed = |source| JournalError::File { path: path.to_owned(), source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Under another name until it is locked: nobody may see it unlocked while its writer lives.
+        let file = tempfile::Builder::new()
+            .prefix(".events-")
             .append(true)
-            .open(path)
-            .map_err(|source| JournalError::File { path: path.to_owned(), source })?;
+            // As the person's umask has it.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map_err(failed)?;
+        file.as_file()
+            .try_lock()
+            .map_err(|error| JournalError::Lock { path: path.to_owned(), source: error.into() })?;
+        let file = file.persist_noclobber(path).map_err(|error| failed(error.error))?;
         Ok(Self {
             path: path.to_owned(),
             started: Instant::now(),
@@ -102,27 +139,6 @@ impl Journal {
     }
 }
 
-/// Reads a journal. A last line cut off by a crash is left out; a bad line anywhere else is an error.
-pub fn read(path: &Path) -> Result<Vec<Record>, JournalError> {
-    let file = File::open(path).map_err(|source| JournalError::File { path: path.to_owned(), source })?;
-    let lines: Vec<String> = BufReader::new(file)
-        .split(b'\n')
-        .map(|line| line.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        .collect::<Result<_, _>>()
-        .map_err(|source| JournalError::File { path: path.to_owned(), source })?;
-    let mut records = Vec::with_capacity(lines.len());
-    for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(record) => records.push(record),
-            Err(_) if index + 1 == lines.len() => break,
-            Err(source) => {
-                return Err(JournalError::Line { path: path.to_owned(), line: index + 1, source });
-            }
-        }
-    }
-    Ok(records)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,35 +160,6 @@ mod tests {
         let records = read(&path).unwrap();
         assert_eq!(records.iter().map(|r| r.sequence).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(records[0].event, note("one"));
-    }
-
-    #[test]
-    fn a_last_line_cut_by_a_crash_is_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
-        Journal::create(&path, Vec::new()).unwrap().record(note("kept")).unwrap();
-        let mut text = std::fs::read(&path).unwrap();
-        text.extend_from_slice(b"{\"version\":1,\"sequ");
-        std::fs::write(&path, text).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_bad_line_in_the_middle_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
-        std::fs::write(&path, "nonsense\n{}\n").unwrap();
-        assert!(matches!(read(&path), Err(JournalError::Line { line: 1, .. })));
-    }
-
-    #[test]
-    fn an_event_of_a_newer_version_is_kept_as_unknown() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
-        let line =
-            r#"{"version":2,"sequence":1,"at":"2026-11-21T10:00:00Z","elapsedMillis":0,"event":"comet"}"#;
-        std::fs::write(&path, format!("{line}\n")).unwrap();
-        assert_eq!(read(&path).unwrap()[0].event, StepEvent::Unknown);
     }
 
     #[test]

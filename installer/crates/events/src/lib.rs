@@ -4,22 +4,28 @@
 //! with fsync before anybody shows them), [`ProgressEvent`]s may be dropped. Every reader (plain lines, JSON lines,
 //! the journal, later the wizard and the report) sees the same stream.
 //!
-//! This room is pure but for [`journal`], which writes and reads one file. It must not know what a step does, how
-//! hosts are reached or how anything is displayed.
+//! This room is pure but for [`journal`] and [`progress`], each of which writes and reads one file. It must not know
+//! what a step does, how hosts are reached or how anything is displayed.
 //!
-//! In order of use: [`StepEvent`], [`Record`], [`Event`], [`journal::Journal`], [`state::RunState`].
+//! In order of use: [`StepEvent`], [`Record`], [`Event`], [`journal::Journal`], [`progress::ProgressFile`],
+//! [`journal::Reader`], [`state::RunState`].
 
 pub mod journal;
+pub mod progress;
 pub mod state;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format, the first field of every JSON line.
+///
+/// A new event or a new field leaves it as it is: older readers skip what they do not know. It is raised where an older
+/// reader would misread; readers refuse what is later than they are.
 pub const VERSION: u32 = 1;
 
 /// Something that happened and will be remembered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "event")]
 pub enum StepEvent {
     /// First event of a run.
@@ -101,11 +107,26 @@ pub enum StepEvent {
     },
     /// An event of a newer version; kept so that older readers go on.
     #[serde(other)]
+    #[schemars(skip)]
     Unknown,
 }
 
+impl StepEvent {
+    /// The host that it is about, where it is about one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::StepStarted { host, .. }
+            | Self::StepFinished { host, .. }
+            | Self::StepRetried { host, .. }
+            | Self::StepFailed { host, .. } => Some(host),
+            Self::RunStarted { .. } | Self::Note { .. } | Self::RunFinished { .. } | Self::Unknown => None,
+        }
+    }
+}
+
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RunResult {
     /// Every step done.
@@ -117,7 +138,7 @@ pub enum RunResult {
 }
 
 /// Why a step failed, as people and machines read it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureReport {
     /// Sort of failure, e.g. `verification`; the front end derives hint and exit code from it.
@@ -132,15 +153,17 @@ pub struct FailureReport {
     pub log: Vec<String>,
 }
 
-/// A step event with its number and time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A step event with its number and time: a line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Format version, [`VERSION`].
+    /// Version of the event format.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// Counts from 1 without gaps.
     pub sequence: u64,
-    /// When.
+    /// When, in UTC.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// Milliseconds since the run started.
     pub elapsed_millis: u64,
@@ -150,7 +173,7 @@ pub struct Record {
 }
 
 /// How far a running step is. Droppable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressEvent {
     /// Step identifier.
@@ -165,6 +188,33 @@ pub struct ProgressEvent {
     pub total: u64,
     /// Milliseconds since the run started.
     pub elapsed_millis: u64,
+}
+
+/// How far a running step is, as a line of its own: among the JSON lines of a run, and in the file that viewers follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressLine {
+    /// Version of the event format.
+    #[schemars(extend("const" = VERSION))]
+    pub version: u32,
+    /// Tells the line from those of durable events.
+    pub event: ProgressWord,
+    /// How far the step is.
+    pub progress: ProgressEvent,
+}
+
+/// The word that marks a line about progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ProgressWord {
+    /// The only one.
+    Progress,
+}
+
+impl From<ProgressEvent> for ProgressLine {
+    fn from(progress: ProgressEvent) -> Self {
+        Self { version: VERSION, event: ProgressWord::Progress, progress }
+    }
 }
 
 /// One element of the stream.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{FailureReport, Record, RunResult, StepEvent};
 
 /// Where a run stands.
@@ -22,6 +24,8 @@ pub struct RunState {
     /// Failures so far, by step.
     pub failures: Vec<(String, FailureReport)>,
     last_sequence: u64,
+    /// When the last record was made, by both clocks.
+    last: Option<(Timestamp, u64)>,
 }
 
 /// Where one host stands.
@@ -31,8 +35,14 @@ pub struct HostState {
     pub done: u32,
     /// Of these, steps that changed something.
     pub changed: u32,
+    /// Steps that failed for good.
+    pub failed: u32,
     /// Steps running now: identifier to title.
     pub running: BTreeMap<String, String>,
+    /// Title of the step that ended last.
+    pub last: Option<String>,
+    /// Milliseconds since the run started at which the host was last heard of.
+    pub heard_millis: u64,
     /// Bytes moved over a network.
     pub bytes: u64,
 }
@@ -54,6 +64,10 @@ impl RunState {
             return;
         }
         self.last_sequence = record.sequence;
+        self.last = Some((record.at, record.elapsed_millis));
+        if let Some(host) = record.event.host() {
+            self.host(host).heard_millis = record.elapsed_millis;
+        }
         match &record.event {
             StepEvent::RunStarted { run, site, product, hosts, steps, .. } => {
                 self.run.clone_from(run);
@@ -67,13 +81,15 @@ impl RunState {
             }
             StepEvent::StepFinished { step, host, changed, bytes, .. } => {
                 let host = self.host(host);
-                host.running.remove(step);
+                host.end(step);
                 host.done += 1;
                 host.changed += u32::from(*changed);
                 host.bytes += bytes;
             }
             StepEvent::StepFailed { step, host, failure } => {
-                self.host(host).running.remove(step);
+                let host = self.host(host);
+                host.end(step);
+                host.failed += 1;
                 self.failures.push((step.clone(), failure.clone()));
             }
             StepEvent::RunFinished { result, .. } => self.result = Some(*result),
@@ -87,8 +103,22 @@ impl RunState {
         self.hosts.values().map(|host| host.done).sum()
     }
 
+    /// Milliseconds from the run's start to `now`. Counted from the last record, so that a clock that was set in
+    /// between spoils little.
+    #[must_use]
+    pub fn elapsed_millis(&self, now: Timestamp) -> u64 {
+        let Some((at, millis)) = self.last else { return 0 };
+        millis.saturating_add(u64::try_from(now.duration_since(at).as_millis()).unwrap_or(0))
+    }
+
     fn host(&mut self, name: &str) -> &mut HostState {
         self.hosts.entry(name.to_owned()).or_default()
+    }
+}
+
+impl HostState {
+    fn end(&mut self, step: &str) {
+        self.last = Some(self.running.remove(step).unwrap_or_else(|| step.to_owned()));
     }
 }
 
@@ -141,6 +171,17 @@ mod tests {
         let event = StepEvent::StepFailed { step: "a".into(), host: "m1".into(), failure: failure.clone() };
         let state = RunState::fold(&[started(1, "a"), record(2, event)]);
         assert_eq!(state.failures, [("a".to_owned(), failure)]);
-        assert!(state.hosts["m1"].running.is_empty());
+        let host = &state.hosts["m1"];
+        assert!(host.running.is_empty());
+        assert_eq!((host.failed, host.last.as_deref(), host.heard_millis), (1, Some("t"), 2));
+    }
+
+    #[test]
+    fn the_age_of_a_run_goes_on_after_its_last_record() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(RunState::default().elapsed_millis(at(9)), 0);
+        let state = RunState::fold(&[started(1500, "a")]);
+        assert_eq!(state.elapsed_millis(at(9)), 10_500);
+        assert_eq!(state.elapsed_millis(at(-9)), 1500, "the clock was set back");
     }
 }
