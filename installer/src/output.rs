@@ -61,7 +61,10 @@ impl Output {
 
     pub(crate) fn failure(self, failure: &Failure) {
         match self {
-            Self::Plain => eprint!("{}", plain(failure)),
+            // A terminal that has gone takes no words, and that is no reason to end otherwise.
+            Self::Plain => {
+                let _ = io::stderr().lock().write_all(plain(failure).as_bytes());
+            }
             Self::Json => {
                 Self::json_line(&ErrorLine {
                     version: sealift_events::VERSION,

@@ -9,6 +9,8 @@ use sealift_events::progress::{ProgressFile, ProgressReader};
 
 use crate::failure::{Failure, Kind};
 
+/// Folder with the records of runs, where none is named.
+pub(crate) const RUNS: &str = "runs";
 /// Name of a run's journal in its folder.
 pub(crate) const JOURNAL: &str = "events.jsonl";
 /// Name of the file beside it with what may be lost.
@@ -51,7 +53,7 @@ pub(crate) struct Which {
     #[arg(value_name = "RUN")]
     run: Option<String>,
     /// Folder with the records of runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
     runs: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! `installer install`: check, plan, run, prove. The same command again resumes, or changes nothing.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use super::signed::SignedPlan;
 use crate::executor::AgentExecutor;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, counted};
-use crate::runs;
+use crate::runs::{self, RUNS};
 use crate::sessions::{CallOrConnect, NoBlobs, ask};
 use crate::written::write;
 
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     yes: bool,
     /// Folder for the records of runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
     runs: PathBuf,
 }
 
@@ -82,6 +82,17 @@ fn execute(
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     write(&folder.join("plan.json"), &sealift_plan::saved::to_json(plan))?;
     prepared.sessions.lock(&owner(), &run)?;
+    outlive_terminal()?;
+    if io::stdout().is_terminal() {
+        let runs = if arguments.runs == Path::new(RUNS) {
+            String::new()
+        } else {
+            format!(" --runs {}", arguments.runs.display())
+        };
+        output.remark(&format!(
+            "run       you may close this window: the work goes on, `installer attach{runs}` shows it; Ctrl-C stops it"
+        ));
+    }
     let progress = runs::progress_file(&folder)?;
     let journal = Journal::create(&folder.join(runs::JOURNAL), vec![output.sink(&[]), Box::new(progress)])?;
     journal.record(StepEvent::RunStarted {
@@ -185,6 +196,15 @@ pub(super) fn owner() -> String {
 pub(crate) fn account() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     user.unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// From now on, a terminal that closes or a connection to this seat that is lost ends nothing: what the run says is in its
+/// journal, and its viewers read that.
+fn outlive_terminal() -> Result<(), Failure> {
+    // A handler in place of the system's ending is all that is needed: nobody asks the flag.
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())
+        .map_err(|error| Failure::of(Kind::Internal, &error))?;
+    Ok(())
 }
 
 /// The first signal asks for a safe stop, the second ends at once; a killed run is resumed as well.

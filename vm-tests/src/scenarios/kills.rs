@@ -12,6 +12,7 @@ use super::Test;
 use super::reference::Reference;
 use crate::demo::Proof;
 use crate::test::{Context, Ended, INSTALL_WITHIN, InstallerRun};
+use crate::wait::until;
 
 /// On a lab of their own: a host that does not answer is waited for.
 pub const WAITING: &[Test] =
@@ -49,7 +50,7 @@ pub const TESTS: &[Test] = &[
     Test::lab("kills::while_the_acceptance_tests_run", |context| {
         killed(context, "m1.acceptance-orders", Moment::Begun)
     }),
-    Test::lab("kills::the_end_is_that_of_an_undisturbed_install", end_is_as_undisturbed),
+    Test::lab("kills::the_last_run_outlives_its_terminal_and_ends_as_undisturbed", end_is_as_undisturbed),
     Test::lab("kills::a_further_run_changes_nothing", further_run_changes_nothing),
 ];
 
@@ -205,10 +206,39 @@ fn rides_out_a_cut(context: &Context<'_>) -> Result<()> {
     kill(context, run, step, &event)
 }
 
+/// An install on a terminal whose window is closed: it goes on, and viewers follow it to its end.
+fn outlives_its_terminal(context: &Context<'_>) -> Result<()> {
+    let before = context.runs()?;
+    let mut terminal = context.start_install_on_terminal()?;
+    let begun = until("the run's first event", WITHIN, || {
+        let new = context.runs()?.into_iter().find(|run| !before.contains(run));
+        // The journal has its name when there is something in it.
+        Ok(new.filter(|run| context.lab.seat_home().join("runs").join(run).join("events.jsonl").exists()))
+    });
+    let watch = |run: &str| context.start_installer(&["attach", run, "--output=json"]);
+    let closed = begun.and_then(|run| {
+        let mut first = watch(&run)?;
+        first.wait_for("an event of the run", WITHIN, |event| event["event"].is_string())?;
+        Ok((run, first))
+    });
+    terminal.kill().context("cannot close the terminal")?;
+    terminal.wait().context("cannot wait for the terminal")?;
+    let (run, first) = closed?;
+    let mut second = watch(&run)?;
+    let state = second.next_event(WITHIN)?.context("the second viewer said nothing")?;
+    ensure!(state["topic"] == "state", "the second viewer began with {state}");
+    for viewer in [first, second] {
+        let ended = viewer.finish(WITHIN)?;
+        ended.expect_code(0)?;
+        let last = ended.events().last().context("a viewer said nothing")?;
+        ensure!(last["event"] == "runFinished" && last["result"] == "done", "the last event was {last}");
+    }
+    Ok(())
+}
+
 /// The last run ends well, the cluster is whole, and every host has the files of an undisturbed install.
 fn end_is_as_undisturbed(context: &Context<'_>) -> Result<()> {
-    let ended = context.install(&[])?;
-    ended.expect_code(0)?.expect_text(&["5 nodes Ready, 3 voters"])?;
+    outlives_its_terminal(context)?;
     let proof = Proof::collect(context.lab)?;
     ensure!(proof.holds(), "{}", proof.json(&[]));
     let undisturbed = Reference::of_undisturbed(context)?;

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -154,7 +155,7 @@ impl<'a> Context<'a> {
         let profiles: Vec<&str> = profiles.iter().map(String::as_str).collect();
         let mut arguments = Seat::install_arguments(&profiles, &["--output=json"]);
         arguments.extend(extra);
-        InstallerRun::start(&mut self.seat.installer(&arguments))
+        self.start_installer(&arguments)
     }
 
     /// As [`Context::start_install`], to its end, whatever that is.
@@ -162,9 +163,32 @@ impl<'a> Context<'a> {
         self.start_install(extra)?.finish(INSTALL_WITHIN)
     }
 
+    /// As [`Context::start_install`], in plain lines on a terminal of its own, which closes when what is given is killed.
+    pub fn start_install_on_terminal(&self) -> Result<Child> {
+        let profiles = (self.profiles)(self)?;
+        let profiles: Vec<&str> = profiles.iter().map(String::as_str).collect();
+        // No word of these has a space in it.
+        let command = format!("exec ./installer {}", Seat::install_arguments(&profiles, &[]).join(" "));
+        let mut terminal = self.lab.seat_command(&["script", "--quiet", "--command", &command, "/dev/null"]);
+        terminal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        terminal.spawn().context("cannot start a terminal")
+    }
+
+    /// Names of the runs that were started at the seat.
+    pub fn runs(&self) -> Result<Vec<String>> {
+        let folder = self.lab.seat_home().join("runs");
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    }
+
+    /// Starts `installer` with any arguments.
+    pub fn start_installer(&self, arguments: &[&str]) -> Result<InstallerRun> {
+        InstallerRun::start(&mut self.seat.installer(arguments))
+    }
+
     /// `installer` with any arguments, in plain lines, to its end.
     pub fn installer(&self, arguments: &[&str]) -> Result<Ended> {
-        InstallerRun::start(&mut self.seat.installer(arguments))?.finish(INSTALL_WITHIN)
+        self.start_installer(arguments)?.finish(INSTALL_WITHIN)
     }
 
     /// Writes an overlay profile with this content at the seat and gives its path for `--profile`.
