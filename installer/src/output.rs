@@ -15,6 +15,9 @@ pub(crate) enum Output {
     Plain,
     /// One JSON object per line for machines.
     Json,
+    /// Nothing at all: somebody else draws on the screen.
+    #[value(skip)]
+    Quiet,
 }
 
 impl Output {
@@ -23,6 +26,7 @@ impl Output {
         match self {
             Self::Plain => say(&format!("{topic:<9} {text}")),
             Self::Json => Self::json_line(&json!({"version": 1, "topic": topic, "text": text, "data": data})),
+            Self::Quiet => {}
         }
     }
 
@@ -42,7 +46,7 @@ impl Output {
 
     pub(crate) fn failure(self, failure: &Failure) {
         match self {
-            Self::Plain => eprint!("{}", plain(failure)),
+            Self::Plain | Self::Quiet => eprint!("{}", plain(failure)),
             Self::Json => {
                 Self::json_line(&json!({
                     "version": 1, "topic": "error", "text": failure.message, "data": failure,

@@ -84,7 +84,7 @@ fn execute(
     write(&folder.join("plan.json"), &sealift_plan::saved::to_json(plan))?;
     prepared.sessions.lock(&owner(), &run)?;
     let sink: Box<dyn Sink> = match output {
-        Output::Plain => Box::new(Lines::default()),
+        Output::Plain | Output::Quiet => Box::new(Lines::default()),
         Output::Json => Box::new(JsonLines),
     };
     let journal = Journal::create(&folder.join("events.jsonl"), vec![sink])?;
