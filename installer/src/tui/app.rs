@@ -7,7 +7,7 @@ mod moves;
 mod over;
 
 use sealift_wizard::plain::{Ended, Reason};
-use sealift_wizard::{Effect, Language, Message, Model, PageId, Screen, Start, Words, update, view};
+use sealift_wizard::{Effect, Language, Message, Model, PageId, Row, Screen, Start, Words, update, view};
 use zeroize::Zeroizing;
 
 use super::display::Display;
@@ -55,6 +55,8 @@ pub(super) struct App {
     /// The page and the host that the state belongs to.
     place: (PageId, Option<usize>),
     reason: Reason,
+    /// Whether somebody has pressed a key yet.
+    touched: bool,
     deeds: Vec<Deed>,
 }
 
@@ -76,6 +78,7 @@ impl App {
             size,
             place,
             reason: Reason::Finished,
+            touched: false,
             deeds: effects.into_iter().map(Deed::Perform).collect(),
         };
         app.state.spot = app.first_spot();
@@ -135,6 +138,10 @@ impl App {
     }
 
     fn key(&mut self, key: Key) {
+        self.touched = true;
+        if !self.is_too_small() {
+            self.state.seen = self.screen.notice.clone().filter(|_| key != Key::Save);
+        }
         match key {
             Key::Suspend => return self.deeds.push(Deed::Suspend),
             Key::Redraw => return self.deeds.push(Deed::Redraw),
@@ -182,15 +189,19 @@ impl App {
         self.screen = view(&self.model);
     }
 
-    /// What came out of an effect. Where it fills the page, that is what is looked at.
+    /// What came out of an effect. Where it fills the page, or was there before anybody did anything, that is what is
+    /// looked at.
     fn outcome(&mut self, message: Message) {
-        let fills =
-            matches!(message, Message::Sized { .. } | Message::Checked { .. } | Message::Planned { .. });
-        let loads = matches!(message, Message::Loaded(_) | Message::BundleOpened { .. });
+        let moves = match &message {
+            Message::Loaded(_) | Message::BundleOpened { .. } => !self.touched,
+            Message::Sized { .. } => self.place.0 == PageId::Sizing,
+            Message::Checked { .. } => self.place.0 == PageId::Checks,
+            Message::Planned { .. } => self.place.0 == PageId::Review,
+            _ => false,
+        };
         self.send(message);
         let typing = self.state.edit.as_ref().is_some_and(Edit::is_changed);
-        let on_button = matches!(self.state.spot, Spot::Button(_));
-        if (fills || (loads && !on_button)) && !typing && self.state.layer.is_none() {
+        if moves && !typing && self.state.layer.is_none() {
             self.state.scroll = 0;
             self.state.spot = self.first_spot();
         }
@@ -219,7 +230,7 @@ impl App {
         if !table_lines(&self.screen).is_empty() && self.screen.page == PageId::Hosts {
             return Spot::Line(self.state.line.min(table_lines(&self.screen).len() - 1));
         }
-        let text_first = !matches!(self.screen.rows.first(), Some(sealift_wizard::Row::Field(_)) | None);
+        let text_first = matches!(self.screen.rows.first(), Some(Row::Text(_) | Row::Table { .. }));
         let layout = self.layout();
         if text_first && layout.body.lines.len() > layout.height() {
             return Spot::Reading;

@@ -68,7 +68,7 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
                 let walked = std::mem::take(&mut table) > 0;
                 body.table(names, lines, walked.then_some(state), columns);
             }
-            Row::Field(field) if field.enabled => body.field(field, state, words, columns),
+            Row::Field(field) if field.enabled => body.field(field, screen, state, words, columns),
             Row::Field(_) => {}
         }
     }
@@ -78,25 +78,26 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
 impl Body {
     fn table(&mut self, names: &[String], lines: &[Vec<String>], walked: Option<&State>, columns: usize) {
         let widths = widths(names, lines, columns.saturating_sub(INDENT.len() + 1));
-        let line = |cells: &[String]| {
-            let cells = cells.iter().zip(&widths).map(|(cell, width)| width::pad(&clean(cell), *width));
-            cells.collect::<Vec<_>>().join("  ")
-        };
-        let names = Span::styled(line(names), HEADING);
-        self.lines.push(Line::from(vec![Span::raw(INDENT), names]));
+        for text in in_columns(names, &widths) {
+            self.lines.push(Line::from(vec![Span::raw(INDENT), Span::styled(text, HEADING)]));
+        }
         for (index, cells) in lines.iter().enumerate() {
             let spot = Spot::Line(index);
             let here = walked.is_some_and(|state| state.spot == spot);
             let (mark, style) = if here { (HERE, SELECTED) } else { (INDENT, PLAIN) };
-            if walked.is_some() {
-                self.spots.push((spot, self.lines.len()..self.lines.len() + 1));
+            let start = self.lines.len();
+            for (row, text) in in_columns(cells, &widths).into_iter().enumerate() {
+                let mark = if row == 0 { mark } else { INDENT };
+                self.lines.push(Line::from(vec![Span::raw(mark), Span::styled(text, style)]));
             }
-            self.lines.push(Line::from(vec![Span::raw(mark), Span::styled(line(cells), style)]));
+            if walked.is_some() {
+                self.spots.push((spot, start..self.lines.len()));
+            }
         }
         self.blank();
     }
 
-    fn field(&mut self, field: &FieldView, state: &State, words: Words, columns: usize) {
+    fn field(&mut self, field: &FieldView, screen: &Screen, state: &State, words: Words, columns: usize) {
         let spot = Spot::Field(field.path.clone());
         let here = state.spot == spot;
         let start = self.lines.len();
@@ -105,7 +106,7 @@ impl Body {
         if here && let Some(first) = self.lines.get_mut(start) {
             first.spans[0] = Span::raw(HERE);
         }
-        let (mark, mark_style) = mark(field, words);
+        let (mark, mark_style) = mark(field, screen, state, words);
         let room = columns.saturating_sub(DEEPER.len() + width::columns(&mark) + 3);
         let value =
             if here && is_typed(field) { self.typed(field, state, room) } else { value(field, room, here) };
@@ -145,6 +146,9 @@ impl Body {
         if options.is_empty() && !field.example.is_empty() {
             self.say(DEEPER, &field.example, FAINT, columns);
         }
+        if let (None, Some(default)) = (&field.value, &field.default) {
+            self.say(DEEPER, &words.fill("draw.default", &[("value", default)]), FAINT, columns);
+        }
     }
 }
 
@@ -177,8 +181,12 @@ fn value(field: &FieldView, room: usize, here: bool) -> Span<'static> {
 }
 
 /// How a field stands, in a word.
-fn mark(field: &FieldView, words: Words) -> (String, Style) {
+fn mark(field: &FieldView, screen: &Screen, state: &State, words: Words) -> (String, Style) {
+    let typing = state.edit.as_ref().is_some_and(|edit| edit.field == field.path && edit.is_changed());
+    let refused = screen.refused.as_ref().and_then(|refused| refused.field.as_ref()) == Some(&field.path);
     match field.verdict {
+        _ if typing && refused => (words.text("draw.wrong"), BAD),
+        _ if typing => (words.text("draw.typing"), FAINT),
         Verdict::Missing => (words.text("draw.missing"), WARNING),
         Verdict::Wrong { .. } => (words.text("draw.wrong"), BAD),
         Verdict::Fine if field.value.is_none() && field.default.is_none() => {
@@ -186,6 +194,21 @@ fn mark(field: &FieldView, words: Words) -> (String, Style) {
         }
         Verdict::Fine => (words.text(field.source.key()), FAINT),
     }
+}
+
+/// A line of a table as lines of the screen: what does not fit into its column goes on below.
+fn in_columns(cells: &[String], widths: &[usize]) -> Vec<String> {
+    let wrapped: Vec<Vec<String>> =
+        cells.iter().zip(widths).map(|(cell, width)| width::wrap(&clean(cell), *width)).collect();
+    let rows = wrapped.iter().map(Vec::len).max().unwrap_or_default();
+    let part = |row: usize| {
+        let cells = wrapped
+            .iter()
+            .zip(widths)
+            .map(|(lines, width)| width::pad(lines.get(row).map_or("", String::as_str), *width));
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    (0..rows).map(part).collect()
 }
 
 /// Columns of each cell: as wide as its widest, and the widest narrower where all together are too wide.

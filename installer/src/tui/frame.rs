@@ -63,7 +63,7 @@ pub(super) fn layout(picture: Picture<'_>, size: (u16, u16)) -> Layout {
     let message = rows::message(screen, state, words, usize::from(columns) - 2);
     let message_rows = u16::try_from(message.0.len()).unwrap_or(1);
     let (x, width) = if panes { (LEFT + 1, columns - LEFT - RIGHT - 2) } else { (0, columns) };
-    let area = Rect { x, y: 2, width, height: rows - ROWS - message_rows };
+    let area = Rect { x, y: 2, width, height: rows - ROWS - message_rows - 1 };
     let room = usize::from(width) - 1;
     let over = layers::layer(screen, state, words, room);
     let is_over = over.is_some();
@@ -110,7 +110,8 @@ fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
     let hidden = layout.body.lines.len().saturating_sub(scroll + layout.height());
     rule(buffer, 1, scroll, "draw.above", words);
     lines(buffer, layout.area, layout.body.lines.iter().skip(scroll));
-    let below = layout.area.bottom();
+    // A blank row parts the message from what may look like it.
+    let below = layout.area.bottom() + 1;
     let (text, style) = &layout.message;
     let mut row = below;
     for line in text {

@@ -1,7 +1,7 @@
 //! What lies over the page, as lines: help, questions, lists. One at a time, in the place of the body.
 
 use ratatui::text::{Line, Span};
-use sealift_wizard::{FieldView, Screen, Words, width};
+use sealift_wizard::{FieldView, Screen, Verdict, Words, width};
 use tui_input::Input;
 
 use super::body::{BAD, Body, FAINT, HEADING, PLAIN, SELECTED, clean, steps, visible};
@@ -122,21 +122,18 @@ fn help(screen: &Screen, state: &State, words: Words, columns: usize) -> Body {
 
 /// What is known of the question that is looked at, or what the page is for.
 pub(super) fn about(body: &mut Body, screen: &Screen, state: &State, words: Words, columns: usize) {
-    match looked_at(screen, state) {
-        Some(field) => {
-            body.say(" ", &field.label, HEADING, columns);
-            for text in &field.help {
-                body.say("   ", text, PLAIN, columns);
-            }
-            if let sealift_wizard::Verdict::Wrong { message, remedy } = &field.verdict {
-                body.say("   ", message, BAD, columns);
-                body.say("   ", remedy, PLAIN, columns);
-            }
-            body.say("   ", &words.text(field.source.key()), FAINT, columns);
-        }
-        None => {
-            body.say(" ", &screen.page_title, HEADING, columns);
-            body.say("   ", &screen.intro, PLAIN, columns);
-        }
+    let Some(field) = looked_at(screen, state) else {
+        body.say(" ", &screen.page_title, HEADING, columns);
+        body.say("   ", &screen.intro, PLAIN, columns);
+        return;
+    };
+    body.say(" ", &field.label, HEADING, columns);
+    for text in &field.help {
+        body.say("   ", text, PLAIN, columns);
     }
+    if let Verdict::Wrong { message, remedy } = &field.verdict {
+        body.say("   ", message, BAD, columns);
+        body.say("   ", remedy, PLAIN, columns);
+    }
+    body.say("   ", &words.text(field.source.key()), FAINT, columns);
 }

@@ -46,7 +46,8 @@ fn one_message(screen: &Screen, state: &State, words: Words) -> (String, Style) 
     if let Some(Verdict::Wrong { message, remedy }) = verdict {
         return (with_remedy(message, remedy), BAD);
     }
-    let text = match &screen.notice {
+    let notice = screen.notice.as_ref().filter(|notice| state.seen.as_ref() != Some(*notice));
+    let text = match notice {
         Some(notice) => words.fill("draw.notice", &[("notice", notice), ("message", &screen.message)]),
         None => screen.message.clone(),
     };

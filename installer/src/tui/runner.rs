@@ -181,15 +181,16 @@ impl Runner {
         let mut open = VecDeque::from(deeds);
         while let Some(deed) = open.pop_front() {
             match deed {
-                Deed::Perform(effect) => match sort(&effect) {
-                    Some(work) => self.workshop.start(work, effect),
-                    None => {
-                        let nobody = |_: &str| Err(io::Error::other("nobody is asked here"));
-                        if let Some(message) = (self.perform)(effect, &nobody) {
-                            open.extend(self.app.take(Input::Outcome(message)));
-                        }
+                Deed::Perform(effect) => {
+                    if let Some(work) = sort(&effect) {
+                        self.workshop.start(work, effect);
+                        continue;
                     }
-                },
+                    let nobody = |_: &str| Err(io::Error::other("nobody is asked here"));
+                    if let Some(message) = (self.perform)(effect, &nobody) {
+                        open.extend(self.app.take(Input::Outcome(message)));
+                    }
+                }
                 Deed::Give(given) => {
                     let given = given.map(|given| SecretString::from(given.as_str()));
                     // Whoever asked may be gone.

@@ -94,6 +94,8 @@ pub(super) struct State {
     pub(super) asked: Option<Asked>,
     /// What the front end itself has to say.
     pub(super) remark: Option<String>,
+    /// What has happened and was seen: the next key takes it away.
+    pub(super) seen: Option<String>,
     /// The line of the table that was looked at last.
     pub(super) line: usize,
     /// What goes on, and for how many seconds.
@@ -110,6 +112,7 @@ impl State {
             layer_scroll: 0,
             asked: None,
             remark: None,
+            seen: None,
             line: 0,
             work: Vec::new(),
         }

@@ -2,9 +2,11 @@
 //! them, since each would link the whole installer.
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
+mod drawn;
 mod profile;
 mod report;
 mod seat;
 mod size;
+mod terminal;
 mod verify;
 mod wizard;

@@ -83,7 +83,7 @@ impl App {
                 }
                 self.send(Message::AddHosts(lines.join("\n")));
                 // What was refused can be mended.
-                return self.model.refused().is_some().then(|| Layer::List { lines, input });
+                return self.model.refused().is_some().then_some(Layer::List { lines, input });
             }
             lines.push(line);
         } else if key == Key::Erase && input.value().is_empty() {
