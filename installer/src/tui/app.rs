@@ -8,12 +8,13 @@ mod over;
 
 use sealift_wizard::plain::{Ended, Reason};
 use sealift_wizard::{Effect, Language, Message, Model, PageId, Row, Screen, Start, Words, update, view};
-use zeroize::Zeroizing;
 
 use super::display::Display;
 use super::frame::{FLOOR, Layout, Picture, layout};
 use super::keys::Key;
-use super::state::{Asked, Button, Edit, Spot, State, Work, buttons, fields, is_typed, table_lines};
+use super::state::{
+    Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, table_lines,
+};
 
 /// Something that happens.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) enum Input {
 pub(super) enum Deed {
     Perform(Effect),
     /// The password that was asked for; none where nobody gives it.
-    Give(Option<Zeroizing<String>>),
+    Give(Option<Password>),
     /// Give the terminal back until somebody comes back.
     Suspend,
     Redraw,
@@ -97,7 +98,7 @@ impl App {
             Input::Pasted(text) => self.paste(&text.replace("\r\n", "\n").replace('\r', "\n")),
             Input::Size(columns, rows) => self.size = (columns, rows),
             Input::Outcome(message) => self.outcome(message),
-            Input::Ask(label) => self.state.asked = Some(Asked { label, typed: Zeroizing::default() }),
+            Input::Ask(label) => self.state.asked = Some(Asked { label, typed: Password::new() }),
             Input::Working(work) => self.state.work = work,
             Input::Interrupted => {
                 self.commit();

@@ -60,7 +60,9 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
         match row {
             Row::Text(text) => body.say(INDENT, text, PLAIN, columns),
             Row::Heading(text) => {
-                body.blank();
+                if body.lines.last().is_some_and(|line| line.width() > 0) {
+                    body.blank();
+                }
                 body.say(" ", text, HEADING, columns);
             }
             Row::Table { names, lines } => {
@@ -146,7 +148,9 @@ impl Body {
         if options.is_empty() && !field.example.is_empty() {
             self.say(DEEPER, &field.example, FAINT, columns);
         }
-        if let (None, Some(default)) = (&field.value, &field.default) {
+        if let (None, Some(default)) = (&field.value, &field.default)
+            && !field.example.contains(default.as_str())
+        {
             self.say(DEEPER, &words.fill("draw.default", &[("value", default)]), FAINT, columns);
         }
     }

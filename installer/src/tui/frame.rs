@@ -140,9 +140,11 @@ fn title(screen: &Screen, words: Words, buffer: &mut Buffer) {
     let columns = usize::from(buffer.area.width);
     let (number, count) = (screen.step.0.to_string(), screen.step.1.to_string());
     let places = [("number", number.as_str()), ("count", &count), ("page", &screen.page_title)];
-    let place = width::cut(&words.fill("draw.place", &places), columns / 2);
+    let title = body::clean(&screen.title);
+    let room = columns.saturating_sub(width::columns(&title) + 4).max(columns / 2);
+    let place = width::cut(&words.fill("draw.place", &places), room);
     let start = columns - width::columns(&place) - 1;
-    let title = width::cut(&body::clean(&screen.title), start.saturating_sub(3));
+    let title = width::cut(&title, start.saturating_sub(3));
     buffer.set_string(1, 0, title, HEADING);
     buffer.set_string(u16::try_from(start).unwrap_or(0), 0, place, HEADING);
 }

@@ -64,7 +64,7 @@ impl Body {
 fn secret(asked: &Asked, words: Words, columns: usize) -> Body {
     let mut body = heading(&words.text("draw.secret"), &clean(&asked.label), columns);
     body.blank();
-    let dots = asked.typed.chars().count().min(columns.saturating_sub(3));
+    let dots = asked.typed.count().min(columns.saturating_sub(3));
     body.cursor = Some((body.lines.len(), u16::try_from(dots + 1).unwrap_or(u16::MAX)));
     let text = Span::styled(width::pad(&"●".repeat(dots), columns.saturating_sub(2)), SELECTED);
     body.lines.push(Line::from(vec![Span::raw(" "), text]));

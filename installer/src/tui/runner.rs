@@ -192,7 +192,7 @@ impl Runner {
                     }
                 }
                 Deed::Give(given) => {
-                    let given = given.map(|given| SecretString::from(given.as_str()));
+                    let given = given.map(|given| SecretString::from(given.expose()));
                     // Whoever asked may be gone.
                     let _ = self.answer.take().map(|answer| answer.send(given));
                 }

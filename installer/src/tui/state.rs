@@ -1,5 +1,7 @@
 //! Where somebody is on the screen: what the wizard itself need not know.
 
+use std::fmt;
+
 use sealift_wizard::{Action, FieldView, Kind, PageId, Row, Screen};
 use tui_input::Input;
 use zeroize::Zeroizing;
@@ -65,11 +67,52 @@ pub(super) enum Layer {
     },
 }
 
-/// A password that somebody is asked for. It goes to whoever asked and is wiped.
+/// A password that somebody is asked for.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) label: String,
-    pub(super) typed: Zeroizing<String>,
+    pub(super) typed: Password,
+}
+
+/// A password as it was typed. It is wiped when it goes, and no debug output shows it.
+pub(super) struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Room for a long one, so that it is not moved about while it is typed.
+    const ROOM: usize = 1024;
+
+    pub(super) fn new() -> Self {
+        Self(Zeroizing::new(String::with_capacity(Self::ROOM)))
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        if self.0.len() + text.len() <= Self::ROOM {
+            self.0.push_str(text);
+        }
+    }
+
+    pub(super) fn erase(&mut self) {
+        self.0.pop();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// How many letters it has.
+    pub(super) fn count(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password")
+    }
 }
 
 /// Work that goes on outside.

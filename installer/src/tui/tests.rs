@@ -82,7 +82,7 @@ impl Somebody {
             let effect = match deed {
                 Deed::Perform(effect) => effect,
                 Deed::Give(given) => {
-                    self.given.push(given.map(|given| given.to_string()));
+                    self.given.push(given.map(|given| given.expose().to_owned()));
                     continue;
                 }
                 Deed::Suspend | Deed::Redraw => continue,

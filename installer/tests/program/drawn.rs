@@ -184,7 +184,7 @@ fn fifty_hosts_are_pasted_at_once() {
     let mut terminal = Terminal::start(INSTALLER, &["wizard"], &seat.path(""), &[]);
     terminal.wait_for("1/11");
     go(&mut terminal, 4);
-    let lines: String = (10..60).map(|n| format!("w{n}, 10.20.0.{n}, work\r")).collect();
+    let lines = (10..60).map(|n| format!("w{n}, 10.20.0.{n}, work\r")).collect::<Vec<_>>().concat();
     terminal.write(&format!("\x1b[200~{lines}\x1b[201~"));
     terminal.wait_for("50 hosts were added");
     terminal.signal(Signal::TERM);

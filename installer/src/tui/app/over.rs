@@ -98,8 +98,8 @@ impl App {
     pub(super) fn asked_key(&mut self, key: Key) {
         let Some(asked) = &mut self.state.asked else { return };
         match key {
-            Key::Letter(letter) => asked.typed.push(letter),
-            Key::Erase => drop(asked.typed.pop()),
+            Key::Letter(letter) => asked.typed.push(letter.encode_utf8(&mut [0; 4])),
+            Key::Erase => asked.typed.erase(),
             Key::EraseLine | Key::EraseWord => asked.typed.clear(),
             Key::Enter => {
                 let typed = self.state.asked.take().map(|asked| asked.typed);
@@ -118,7 +118,7 @@ impl App {
             return;
         }
         if let Some(asked) = &mut self.state.asked {
-            return asked.typed.push_str(text.lines().next().unwrap_or_default());
+            return asked.typed.push(text.lines().next().unwrap_or_default());
         }
         match &mut self.state.layer {
             None => self.paste_on_page(text),

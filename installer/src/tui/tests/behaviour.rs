@@ -75,7 +75,7 @@ fn where_chinese_cannot_be_shown_english_is_spoken_and_it_is_said() {
 fn hosts_come_by_paste_by_key_and_go_by_a_question() {
     let mut somebody = Somebody::before(EMPTY);
     somebody.go(4);
-    let lines: String = (10..60).map(|n| format!("w{n}, 10.20.0.{n}, work\r")).collect();
+    let lines = (10..60).map(|n| format!("w{n}, 10.20.0.{n}, work\r")).collect::<Vec<_>>().concat();
     somebody.happen(Input::Pasted(lines));
     assert!(somebody.flat().contains("50 hosts were added"), "{}", somebody.text());
     assert_eq!(somebody.saved.as_ref().unwrap().matches("10.20.0.").count(), 50);

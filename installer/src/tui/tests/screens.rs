@@ -96,7 +96,7 @@ fn every_page_in_every_state() {
                 assert!(colours.into_iter().all(|colour| colour == Color::Reset));
             }
             assert_eq!(screen.lines().count(), 24);
-            text += &format!("{state}\n\n{screen}\n");
+            text += &[state, "\n\n", &screen, "\n"].concat();
         }
         insta::assert_snapshot!(format!("80x24-{:02}-{}", page.number(), page.name()), text);
     }
@@ -112,7 +112,7 @@ fn wide_screens_have_the_steps_left_and_the_help_right() {
     ] {
         let mut somebody = Somebody::at((120, 36), BEST, language, VALID);
         somebody.go(page.number());
-        text += &format!("{}\n\n{}\n", page.name(), somebody.text());
+        text += &[page.name(), "\n\n", &somebody.text(), "\n"].concat();
     }
     insta::assert_snapshot!("120x36", text);
 }
@@ -125,7 +125,7 @@ fn what_lies_over_a_page() {
         for key in keys {
             somebody.key(*key);
         }
-        text += &format!("{name}\n\n{}\n", somebody.text());
+        text += &[name, "\n\n", &somebody.text(), "\n"].concat();
     };
     show("help", &[Key::Enter, Key::Help]);
     show("pages", &[Key::Pages]);

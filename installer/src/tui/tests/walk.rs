@@ -98,7 +98,7 @@ fn holds(somebody: &Somebody) {
         spot => {
             match spot {
                 Spot::Field(path) => {
-                    assert!(fields(picture.screen).any(|field| field.path == *path), "{path}")
+                    assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
                 }
                 Spot::Line(index) => assert!(*index < table_lines(picture.screen).len(), "{text}"),
                 _ => {}
