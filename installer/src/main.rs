@@ -3,7 +3,7 @@
 //!
 //! This crate joins the rooms and is the only one that prints. `cli` has one file per verb; `site` opens what a verb
 //! starts from (profile, bundle, hosts); `executor` lets the engine act through agent sessions; `lines` and `jsonl`
-//! show the event stream; `failure` alone decides kind, hint and exit code.
+//! show the event stream; `tui` draws the wizard; `failure` alone decides kind, hint and exit code.
 
 // A front end prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -22,14 +22,13 @@ mod services;
 mod sessions;
 mod site;
 mod trust;
+mod tui;
 mod written;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = cli::Arguments::given();
     let output = arguments.output();
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

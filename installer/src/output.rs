@@ -23,6 +23,9 @@ pub(crate) enum Output {
     Plain,
     /// One JSON object per line for machines.
     Json,
+    /// Nothing at all: somebody else draws on the screen.
+    #[value(skip)]
+    Quiet,
 }
 
 impl Output {
@@ -34,6 +37,7 @@ impl Output {
                 let data = serde_json::to_value(data).unwrap_or_default();
                 Self::json_line(&TopicLine { version: sealift_events::VERSION, topic, text, data });
             }
+            Self::Quiet => {}
         }
     }
 
@@ -47,7 +51,7 @@ impl Output {
     /// A reader of a run's events that goes on after `seen`.
     pub(crate) fn sink(self, seen: &[Record]) -> Box<dyn Sink> {
         match self {
-            Self::Plain => Box::new(Lines::after(seen)),
+            Self::Plain | Self::Quiet => Box::new(Lines::after(seen)),
             Self::Json => Box::new(JsonLines),
         }
     }
@@ -62,7 +66,7 @@ impl Output {
     pub(crate) fn failure(self, failure: &Failure) {
         match self {
             // A terminal that has gone takes no words, and that is no reason to end otherwise.
-            Self::Plain => {
+            Self::Plain | Self::Quiet => {
                 let _ = io::stderr().lock().write_all(plain(failure).as_bytes());
             }
             Self::Json => {

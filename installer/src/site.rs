@@ -45,8 +45,17 @@ pub(crate) struct OpenSite {
 impl OpenSite {
     /// Loads the profile (overlays in order) and fetches every secret that it refers to.
     pub(crate) fn load(profiles: &[PathBuf], output: Output) -> Result<Self, Failure> {
+        Self::load_asking(profiles, output, &ask)
+    }
+
+    /// The same, asking for passwords in another way than at the terminal.
+    pub(crate) fn load_asking(
+        profiles: &[PathBuf],
+        output: Output,
+        ask: &dyn Fn(&str) -> io::Result<SecretString>,
+    ) -> Result<Self, Failure> {
         let site = crate::profiles::load(profiles)?;
-        let secrets = ResolvedSecrets::resolve(&site, &ask).map_err(|errors| {
+        let secrets = ResolvedSecrets::resolve(&site, ask).map_err(|errors| {
             let message = format!("{} of the profile's secrets cannot be had", errors.len());
             Failure::together(message, errors.into_iter().map(Failure::from).collect())
         })?;

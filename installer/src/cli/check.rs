@@ -113,7 +113,7 @@ fn judge_files(
 /// `disk.etcd-fsync  Speed of the database's disk: blocks unless accepted; blocks always (far off)`.
 fn show_list(output: Output) {
     match output {
-        Output::Plain => {
+        Output::Plain | Output::Quiet => {
             for check in catalogue() {
                 say(&listed(check));
             }

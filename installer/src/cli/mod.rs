@@ -83,6 +83,15 @@ enum Verb {
 }
 
 impl Arguments {
+    /// The command line of this process. Somebody who says nothing at a terminal is led.
+    pub(crate) fn given() -> Self {
+        if std::env::args_os().len() < 2 && wizard::on_terminal() {
+            Self::parse_from(["installer", "wizard"])
+        } else {
+            Self::parse()
+        }
+    }
+
     pub(crate) fn output(&self) -> Output {
         self.output
     }

@@ -17,8 +17,9 @@ use crate::matrix;
 use crate::output::{Output, counted};
 use crate::services;
 use crate::sessions::{Sessions, own_program};
-use crate::site::{OpenSite, verify_bundle};
+use crate::site::{OpenSite, ask, verify_bundle};
 use crate::trust::Trust;
+use crate::tui::Ask;
 
 /// Bundle and profile.
 // No group: verbs that take these among their own would have two groups of this name.
@@ -51,9 +52,20 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// The same, asking for passwords in another way than at the terminal.
+    pub(crate) fn new_asking(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Self, Failure> {
+        let mut prepared = Self::open_asking(arguments, output, ask)?;
+        prepared.probe()?;
+        Ok(prepared)
+    }
+
     /// The part of [`Prepared::new`] that speaks to no host.
     pub(crate) fn open(arguments: &Arguments, output: Output) -> Result<Self, Failure> {
-        let site = OpenSite::load(&arguments.profile, output)?;
+        Self::open_asking(arguments, output, &ask)
+    }
+
+    fn open_asking(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Self, Failure> {
+        let site = OpenSite::load_asking(&arguments.profile, output, ask)?;
         risks_make_sense(&site.site)?;
         let bundle = arguments.trust.open(&arguments.bundle, output)?;
         verify_bundle(&bundle, output)?;

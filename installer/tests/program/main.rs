@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 mod bundle;
+mod drawn;
 mod profile;
 mod report;
 mod schema;
 mod seat;
 mod size;
+mod terminal;
 mod verify;
 mod watch;
 mod wizard;

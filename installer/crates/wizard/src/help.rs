@@ -86,3 +86,23 @@ impl Model {
         }
     }
 }
+
+/// A value as somebody would type it; none where a whole text stands in its place.
+pub(crate) fn as_typed(field: &Field, value: &Json) -> Option<String> {
+    Some(match (field.kind, value) {
+        (Kind::TextOfFile, _) => return None,
+        (Kind::YesNo, Json::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
+        (Kind::YesNo, Json::String(word)) => if word == "no-spare" { "no" } else { "yes" }.to_owned(),
+        (Kind::Secret, Json::Object(map)) => match map.iter().next()? {
+            (way, _) if way == "prompt" => "ask".to_owned(),
+            (way, Json::String(place)) if !place.contains('\n') => format!("{way} {place}"),
+            _ => return None,
+        },
+        (_, Json::Array(items)) => {
+            let typed: Option<Vec<_>> = items.iter().map(|item| as_typed(field, item)).collect();
+            typed?.join(", ")
+        }
+        (_, Json::String(text)) => text.clone(),
+        (_, other) => other.to_string(),
+    })
+}

@@ -37,6 +37,8 @@ pub struct FieldView {
     pub choices: Vec<(String, String)>,
     /// The answer in words, none where there is none. Of a secret only where it is.
     pub value: Option<String>,
+    /// The answer as somebody would type it again; none where there is none, or where a whole text stands in its place.
+    pub answer: Option<String>,
     /// What holds without an answer, in words.
     pub default: Option<String>,
     /// Where the value comes from.

@@ -48,6 +48,7 @@ impl Model {
             Message::Save => {
                 // What the world found may be mended: it is asked again.
                 self.found.clear();
+                self.notice = None;
                 self.save(true)
             }
             Message::Quit => {

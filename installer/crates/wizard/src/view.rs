@@ -5,6 +5,7 @@ mod bodies;
 use serde_json::json;
 
 use crate::field::{self, Field, Kind};
+use crate::help::as_typed;
 use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
@@ -121,6 +122,7 @@ impl Model {
                 kind: field.kind,
                 choices: self.choices(field),
                 value: self.value_in_words(field),
+                answer: self.answer_as_typed(field),
                 default: field.default.as_ref().map(|value| self.in_words(field, value)),
                 source: self.source(field),
                 verdict,
@@ -141,14 +143,27 @@ impl Model {
     }
 
     fn value_in_words(&self, field: &Field) -> Option<String> {
+        if field.is_of_wizard() {
+            let own = self.own_value(field)?;
+            let choice = matches!(field.kind, Kind::Choice(_));
+            return Some(if choice { self.in_words(field, &json!(own)) } else { own });
+        }
+        self.draft.get(&field.path).map(|value| self.in_words(field, value))
+    }
+
+    fn answer_as_typed(&self, field: &Field) -> Option<String> {
+        if field.is_of_wizard() {
+            return self.own_value(field);
+        }
+        self.draft.get(&field.path).and_then(|value| as_typed(field, value))
+    }
+
+    /// The value of a setting of the wizard.
+    fn own_value(&self, field: &Field) -> Option<String> {
         match field.path.as_str() {
-            "start.language" => {
-                let word = if self.language == Language::Chinese { "zh" } else { "en" };
-                Some(self.words().text(&format!("choice.{word}")))
-            }
+            "start.language" => Some(if self.language == Language::Chinese { "zh" } else { "en" }.to_owned()),
             "start.file" => Some(self.file.display().to_string()),
-            "start.bundle" => self.bundle.as_ref().map(|file| file.display().to_string()),
-            path => self.draft.get(path).map(|value| self.in_words(field, value)),
+            _ => self.bundle.as_ref().map(|file| file.display().to_string()),
         }
     }
 }

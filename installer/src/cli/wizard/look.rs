@@ -7,18 +7,19 @@ use crate::cli::plan_view;
 use crate::cli::prepare::{Arguments, Prepared};
 use crate::failure::Failure;
 use crate::output::{Output, counted};
+use crate::tui::Ask;
 
 /// What all checks find.
-pub(super) fn check(arguments: &Arguments, output: Output) -> Result<Vec<Finding>, Failure> {
-    let prepared = Prepared::new(arguments, output)?;
+pub(super) fn check(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Vec<Finding>, Failure> {
+    let prepared = Prepared::new_asking(arguments, output, ask)?;
     let findings = prepared.findings();
     prepared.sessions.close();
     Ok(findings)
 }
 
 /// What an install would change, a line each.
-pub(super) fn plan(arguments: &Arguments, output: Output) -> Result<Vec<String>, Failure> {
-    let prepared = Prepared::new(arguments, output)?;
+pub(super) fn plan(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Vec<String>, Failure> {
+    let prepared = Prepared::new_asking(arguments, output, ask)?;
     let lines = lines(&prepared);
     prepared.sessions.close();
     lines

@@ -63,8 +63,11 @@ impl Model {
     fn saved(&mut self, found: Vec<ProfileFinding>) -> Vec<Effect> {
         self.unsaved = false;
         self.file_state = FileState::Opened;
-        let file = self.file.display().to_string();
-        self.notice = Some(self.words().fill("notice.saved", &[("file", &file)]));
+        // What led to it says more.
+        if self.notice.is_none() {
+            let file = self.file.display().to_string();
+            self.notice = Some(self.words().fill("notice.saved", &[("file", &file)]));
+        }
         let next = self.after_save.take();
         if found.is_empty() || !self.found.is_empty() {
             return next.into_iter().collect();

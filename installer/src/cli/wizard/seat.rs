@@ -1,0 +1,122 @@
+//! This machine, as the wizard needs it: files, bundles, and a look at the hosts.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift_profile::{MAX_FILE_BYTES, ProfileError, ProfileFinding};
+use sealift_wizard::plain::World;
+use sealift_wizard::{Effect, Loaded, Message, Trouble};
+
+use super::look;
+use crate::cli::prepare;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::profiles::load_partly;
+use crate::trust::Trust;
+use crate::tui::Ask;
+use crate::written::{write, write_new};
+
+/// Largest text file that an answer may name, bytes.
+const MOST_TEXT: u64 = 256 << 10;
+
+/// This machine, as the wizard needs it.
+pub(super) struct Seat<'a> {
+    pub(super) trust: &'a Trust,
+    pub(super) output: Output,
+    /// How passwords are asked for.
+    pub(super) ask: Ask<'a>,
+}
+
+impl World for Seat<'_> {
+    fn perform(&mut self, effect: Effect) -> Option<Message> {
+        Some(match effect {
+            Effect::Save { file, text } => Message::Saved(save(&file, &text).map_err(trouble)),
+            Effect::Load { file } => Message::Loaded(load(&file)),
+            Effect::OpenBundle { file } => {
+                let bundle = self.trust.open(&file, self.output);
+                let outcome = bundle.map(|bundle| Arc::new(bundle.document().clone())).map_err(trouble);
+                Message::BundleOpened { file, outcome }
+            }
+            Effect::ReadText { field, file } => {
+                Message::TextRead { field, text: read_small(&file, MOST_TEXT).map_err(trouble) }
+            }
+            Effect::ReadHosts { file } => {
+                Message::HostsRead(read_small(&file, MAX_FILE_BYTES).map_err(trouble))
+            }
+            Effect::Size { serial, document, site } => {
+                let outcome = sealift_wizard::size(&document, &site).map(Box::new);
+                Message::Sized { serial, outcome: outcome.map_err(|error| trouble(error.into())) }
+            }
+            Effect::Check { serial, file, bundle } => {
+                let outcome =
+                    look::check(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
+                Message::Checked { serial, outcome }
+            }
+            Effect::Plan { serial, file, bundle } => {
+                let outcome = look::plan(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
+                Message::Planned { serial, outcome }
+            }
+            Effect::End => return None,
+        })
+    }
+}
+
+impl Seat<'_> {
+    fn prepare(&self, file: PathBuf, bundle: PathBuf) -> prepare::Arguments {
+        prepare::Arguments { bundle, profile: vec![file], trust: self.trust.clone() }
+    }
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    let causes = failure.causes.into_iter().chain(failure.log).collect();
+    Trouble { message: failure.message, causes, remedies: failure.hints }
+}
+
+/// A profile that somebody wrote with remarks keeps them in a copy: the wizard writes none. What a reader finds wrong.
+fn save(file: &Path, text: &str) -> Result<Vec<ProfileFinding>, Failure> {
+    let before = std::fs::read_to_string(file).unwrap_or_default();
+    if before.lines().any(|line| line.trim_start().starts_with('#')) {
+        let mut copy = file.as_os_str().to_owned();
+        copy.push(".before-wizard");
+        let copy = PathBuf::from(copy);
+        if !copy.exists() {
+            write_new(&copy, before.as_bytes(), 0o600)?;
+        }
+    }
+    write(file, text)?;
+    match load_partly(&[file.to_owned()]) {
+        Ok(_) => Ok(Vec::new()),
+        Err(ProfileError::Invalid(invalid)) => Ok(invalid.findings),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn load(file: &Path) -> Loaded {
+    if matches!(file.try_exists(), Ok(false)) {
+        return Loaded::New;
+    }
+    match read_small(&file.display().to_string(), MAX_FILE_BYTES) {
+        Ok(text) => Loaded::There(text),
+        Err(failure) => Loaded::Failed(trouble(failure)),
+    }
+}
+
+/// A text file; `~/` is the home of the caller.
+fn read_small(file: &str, most: u64) -> Result<String, Failure> {
+    let path = match file.strip_prefix("~/") {
+        Some(rest) => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(rest),
+        None => PathBuf::from(file),
+    };
+    let failed = |cause: String| {
+        let failure = Failure::new(Kind::Usage, format!("{} cannot be read", path.display()));
+        Failure { causes: vec![cause], ..failure }.hint("name a text file that you may read")
+    };
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(&path).map_err(|error| failed(error.to_string()))?;
+    opened.take(most + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > most {
+        return Err(failed(format!("it is larger than {most} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".to_owned()))
+}

@@ -1,0 +1,188 @@
+//! A frame: the rows of the screen from what the wizard shows and from where somebody is. Pure; it changes nothing.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::Line;
+use sealift_wizard::{Screen, Words, width};
+
+use super::body::{self, Body, FAINT, HEADING, PLAIN, SELECTED};
+use super::display::Display;
+use super::layers;
+use super::rows;
+use super::state::{Spot, State};
+
+/// The least columns and rows.
+pub(super) const FLOOR: (u16, u16) = (80, 24);
+/// From here on the steps stand left and the help right.
+const WIDE: (u16, u16) = (120, 36);
+/// Columns of the two panes.
+const LEFT: u16 = 28;
+const RIGHT: u16 = 34;
+/// Rows of title, two rules, keys and buttons.
+const ROWS: u16 = 5;
+
+/// Everything that a frame is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Picture<'a> {
+    pub(super) screen: &'a Screen,
+    pub(super) state: &'a State,
+    pub(super) words: Words,
+    pub(super) display: Display,
+}
+
+/// What stands where.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) body: Body,
+    /// Where the body stands.
+    pub(super) area: Rect,
+    message: (Vec<String>, Style),
+    panes: bool,
+    /// Whether something lies over the page.
+    over: bool,
+}
+
+impl Layout {
+    /// Rows of the body.
+    pub(super) fn height(&self) -> usize {
+        usize::from(self.area.height)
+    }
+
+    /// The last line that the body can be scrolled to.
+    pub(super) fn last_scroll(&self) -> usize {
+        self.body.lines.len().saturating_sub(self.height())
+    }
+}
+
+/// What stands where on a screen of this size; it is never smaller than the floor.
+pub(super) fn layout(picture: Picture<'_>, size: (u16, u16)) -> Layout {
+    let (columns, rows) = (size.0.max(FLOOR.0), size.1.max(FLOOR.1));
+    let Picture { screen, state, words, .. } = picture;
+    let panes = columns >= WIDE.0 && rows >= WIDE.1;
+    let message = rows::message(screen, state, words, usize::from(columns) - 2);
+    let message_rows = u16::try_from(message.0.len()).unwrap_or(1);
+    let (x, width) = if panes { (LEFT + 1, columns - LEFT - RIGHT - 2) } else { (0, columns) };
+    let area = Rect { x, y: 2, width, height: rows - ROWS - message_rows - 1 };
+    let room = usize::from(width) - 1;
+    let over = layers::layer(screen, state, words, room);
+    let is_over = over.is_some();
+    let body = over.unwrap_or_else(|| body::page(screen, state, words, room));
+    Layout { body, area, message, panes, over: is_over }
+}
+
+/// Draws all of it; where the cursor stands, if it is to be seen.
+pub(super) fn draw(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
+    let area = buffer.area;
+    let cursor = if area.width < FLOOR.0 || area.height < FLOOR.1 {
+        too_small(picture.words, buffer);
+        None
+    } else {
+        whole(picture, buffer)
+    };
+    picture.display.fit(buffer);
+    cursor
+}
+
+/// The one line for a screen on which nothing fits.
+fn too_small(words: Words, buffer: &mut Buffer) {
+    let area = buffer.area;
+    let text = |number: u16| number.to_string();
+    let places = [
+        ("columns", text(FLOOR.0)),
+        ("rows", text(FLOOR.1)),
+        ("ownColumns", text(area.width)),
+        ("ownRows", text(area.height)),
+    ];
+    let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let lines = width::wrap(&words.fill("draw.small", &places), usize::from(area.width));
+    for (row, line) in (area.y..area.bottom()).zip(&lines) {
+        buffer.set_string(area.x, row, line, PLAIN);
+    }
+}
+
+fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
+    let Picture { screen, state, words, .. } = picture;
+    let size = buffer.area;
+    let layout = layout(picture, (size.width, size.height));
+    let scroll = if layout.over { state.layer_scroll } else { state.scroll }.min(layout.last_scroll());
+    title(screen, words, buffer);
+    let hidden = layout.body.lines.len().saturating_sub(scroll + layout.height());
+    rule(buffer, 1, scroll, "draw.above", words);
+    lines(buffer, layout.area, layout.body.lines.iter().skip(scroll));
+    // A blank row parts the message from what may look like it.
+    let below = layout.area.bottom() + 1;
+    let (text, style) = &layout.message;
+    let mut row = below;
+    for line in text {
+        buffer.set_string(1, row, line, *style);
+        row += 1;
+    }
+    rule(buffer, row, hidden, "draw.below", words);
+    let columns = usize::from(size.width);
+    buffer.set_string(0, row + 1, rows::keys(screen, state, words, columns), PLAIN);
+    if !layout.over {
+        for (column, text, button) in rows::button_row(screen, state, words, columns) {
+            let style = if state.spot == Spot::Button(button) { SELECTED } else { PLAIN };
+            buffer.set_string(u16::try_from(column).unwrap_or(0), row + 2, text, style);
+        }
+    }
+    if layout.panes {
+        panes(picture, &layout, buffer);
+    }
+    let (line, column) = layout.body.cursor?;
+    let row = u16::try_from(line.checked_sub(scroll)?).ok().filter(|row| *row < layout.area.height)?;
+    Some(Position { x: layout.area.x + column, y: layout.area.y + row })
+}
+
+/// Where somebody is: the site, and the page with its number.
+fn title(screen: &Screen, words: Words, buffer: &mut Buffer) {
+    let columns = usize::from(buffer.area.width);
+    let (number, count) = (screen.step.0.to_string(), screen.step.1.to_string());
+    let places = [("number", number.as_str()), ("count", &count), ("page", &screen.page_title)];
+    let title = body::clean(&screen.title);
+    let room = columns.saturating_sub(width::columns(&title) + 4).max(columns / 2);
+    let place = width::cut(&words.fill("draw.place", &places), room);
+    let start = columns - width::columns(&place) - 1;
+    let title = width::cut(&title, start.saturating_sub(3));
+    buffer.set_string(1, 0, title, HEADING);
+    buffer.set_string(u16::try_from(start).unwrap_or(0), 0, place, HEADING);
+}
+
+/// A rule that says how many lines are hidden behind it.
+fn rule(buffer: &mut Buffer, row: u16, hidden: usize, key: &str, words: Words) {
+    let columns = buffer.area.width;
+    buffer.set_string(0, row, "─".repeat(usize::from(columns)), PLAIN);
+    if hidden > 0 {
+        let text = words.fill(key, &[("count", &hidden.to_string())]);
+        let text = format!(" {text} ");
+        let start = usize::from(columns).saturating_sub(width::columns(&text) + 2);
+        buffer.set_string(u16::try_from(start).unwrap_or(0), row, text, PLAIN);
+    }
+}
+
+fn lines<'a>(buffer: &mut Buffer, area: Rect, lines: impl Iterator<Item = &'a Line<'static>>) {
+    for (row, line) in (area.y..area.bottom()).zip(lines) {
+        buffer.set_line(area.x, row, line, area.width);
+    }
+}
+
+/// The steps left and the help right.
+fn panes(picture: Picture<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let Picture { screen, state, words, .. } = picture;
+    let (top, height) = (layout.area.y, layout.area.height);
+    let left = Rect { x: 0, y: top, width: LEFT, height };
+    let mut steps_and_title = Body::default();
+    steps_and_title.say(" ", &words.text("draw.pages"), HEADING, usize::from(LEFT));
+    steps_and_title.blank();
+    steps_and_title.lines.extend(body::steps(screen, words, usize::from(LEFT), None));
+    lines(buffer, left, steps_and_title.lines.iter());
+    let right = Rect { x: layout.area.right() + 1, y: top, width: RIGHT, height };
+    let mut help = Body::default();
+    layers::about(&mut help, screen, state, words, usize::from(RIGHT) - 1);
+    lines(buffer, right, help.lines.iter());
+    for row in top..top + height {
+        buffer.set_string(LEFT, row, "│", FAINT);
+        buffer.set_string(right.x - 1, row, "│", FAINT);
+    }
+}

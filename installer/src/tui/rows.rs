@@ -1,0 +1,200 @@
+//! The rows below the body: one message, the keys of what is looked at, the buttons.
+
+use ratatui::style::Style;
+use sealift_wizard::{Action, PageId, Screen, Verdict, Words, width};
+
+use super::body::{BAD, GOOD, PLAIN, WARNING, clean};
+use super::layers::{host_name, looked_at};
+use super::state::{Button, Layer, Spot, State, Work, buttons, is_typed, table_lines};
+
+/// Most lines of a message; what is longer stands in the help.
+const MOST: usize = 3;
+
+/// Why the last thing was not taken, what goes on, or why Next is closed; broken into lines.
+pub(super) fn message(screen: &Screen, state: &State, words: Words, columns: usize) -> (Vec<String>, Style) {
+    let (text, style) = one_message(screen, state, words);
+    let mut lines = width::wrap(&clean(&text).replace('\n', "; "), columns);
+    if lines.len() > MOST {
+        lines.truncate(MOST);
+        let hint = words.text("draw.more");
+        if let Some(last) = lines.last_mut() {
+            *last = width::cut(last, columns.saturating_sub(width::columns(&hint) + 1)) + " " + &hint;
+        }
+    }
+    (lines, style)
+}
+
+fn one_message(screen: &Screen, state: &State, words: Words) -> (String, Style) {
+    let with_remedy = |message: &str, remedy: &str| {
+        let places = [("message", message.trim_end_matches('.')), ("remedy", remedy)];
+        if remedy.is_empty() { message.to_owned() } else { words.fill("draw.refused", &places) }
+    };
+    if let Some(refused) = &screen.refused {
+        return (with_remedy(&refused.message, &refused.remedy), BAD);
+    }
+    if let Some(remark) = &state.remark {
+        return (remark.clone(), WARNING);
+    }
+    if !state.work.is_empty() {
+        let all = state
+            .work
+            .iter()
+            .map(|(work, seconds)| words.fill(work_key(*work), &[("seconds", &seconds.to_string())]));
+        return (all.collect::<Vec<_>>().join(" "), PLAIN);
+    }
+    let verdict = looked_at(screen, state).map(|field| &field.verdict);
+    if let Some(Verdict::Wrong { message, remedy }) = verdict {
+        return (with_remedy(message, remedy), BAD);
+    }
+    let notice = screen.notice.as_ref().filter(|notice| state.seen.as_ref() != Some(*notice));
+    let text = match notice {
+        Some(notice) => words.fill("draw.notice", &[("notice", notice), ("message", &screen.message)]),
+        None => screen.message.clone(),
+    };
+    (text, if screen.next_open { GOOD } else { WARNING })
+}
+
+fn work_key(work: Work) -> &'static str {
+    match work {
+        Work::OpenBundle => "draw.work.bundle",
+        Work::Size => "draw.work.size",
+        Work::Check => "draw.work.check",
+        Work::Plan => "draw.work.plan",
+    }
+}
+
+/// The keys that do something now, with what they do; the most wanted first, as many as there is room for.
+pub(super) fn keys(screen: &Screen, state: &State, words: Words, columns: usize) -> String {
+    let mut text = String::new();
+    for (key, does) in wanted_keys(screen, state) {
+        let key = if key.starts_with("draw.") { words.text(key) } else { key.to_owned() };
+        let item = format!(" {key} {}  ", words.text(does));
+        if width::columns(&text) + width::columns(item.trim_end()) > columns {
+            break;
+        }
+        text += &item;
+    }
+    text.trim_end().to_owned()
+}
+
+type Keys = Vec<(&'static str, &'static str)>;
+
+fn wanted_keys(screen: &Screen, state: &State) -> Keys {
+    if state.asked.is_some() {
+        return vec![("Enter", "draw.key.give"), ("Esc", "draw.key.giveNot")];
+    }
+    if screen.leaving.is_some() {
+        return vec![("Enter", "draw.key.leave"), ("Esc", "draw.key.stay")];
+    }
+    match &state.layer {
+        Some(Layer::Help) => vec![("draw.key.upDown", "draw.key.read"), ("Esc", "draw.key.close")],
+        Some(Layer::Pages(_)) => {
+            vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
+        }
+        Some(Layer::RemoveHost(_)) => vec![("Enter", "draw.key.remove"), ("Esc", "draw.key.keep")],
+        Some(Layer::Import(_)) => vec![("Enter", "draw.key.read"), ("Esc", "draw.key.close")],
+        Some(Layer::List { .. }) => vec![("Enter", "draw.key.line"), ("Esc", "draw.key.close")],
+        None => on_page(screen, state),
+    }
+}
+
+fn on_page(screen: &Screen, state: &State) -> Keys {
+    let offers = |action: Action| screen.actions.contains(&action);
+    let changed = state.edit.as_ref().is_some_and(super::state::Edit::is_changed);
+    let mut keys: Keys = match (&state.spot, looked_at(screen, state)) {
+        (Spot::Field(_), Some(field)) if is_typed(field) => vec![("Enter", "draw.key.take")],
+        (Spot::Field(_), _) => vec![("draw.key.sideways", "draw.key.choose"), ("Del", "draw.key.clear")],
+        (Spot::Line(_), _) if screen.page == PageId::Hosts => {
+            vec![("Enter", "draw.key.change"), ("Del", "draw.key.remove")]
+        }
+        (Spot::Line(_), _) => vec![("Enter", "draw.key.go")],
+        (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
+        (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
+    };
+    if offers(Action::AddHost) {
+        keys.extend([("Ins", "draw.key.add"), ("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
+    }
+    if changed {
+        keys.push(("Esc", "draw.key.undo"));
+    } else if offers(Action::Back) || offers(Action::CloseHost) {
+        keys.push(("Esc", "draw.key.back"));
+    }
+    keys.push(("F1", "draw.key.help"));
+    if offers(Action::Run) {
+        keys.push(("F5", "draw.key.run"));
+    }
+    keys.extend([
+        ("F8", "draw.key.next"),
+        ("F10", "draw.key.quit"),
+        ("F2", "draw.key.save"),
+        ("F3", "draw.key.pages"),
+    ]);
+    if offers(Action::Skip) {
+        keys.push(("Ctrl-O", "draw.key.skip"));
+    }
+    keys
+}
+
+/// The buttons that fit, with the columns where each begins; the one that is looked at is always among them.
+pub(super) fn button_row(
+    screen: &Screen,
+    state: &State,
+    words: Words,
+    columns: usize,
+) -> Vec<(usize, String, Button)> {
+    let all: Vec<(String, Button)> = buttons(screen)
+        .into_iter()
+        .map(|button| (format!("[ {} ]", label(button, screen, state, words)), button))
+        .collect();
+    let at = all.iter().position(|(_, button)| state.spot == Spot::Button(*button)).unwrap_or_default();
+    let wide = |from: usize| all[from..=at].iter().map(|(text, _)| width::columns(text) + 1).sum::<usize>();
+    let first = (0..=at).find(|from| wide(*from) <= columns).unwrap_or(at);
+    let (mut column, mut row) = (1, Vec::new());
+    for (text, button) in all.into_iter().skip(first) {
+        let end = column + width::columns(&text);
+        if end > columns && !row.is_empty() {
+            break;
+        }
+        row.push((column, width::cut(&text, columns.saturating_sub(column)), button));
+        column = end + 1;
+    }
+    row
+}
+
+fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String {
+    let host = || host_name(screen, state.line.min(table_lines(screen).len().saturating_sub(1)));
+    let key = match button {
+        Button::Pages => "draw.button.pages",
+        Button::Help => "draw.button.help",
+        Button::Do(action) => match action {
+            Action::Next => {
+                let page = screen.page.next().and_then(|next| {
+                    screen.steps.iter().find(|(page, ..)| *page == next).map(|(_, title, _)| title)
+                });
+                return match page {
+                    Some(page) => words.fill("draw.button.next", &[("page", &width::cut(page, 16))]),
+                    None => words.text("draw.button.finish"),
+                };
+            }
+            Action::EditHost => return words.fill("draw.button.editHost", &[("name", &host())]),
+            Action::RemoveHost if !screen.actions.contains(&Action::CloseHost) => {
+                return words.fill("draw.button.removeHost", &[("name", &host())]);
+            }
+            Action::RemoveHost => "draw.button.removeThis",
+            Action::Back => "draw.button.back",
+            Action::Skip => "draw.button.skip",
+            Action::Save => "draw.button.save",
+            Action::Quit => "draw.button.quit",
+            Action::AddHost => "draw.button.addHost",
+            Action::PasteHosts => "draw.button.pasteHosts",
+            Action::ImportHosts => "draw.button.importHosts",
+            Action::CloseHost => "draw.button.closeHost",
+            Action::Run => match screen.page {
+                PageId::Sizing => "draw.button.calculate",
+                PageId::Checks => "draw.button.check",
+                _ => "draw.button.plan",
+            },
+        },
+    };
+    words.text(key)
+}

@@ -1,0 +1,192 @@
+//! Somebody at a screen: keys go in, frames come out. Files are in memory and no host is there.
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::civil::date;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use sealift_bundle::document::BundleDocument;
+use sealift_bundle::testing::sample_document;
+use sealift_wizard::{Effect, Language, Loaded, Message, Start, Trouble, size, width};
+
+use super::app::{App, Deed, Input};
+use super::display::Display;
+use super::frame::draw;
+use super::keys::{Key, key};
+
+mod behaviour;
+mod screens;
+mod walk;
+
+static DOCUMENT: LazyLock<Arc<BundleDocument>> = LazyLock::new(|| Arc::new(sample_document()));
+
+const BEST: Display = Display { ascii: false, colour: true };
+
+/// A profile in which nothing but the name is answered.
+const EMPTY: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\n";
+
+/// A profile that is whole.
+const VALID: &str = "apiVersion: sealift/v1
+kind: Site
+metadata: {name: harbin-plant}
+environment: production
+needs: {users: 2000, concurrentPercent: 10, availability: one-machine-may-fail}
+hosts:
+  - {name: m1, address: 10.20.0.11, role: control-plane}
+  - {name: w1, address: 10.20.0.21, role: worker, user: root}
+  - {name: w2, address: 10.20.0.22, role: worker}
+access: {user: ops, privateKey: {file: ~/.ssh/id_ed25519}, sudoPassword: {prompt: sudo}, knownHosts: ~/.ssh/known_hosts}
+cluster: {nameservers: [10.20.0.53, 10.20.0.54]}
+product:
+  settings: {domain: orders.harbin.example}
+  secrets: {adminPassword: {env: ADMIN_PASSWORD}}
+";
+
+pub(super) struct Somebody {
+    pub(super) app: App,
+    size: (u16, u16),
+    /// The profile as it was saved last.
+    pub(super) saved: Option<String>,
+    /// Passwords that were given, if any were.
+    pub(super) given: Vec<Option<String>>,
+    /// Whether checks answer; else they go on for ever.
+    pub(super) checks_answer: bool,
+}
+
+impl Somebody {
+    /// At a screen of this size, before a file with this text.
+    pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
+        let start = Start {
+            language,
+            today: date(2026, 11, 22),
+            checks: vec!["disk.space"],
+            file: PathBuf::from("site.yaml"),
+            bundle: Some(PathBuf::from("orders.bundle")),
+            trust: Vec::new(),
+        };
+        let (app, deeds) = App::new(start, display, size);
+        let mut somebody = Self { app, size, saved: None, given: Vec::new(), checks_answer: true };
+        somebody.perform(deeds, file);
+        somebody
+    }
+
+    pub(super) fn before(file: &str) -> Self {
+        Self::at((80, 24), BEST, Language::English, file)
+    }
+
+    fn perform(&mut self, deeds: Vec<Deed>, file: &str) {
+        for deed in deeds {
+            let effect = match deed {
+                Deed::Perform(effect) => effect,
+                Deed::Give(given) => {
+                    self.given.push(given.map(|given| given.expose().to_owned()));
+                    continue;
+                }
+                Deed::Suspend | Deed::Redraw => continue,
+            };
+            let nothing = || Trouble {
+                message: "it is not there".to_owned(),
+                causes: vec!["No such file".to_owned()],
+                remedies: vec!["name another".to_owned()],
+            };
+            let message = match effect {
+                Effect::Save { text, .. } => {
+                    self.saved = Some(text);
+                    Message::Saved(Ok(Vec::new()))
+                }
+                Effect::Load { .. } if file.is_empty() => Message::Loaded(Loaded::New),
+                Effect::Load { .. } => Message::Loaded(Loaded::There(file.to_owned())),
+                Effect::OpenBundle { file } => {
+                    let good = file.as_os_str() == "orders.bundle";
+                    let outcome = if good { Ok(Arc::clone(&DOCUMENT)) } else { Err(nothing()) };
+                    Message::BundleOpened { file, outcome }
+                }
+                Effect::ReadText { field, .. } => Message::TextRead { field, text: Err(nothing()) },
+                Effect::ReadHosts { .. } => Message::HostsRead(Err(nothing())),
+                Effect::Size { serial, document, site } => {
+                    let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
+                    Message::Sized { serial, outcome }
+                }
+                Effect::Check { .. } if !self.checks_answer => continue,
+                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
+                Effect::Plan { serial, .. } => {
+                    let lines = (1..=40).map(|step| format!("step {step} of 40 on m1"));
+                    Message::Planned { serial, outcome: Ok(lines.collect()) }
+                }
+                Effect::End => continue,
+            };
+            self.happen(Input::Outcome(message));
+        }
+    }
+
+    pub(super) fn happen(&mut self, input: Input) {
+        if let Input::Size(columns, rows) = input {
+            self.size = (columns, rows);
+        }
+        let deeds = self.app.take(input);
+        self.perform(deeds, "");
+    }
+
+    pub(super) fn key(&mut self, key: Key) {
+        self.happen(Input::Key(key));
+    }
+
+    pub(super) fn press(&mut self, code: KeyCode) {
+        if let Some(key) = key(KeyEvent::new(code, KeyModifiers::NONE)) {
+            self.key(key);
+        }
+    }
+
+    pub(super) fn write(&mut self, text: &str) {
+        for letter in text.chars() {
+            self.key(Key::Letter(letter));
+        }
+    }
+
+    /// Goes to a page by its number from 1.
+    pub(super) fn go(&mut self, number: usize) {
+        self.key(Key::Pages);
+        self.key(Key::Home);
+        for _ in 1..number {
+            self.key(Key::Down);
+        }
+        self.key(Key::Enter);
+    }
+
+    /// The screen.
+    pub(super) fn frame(&self) -> Buffer {
+        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).unwrap();
+        terminal
+            .draw(|frame| {
+                let _ = draw(self.app.picture(), frame.buffer_mut());
+            })
+            .unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    /// The screen as lines.
+    pub(super) fn text(&self) -> String {
+        let frame = self.frame();
+        let mut text = String::new();
+        for y in 0..frame.area.height {
+            let (mut line, mut x) = (String::new(), 0);
+            while x < frame.area.width {
+                let symbol = frame[(x, y)].symbol();
+                line.push_str(symbol);
+                // A wide letter covers the next cell.
+                x += u16::try_from(width::columns(symbol).max(1)).unwrap();
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The screen as one line, with single blanks.
+    pub(super) fn flat(&self) -> String {
+        self.text().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
