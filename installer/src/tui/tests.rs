@@ -1,15 +1,14 @@
 //! Somebody at a screen: keys go in, frames come out. Files are in memory and no host is there.
 
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use jiff::civil::date;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
+use sealift_wizard::testing::start;
 use sealift_wizard::{Effect, Language, Loaded, Message, Start, Trouble, size, width};
 
 use super::app::{App, Deed, Input};
@@ -59,14 +58,7 @@ pub(super) struct Somebody {
 impl Somebody {
     /// At a screen of this size, before a file with this text.
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
-        let start = Start {
-            language,
-            today: date(2026, 11, 22),
-            checks: vec!["disk.space"],
-            file: PathBuf::from("site.yaml"),
-            bundle: Some(PathBuf::from("orders.bundle")),
-            trust: Vec::new(),
-        };
+        let start = Start { language, ..start() };
         let (app, deeds) = App::new(start, display, size);
         let mut somebody = Self { app, size, saved: None, given: Vec::new(), checks_answer: true };
         somebody.perform(deeds, file);
