@@ -13,6 +13,7 @@ use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use super::app::App;
 use super::frame::{FLOOR, draw};
@@ -78,8 +79,10 @@ impl Terminal {
 
     /// Takes it over again, after it was given back or others have changed it.
     pub(super) fn take_again(&mut self, size: (u16, u16)) -> io::Result<()> {
-        // The settings that were there first are put back, so that they are what is given back in the end.
-        disable_raw_mode()?;
+        if !is_raw() {
+            // The library shall not believe what was true before: else it would change nothing.
+            disable_raw_mode()?;
+        }
         take()?;
         self.start_afresh(size)
     }
@@ -98,6 +101,11 @@ impl Terminal {
         })?;
         Ok(())
     }
+}
+
+/// Whether the terminal gives each key at once, and not line by line.
+fn is_raw() -> bool {
+    tcgetattr(io::stdin()).is_ok_and(|settings| !settings.local_modes.contains(LocalModes::ICANON))
 }
 
 fn take() -> io::Result<()> {

@@ -113,6 +113,15 @@ fn a_panic_gives_the_terminal_back_before_it_is_told() {
     assert_eq!(terminal.ended().code(), Some(101));
 }
 
+/// Waits until the shell reads: what is typed before may go to the program that it has started.
+fn ready(shell: &mut Terminal) {
+    shell.wait_until("the prompt", |screen| {
+        let (row, column) = screen.cursor_position();
+        let line = screen.rows(0, 80).nth(usize::from(row)).unwrap();
+        column == 7 && line.trim_end() == "ready>"
+    });
+}
+
 #[test]
 fn a_stopped_wizard_gives_the_terminal_to_the_shell_and_comes_back() {
     let seat = Seat::new();
@@ -121,7 +130,7 @@ fn a_stopped_wizard_gives_the_terminal_to_the_shell_and_comes_back() {
     let variables = [("PATH", path.as_str()), ("PS1", "ready> "), ("ENV", "")];
     let mut shell = Terminal::start("sh", &["-im"], &seat.path(""), &variables);
     let settings = |shell: &mut Terminal, when: &str| {
-        shell.wait_for("ready> ");
+        ready(shell);
         // What is typed shows neither: the shell joins the marks.
         shell.write(&format!("printf '%s=%s=%s\\n' {when} $(stty -g) end\n"));
         let start = format!("{when}=");
@@ -134,6 +143,7 @@ fn a_stopped_wizard_gives_the_terminal_to_the_shell_and_comes_back() {
         found(shell.shown()).unwrap()
     };
     let before = settings(&mut shell, "before");
+    ready(&mut shell);
     shell.write("installer wizard\n");
     shell.wait_for("What is the site called?");
     name(&mut shell);
@@ -141,6 +151,7 @@ fn a_stopped_wizard_gives_the_terminal_to_the_shell_and_comes_back() {
     shell.wait_for("Stopped");
     assert!(!shell.is_drawn_on());
     assert_eq!(settings(&mut shell, "stopped"), before);
+    ready(&mut shell);
     shell.write("fg\n");
     shell
         .wait_until("the wizard", |screen| screen.alternate_screen() && screen.contents().contains("dalian"));
@@ -150,6 +161,7 @@ fn a_stopped_wizard_gives_the_terminal_to_the_shell_and_comes_back() {
     shell.write(ENTER);
     shell.wait_for("Go on with: installer wizard");
     assert_eq!(settings(&mut shell, "after"), before);
+    ready(&mut shell);
     shell.write("exit 7\n");
     assert_eq!(shell.ended().code(), Some(7));
 }
