@@ -99,6 +99,16 @@ impl<'a> Context<'a> {
         Self { profiles, ..self }
     }
 
+    /// What it knows of its lab's install, for another one that goes on with the lab.
+    pub fn into_installed(self) -> OnceLock<Result<Installed, String>> {
+        self.installed
+    }
+
+    /// One whose lab was installed for another one.
+    pub fn going_on(self, installed: OnceLock<Result<Installed, String>>) -> Self {
+        Self { installed, ..self }
+    }
+
     /// The files of all hosts as the first one who asks finds them: before anybody has touched them.
     pub fn fresh_files(&self) -> Result<&HostFiles<'a>> {
         if let Some(files) = self.fresh.get() {

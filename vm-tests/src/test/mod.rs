@@ -16,12 +16,13 @@ mod tally;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-pub use context::{Context, INSTALL_WITHIN, Profiles, SIGNED_PLAN, demo};
+pub use context::{Context, INSTALL_WITHIN, Installed, Profiles, SIGNED_PLAN, demo};
 pub use installer_run::{Ended, InstallerRun};
 pub use sampler::Sampler;
 pub use tally::Tally;
@@ -32,7 +33,7 @@ use crate::bundle::{self, Made};
 use crate::lab::{Backend, Lab};
 use crate::payload::{self, Payload};
 use crate::programs::{self, Programs, Workspace};
-use crate::scenarios::{self, Group, Needs};
+use crate::scenarios::{self, Group, Needs, Test};
 use crate::{cache, system};
 
 /// What is asked for.
@@ -62,7 +63,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let names: Vec<&str> = gates::NAMES
         .iter()
         .copied()
-        .chain(groups.iter().flat_map(|group| group.tests.iter().map(|test| test.name)))
+        .chain(groups.iter().flat_map(|group| group.all().map(|test| test.name)))
         .collect();
     if options.list {
         println!("{}", names.join("\n"));
@@ -93,20 +94,20 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     });
     if let Some(parts) = parts {
         let (waiting, busy): (Vec<_>, Vec<_>) = wanted.iter().partition(|group| group.mostly_waits);
-        let run_all = |tally: &mut Tally, groups: &[&Group]| {
-            for group in groups.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
-                run_group(tally, group, &cache, &parts, options, &stop);
-            }
-        };
+        let run = Run { cache: &cache, parts: &parts, options, stop: &stop };
         let waits = |own: &mut Tally| {
             gates::upstream(own, &parts.payload);
-            run_all(own, &waiting);
+            run.all(own, &waiting);
         };
-        beside(&mut tally, waits, |tally| run_all(tally, &busy));
+        std::thread::scope(|scope| {
+            let waits = beside(scope, &tally, waits);
+            run.all(&mut tally, &busy);
+            add(&mut tally, waits);
+        });
     } else if needs_parts {
         tally.fail(gates::UPSTREAM, "there is no registry to test against");
         for group in &wanted {
-            fail_all(&mut tally, group, "there is no bundle to install");
+            fail_all(&mut tally, group.all(), "there is no bundle to install");
         }
     }
     if stop.load(Ordering::Relaxed) {
@@ -139,8 +140,8 @@ fn install_packages(groups: &[Group], needs_parts: bool) -> Result<()> {
 fn build(
     tally: &mut Tally,
     cache: &Path,
-    programs: std::thread::ScopedJoinHandle<'_, Result<Programs>>,
-    payload: std::thread::ScopedJoinHandle<'_, Result<Payload>>,
+    programs: ScopedJoinHandle<'_, Result<Programs>>,
+    payload: ScopedJoinHandle<'_, Result<Payload>>,
 ) -> Option<Parts> {
     let programs = tally.require("build::programs", || joined(programs))?;
     let payload = tally.require("build::payload", || joined(payload))?;
@@ -165,61 +166,105 @@ impl Drop for LabGuard<'_> {
     }
 }
 
-/// Runs what mostly waits beside what keeps the machine busy; its lines come last.
-fn beside(tally: &mut Tally, waiting: impl FnOnce(&mut Tally) + Send, busy: impl FnOnce(&mut Tally)) {
-    let mut own = tally.beside();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            waiting(&mut own);
-            own
-        });
-        busy(tally);
-        match thread.join() {
-            Ok(own) => tally.add(own),
-            Err(_) => tally.fail("run", "a thread of the tests broke"),
-        }
-    });
-}
-
-fn run_group(
-    tally: &mut Tally,
-    group: &Group,
-    cache: &Path,
-    parts: &Parts,
-    options: &Options,
-    stop: &AtomicBool,
-) {
-    let up = tally.require(group.lab_test, || {
-        let fresh = group.tests.iter().any(|test| test.needs == Needs::FreshHosts);
-        if fresh || !options.keep {
-            Lab::down(cache, group.lab)?;
-        }
-        Lab::up(cache, group.lab, &(group.spec)())
-    });
-    let Some(lab) = up else {
-        return fail_all(tally, group, &format!("the lab {} did not come up", group.lab));
-    };
-    let guard = LabGuard { cache, lab, keep: options.keep };
-    let context = match Context::new(cache, &guard.lab, &parts.programs, &parts.payload, &parts.made) {
-        Ok(context) => context.installed_by(group.profiles),
-        Err(error) => return fail_all(tally, group, &format!("the seat is not ready: {error:#}")),
-    };
-    for test in &group.tests {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        tally.run(test.name, || {
-            if test.needs == Needs::Cluster {
-                context.installed()?;
-            }
-            (test.work)(&context)
-        });
-        context.take_notes().iter().for_each(|note| tally.note(note));
+/// Counts what ran beside; its lines come here.
+fn add(tally: &mut Tally, thread: ScopedJoinHandle<'_, Tally>) {
+    match thread.join() {
+        Ok(own) => tally.add(own),
+        Err(_) => tally.fail("run", "a thread of the tests broke"),
     }
 }
 
-fn fail_all(tally: &mut Tally, group: &Group, reason: &str) {
-    for test in &group.tests {
+/// Runs something beside what this thread goes on with.
+fn beside<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    tally: &Tally,
+    work: impl FnOnce(&mut Tally) + Send + 'scope,
+) -> ScopedJoinHandle<'scope, Tally> {
+    let mut own = tally.beside();
+    scope.spawn(move || {
+        work(&mut own);
+        own
+    })
+}
+
+/// What the scenarios run with.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    cache: &'a Path,
+    parts: &'a Parts,
+    options: &'a Options,
+    stop: &'a AtomicBool,
+}
+
+/// A lab, and what is known of its install.
+struct Standing<'a> {
+    lab: LabGuard<'a>,
+    installed: Option<OnceLock<Result<Installed, String>>>,
+}
+
+impl<'a> Run<'a> {
+    /// Runs groups one after the other, and what mostly waits at the end of one beside the next ones.
+    fn all(self, tally: &mut Tally, groups: &[&Group]) {
+        std::thread::scope(|scope| {
+            let mut waiting = Vec::new();
+            for group in groups.iter().take_while(|_| !self.stop.load(Ordering::Relaxed)) {
+                let Some(mut standing) = self.up(tally, group) else { continue };
+                self.tests(tally, group, &group.tests, &mut standing);
+                if group.waiting_at_last.is_empty() {
+                    continue;
+                }
+                let work =
+                    move |own: &mut Tally| self.tests(own, group, &group.waiting_at_last, &mut standing);
+                waiting.push(beside(scope, tally, work));
+            }
+            for thread in waiting {
+                add(tally, thread);
+            }
+        });
+    }
+
+    /// Brings a group's lab up; where that fails, so do its tests.
+    fn up(self, tally: &mut Tally, group: &Group) -> Option<Standing<'a>> {
+        let Self { cache, options, .. } = self;
+        let up = tally.require(group.lab_test, || {
+            let fresh = group.all().any(|test| test.needs == Needs::FreshHosts);
+            if fresh || !options.keep {
+                Lab::down(cache, group.lab)?;
+            }
+            Lab::up(cache, group.lab, &(group.spec)())
+        });
+        let Some(lab) = up else {
+            fail_all(tally, group.all(), &format!("the lab {} did not come up", group.lab));
+            return None;
+        };
+        Some(Standing { lab: LabGuard { cache, lab, keep: options.keep }, installed: None })
+    }
+
+    fn tests(self, tally: &mut Tally, group: &Group, tests: &[Test], standing: &mut Standing<'_>) {
+        let Parts { programs, payload, made } = self.parts;
+        let context = match Context::new(self.cache, &standing.lab.lab, programs, payload, made) {
+            Ok(context) => context.installed_by(group.profiles),
+            Err(error) => return fail_all(tally, tests, &format!("the seat is not ready: {error:#}")),
+        };
+        let context = context.going_on(standing.installed.take().unwrap_or_default());
+        for test in tests {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            tally.run(test.name, || {
+                if test.needs == Needs::Cluster {
+                    context.installed()?;
+                }
+                (test.work)(&context)
+            });
+            context.take_notes().iter().for_each(|note| tally.note(note));
+        }
+        standing.installed = Some(context.into_installed());
+    }
+}
+
+fn fail_all<'a>(tally: &mut Tally, tests: impl IntoIterator<Item = &'a Test>, reason: &str) {
+    for test in tests {
         tally.fail(test.name, reason);
     }
 }
@@ -236,7 +281,7 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 }
 
 /// What a thread of a test left; a panic in it is a failure of the test.
-pub fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+pub fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|_| Err(anyhow!("a thread of the test broke")))
 }
 
