@@ -450,8 +450,7 @@ mod tests {
     fn script(text: &str) -> (tempfile::TempDir, Helm) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("helm");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        sealift_bundle::testing::program(&path, &format!("#!/bin/sh\n{text}\n"));
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
         let helm = Helm { limits, ..Helm::in_folder(path, temporary().unwrap()) };
         (folder, helm)

@@ -107,7 +107,7 @@ fn what_differs_from_the_lock_is_told_before_what_the_gate_finds() {
     // Of the size that they had: only their content tells.
     vendor.write("payload/bin/kubelet", &"KUBELET ".repeat(50_000));
     vendor.write("payload/bin/kubectl", &"KUBECTL ".repeat(40_000));
-    vendor.write("helm", "#!/bin/sh\n[ \"$1\" = version ]\n");
+    vendor.helm("#!/bin/sh\n[ \"$1\" = version ]\n");
     let said = vendor.fail(2, &build("fresh cache", "x.bundle"));
     for name in ["kubelet", "kubectl"] {
         assert!(
@@ -152,7 +152,7 @@ fn an_image_that_a_chart_names_must_be_packed() {
 fn a_chart_that_does_not_render_is_refused_with_helms_words() {
     let vendor = Vendor::new();
     vendor.lock();
-    vendor.write("helm", "#!/bin/sh\n[ \"$1\" = version ] || { echo 'Error: nil pointer' >&2; exit 1; }\n");
+    vendor.helm("#!/bin/sh\n[ \"$1\" = version ] || { echo 'Error: nil pointer' >&2; exit 1; }\n");
     let said = vendor.fail(2, &build("cache", "x.bundle"));
     assert!(
         said.contains(
@@ -202,10 +202,10 @@ fn a_failed_build_leaves_the_old_bundle_alone() {
     vendor.lock();
     vendor.write("orders.bundle", "the last release");
     vendor.write(".orders.bundle.building/.bundle-x.partial", "left by a killed build");
-    vendor.write("helm", "#!/bin/sh\nexit 1\n");
+    vendor.helm("#!/bin/sh\nexit 1\n");
     vendor.fail(2, &build("cache", "orders.bundle"));
     assert_eq!(std::fs::read_to_string(vendor.path("orders.bundle")).unwrap(), "the last release");
-    vendor.write("helm", "#!/bin/sh\nexit 0\n");
+    vendor.helm("#!/bin/sh\nexit 0\n");
     vendor.build("cache", "orders.bundle");
     open(&vendor, "orders.bundle");
     assert!(!vendor.path(".orders.bundle.building").exists());

@@ -53,15 +53,18 @@ impl Vendor {
         vendor.write("chart/templates/web.yaml", WORKLOAD);
         vendor.write("payload/bin/kubelet", &"kubelet ".repeat(50_000));
         vendor.write("payload/bin/kubectl", &"kubectl ".repeat(40_000));
-        vendor.write("helm", HELM);
-        let helm = vendor.path("helm");
-        std::fs::set_permissions(helm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        vendor.helm(HELM);
         vendor.succeed(&["keygen", "--out", "release.key", "--no-password"]);
         vendor
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Puts this script in Helm's place.
+    pub fn helm(&self, script: &str) {
+        sealift_bundle::testing::program(&self.path("helm"), script);
     }
 
     pub fn write(&self, name: &str, content: &str) {

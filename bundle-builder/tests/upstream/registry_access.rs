@@ -32,10 +32,7 @@ fn refused(vendor: &Vendor) -> String {
 
 /// A credential helper that the program finds first in PATH.
 fn with_helper(vendor: &Vendor, script: &str) -> std::process::Output {
-    use std::os::unix::fs::PermissionsExt as _;
-    vendor.write("helpers/docker-credential-test", script);
-    let helper = vendor.path("helpers/docker-credential-test");
-    std::fs::set_permissions(helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    sealift_bundle::testing::program(&vendor.path("helpers/docker-credential-test"), script);
     let path = format!("{}:{}", vendor.path("helpers").display(), std::env::var("PATH").unwrap());
     vendor.command(&LOCK).env("PATH", path).output().unwrap()
 }

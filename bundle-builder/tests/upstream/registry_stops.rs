@@ -220,7 +220,7 @@ fn images_come_while_charts_are_rendered_and_all_is_told_in_one_order() {
     let blob = blob.strip_prefix("sha256:").unwrap();
     let path = scene.vendor.path("fresh cache/blobs/sha256").join(blob);
     let waiting = format!("#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\n", path.display());
-    scene.vendor.write("helm", &scene.vendor.read("helm").replacen("#!/bin/sh\n", &waiting, 1));
+    scene.vendor.helm(&scene.vendor.read("helm").replacen("#!/bin/sh\n", &waiting, 1));
     let (output, said) = ended(scene.start("orders.bundle"));
     assert!(output.status.success(), "{said}");
     let place = |stage: &str| said.find(stage).unwrap_or_else(|| panic!("no {stage} in {said}"));
@@ -237,7 +237,7 @@ fn a_chart_that_does_not_render_ends_a_pull_half_way_as_resumable() {
     let told = scene.vendor.path("told");
     let waiting =
         format!("#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\necho no >&2\nexit 1\n", told.display());
-    scene.vendor.write("helm", &waiting);
+    scene.vendor.helm(&waiting);
     let reached = scene.proxy.hold_at(Moment::Bytes(scene.proxy.bytes() + scene.bytes / 2));
     let child = scene.start("orders.bundle");
     reached.recv_timeout(LIMIT).unwrap();
@@ -250,7 +250,7 @@ fn a_chart_that_does_not_render_ends_a_pull_half_way_as_resumable() {
     assert!(!whole.is_empty());
     scene.proxy.release();
 
-    scene.vendor.write("helm", &helm);
+    scene.vendor.helm(&helm);
     scene.vendor.build("fresh cache", "orders.bundle");
     scene.assert_same("orders.bundle");
     scene.assert_nothing_twice(&[whole]);

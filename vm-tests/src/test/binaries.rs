@@ -121,10 +121,8 @@ mod tests {
     fn all_run_with_the_variables_in_their_folders_and_a_failure_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let script = |name: &str, text: &str| {
-            use std::os::unix::fs::PermissionsExt as _;
             let program = folder.path().join(name);
-            std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            sealift_bundle::testing::program(&program, &format!("#!/bin/sh\n{text}\n"));
             TestBinary { name: name.into(), program, folder: folder.path().to_owned() }
         };
         let said = script("said", "echo $WORD in $PWD");

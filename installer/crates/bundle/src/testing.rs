@@ -1,9 +1,12 @@
-//! A complete small bundle for the tests of all rooms: real format, real signature, made-up content.
+//! A complete small bundle for the tests of all rooms: real format, real signature, made-up content. And programs that
+//! tests start.
 //!
 //! Functions here panic where a test would. Document and blobs are the same each time, key and signature are not.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -56,6 +59,20 @@ const BINARIES: &[(&str, &str, &[Role])] = &[
 const NETWORK_PLUGINS: &[&str] = &["bridge", "host-local", "loopback", "portmap", "bandwidth", "flannel"];
 const CHARTS: &[(&str, &str)] =
     &[("coredns", "1.0.0"), ("flannel", "0.28.4"), ("local-volumes", "1.0.0"), ("orders", "4.2.0")];
+
+/// Writes a program that a test starts: a script, with the folders above it. Another process writes it: had this one the
+/// file open for writing, then so would have a process that another thread is just starting, and the system starts no
+/// program that somebody has open for writing.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn program(path: &Path, script: &str) {
+    let mut install = Command::new("install");
+    install.args(["-D", "-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut writer = install.spawn().expect("install, of every system");
+    writer.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("a reader");
+    assert!(writer.wait().expect("a child").success(), "{} cannot be written", path.display());
+}
 
 /// A key that signs samples.
 pub struct SampleKey {

@@ -31,14 +31,11 @@ impl Host {
             // A file is not a kernel: what is written over it must be as long.
             ("/proc/sys/kernel/pid_max", "1048576\n"),
             ("/usr/local/state/calls", ""),
-            ("/usr/local/sbin/systemctl", SYSTEMCTL),
-            ("/usr/local/sbin/timedatectl", TIMEDATECTL),
         ] {
             host.put(path, content);
         }
-        for program in ["systemctl", "timedatectl"] {
-            file::set_mode(&host.paths().host(&format!("/usr/local/sbin/{program}")), 0o755).unwrap();
-        }
+        host.program("systemctl", SYSTEMCTL);
+        host.program("timedatectl", TIMEDATECTL);
         fs::create_dir_all(host.paths().host("/tmp")).unwrap();
         file::set_mode(&host.paths().host("/tmp"), 0o755).unwrap();
         fs::create_dir_all(host.paths().host("/etc/sysctl.d")).unwrap();
@@ -48,6 +45,10 @@ impl Host {
 
     fn paths(&self) -> Paths {
         Paths::below(self.root.path()).recording_below(FOLDER)
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        sealift_bundle::testing::program(&self.paths().host(&format!("/usr/local/sbin/{name}")), script);
     }
 
     fn put(&self, path: &str, content: &str) {
@@ -157,12 +158,11 @@ fn what_cannot_be_taken_back_stays_recorded_with_all_that_is_older() {
     let host = Host::new();
     host.with(|ctx| apply(ctx, &all()[..1])).unwrap();
     host.with(|ctx| ctx.record(Change::SwapOff { path: "/swapfile".to_owned() })).unwrap();
-    host.put("/usr/local/sbin/swapon", "#!/bin/sh\necho \"swapon: $1: no such thing\" >&2\nexit 255\n");
-    file::set_mode(&host.paths().host("/usr/local/sbin/swapon"), 0o755).unwrap();
+    host.program("swapon", "#!/bin/sh\necho \"swapon: $1: no such thing\" >&2\nexit 255\n");
     let failure = host.with(undo).unwrap_err();
     assert!(failure.message.starts_with("cannot switch the swap on /swapfile on again"), "{failure}");
     assert_eq!(host.with(recorded).unwrap().len(), 3);
-    host.put("/usr/local/sbin/swapon", "#!/bin/sh\n");
+    host.program("swapon", "#!/bin/sh\n");
     assert_eq!(host.with(undo).unwrap().len(), 3);
     assert_eq!(host.text("/proc/sys/net/ipv4/conf/all/rp_filter"), "1");
 }

@@ -180,8 +180,7 @@ esac
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
         let programs = paths.host("/usr/local/sbin");
-        std::fs::create_dir_all(&programs).unwrap();
-        file::write_atomic(&programs.join("systemctl"), SYSTEMCTL.as_bytes(), 0o755).unwrap();
+        sealift_bundle::testing::program(&programs.join("systemctl"), SYSTEMCTL);
         let recorder = Recorder::default();
         let off = || apply(&Context::new(&paths, &recorder, "r", "s")).unwrap();
         assert!(off().changed);

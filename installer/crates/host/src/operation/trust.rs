@@ -109,10 +109,7 @@ mod tests {
         } else {
             "#!/bin/sh\n".to_owned()
         };
-        let place = paths.host("/usr/sbin/update-ca-certificates");
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::write(&place, script).unwrap();
-        file::set_mode(&place, 0o755).unwrap();
+        sealift_bundle::testing::program(&paths.host("/usr/sbin/update-ca-certificates"), &script);
     }
 
     #[test]

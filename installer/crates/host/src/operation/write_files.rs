@@ -225,12 +225,10 @@ mod tests {
         let failure = apply(&ctx, &missing, &[], true).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Conflict);
         assert!(failure.message.contains("net.bridge.bridge-nf-call-iptables"), "{failure}");
-        put(
-            &paths,
-            "/usr/local/sbin/modprobe",
+        sealift_bundle::testing::program(
+            &paths.host("/usr/local/sbin/modprobe"),
             "#!/bin/sh\necho \"FATAL: Module $1 not found\" >&2\nexit 1\n",
         );
-        crate::file::set_mode(&paths.host("/usr/local/sbin/modprobe"), 0o755).unwrap();
         let failure = apply(&ctx, &[], &["no_such_module".to_owned()], false).unwrap_err();
         assert!(failure.message.contains("no_such_module"), "{failure}");
         assert_eq!(failure.log, ["FATAL: Module no_such_module not found"]);

@@ -68,10 +68,8 @@ impl Host {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
-        fs::create_dir_all(paths.host("/usr/local/sbin")).unwrap();
         for (name, script) in [("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)] {
-            let place = paths.host("/usr/local/sbin").join(name);
-            file::write_atomic(&place, script.as_bytes(), 0o755).unwrap();
+            sealift_bundle::testing::program(&paths.host("/usr/local/sbin").join(name), script);
         }
         Self { root, paths, recorder: Recorder::default() }
     }

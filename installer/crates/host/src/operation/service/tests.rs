@@ -33,9 +33,8 @@ impl Host {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
         let programs = paths.host("/usr/local/sbin");
-        fs::create_dir_all(&programs).unwrap();
         for (name, script) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
-            file::write_atomic(&programs.join(name), script.as_bytes(), 0o755).unwrap();
+            sealift_bundle::testing::program(&programs.join(name), script);
         }
         Self { root, paths }
     }
@@ -93,7 +92,8 @@ fn a_run_killed_between_files_and_restart_is_made_good() {
     let host = Host::new();
     host.apply(&containerd("version = 3\n", Ready::Active)).unwrap();
     // The files are new, the service is not: the unit cannot be asked for a while.
-    host.put("systemctl", "#!/bin/sh\nexit 1\n");
+    let systemctl = host.root.path().join("usr/local/sbin/systemctl");
+    sealift_bundle::testing::program(&systemctl, "#!/bin/sh\nexit 1\n");
     let new = containerd("version = 3\n# more\n", Ready::Active);
     assert_eq!(host.apply(&new).unwrap_err().kind, FailureKind::Command);
     host.put("systemctl", SYSTEMCTL);
