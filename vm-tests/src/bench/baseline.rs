@@ -134,7 +134,8 @@ fn configuration(seat: &Seat<'_>, bundle: &Bundle, folder: &Path) -> Result<()> 
         "baseline/plan.json",
     ];
     lab::run(&mut seat.installer(&words))?;
-    let plan: Value = serde_json::from_slice(&fs::read(folder.join("plan.json"))?)?;
+    let saved: Value = serde_json::from_slice(&fs::read(folder.join("plan.json"))?)?;
+    let plan = &saved["plan"];
     let steps = plan["steps"].as_array().context("the plan has no steps")?;
     let mut site = Vec::new();
     let mut settings = BTreeMap::new();
