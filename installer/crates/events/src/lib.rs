@@ -11,6 +11,7 @@
 //! [`journal::Reader`], [`state::RunState`].
 
 pub mod journal;
+pub mod picture;
 pub mod progress;
 pub mod state;
 
