@@ -1,6 +1,7 @@
 //! Agent sessions to the site's hosts: opened on demand, kept, handed out to one user at a time.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,6 +13,10 @@ use sealift_plan::changes::found::FoundFile;
 use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, Target, Timeouts};
 
 use crate::failure::{Failure, Kind};
+
+/// Hosts that are worked on at once: enough that waiting for one is no waiting for all, and few enough that a seat with two
+/// cores answers each of them in time. A hundred logins at once took it longer than the hosts waited.
+const ABREAST: usize = 32;
 
 /// All sessions of a run.
 pub(crate) struct Sessions {
@@ -191,20 +196,29 @@ impl Sessions {
         });
     }
 
+    /// Does the work on every host, on [`ABREAST`] at a time.
     fn everywhere<T: Send>(
         &self,
         work: impl Fn(&str) -> Result<T, Failure> + Sync,
     ) -> BTreeMap<String, Result<T, Failure>> {
+        let queue = Mutex::new(self.targets.keys());
+        let results = Mutex::new(BTreeMap::new());
+        let lane = || {
+            loop {
+                let next = guard(&queue).next();
+                let Some(name) = next else { return };
+                let result = catch_unwind(AssertUnwindSafe(|| work(name))).unwrap_or_else(|_| {
+                    Err(Failure::new(Kind::Internal, format!("the work on {name} crashed")))
+                });
+                guard(&results).insert(name.clone(), result);
+            }
+        };
         std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                self.targets.keys().map(|name| (name.clone(), scope.spawn(|| work(name)))).collect();
-            let joined = workers.into_iter().map(|(name, worker)| {
-                let crashed = || Failure::new(Kind::Internal, format!("the work on {name} crashed"));
-                let result = worker.join().unwrap_or_else(|_| Err(crashed()));
-                (name, result)
-            });
-            joined.collect()
-        })
+            for _ in 0..self.targets.len().min(ABREAST) {
+                scope.spawn(lane);
+            }
+        });
+        results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

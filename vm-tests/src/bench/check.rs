@@ -83,7 +83,8 @@ fn of_lab(cache: &Path, programs: &Programs, made: &Made, runs: u32) -> Result<f
     let fresh = Fresh { cache, lab: Lab::up(cache, LAB, &LabSpec::standard(0))? };
     let seat = Seat::prepare(&fresh.lab, programs, made)?;
     let check = ["check", "--output=json", "--profile", "profiles/demo.yaml", "--bundle", "orders.bundle"];
-    let login = ["ssh", "-o", "BatchMode=yes", "ops@10.77.0.11", "true"];
+    // The seat's own settings: ssh looks for others in the home that the system knows, which is not the seat's.
+    let login = ["ssh", "-F", ".ssh/config", "-o", "BatchMode=yes", "ops@10.77.0.11", "true"];
     measure("lab", runs, 5, || seat.installer(&check), || fresh.lab.seat_command(&login))
 }
 
@@ -136,10 +137,12 @@ struct Simulated {
     addresses: Vec<Ipv4Addr>,
 }
 
-/// Addresses on the loopback interface (not every kernel has others that lead nowhere), folders of its own where agents go, and the server in the foreground.
+/// Addresses on the loopback interface (not every kernel has others that lead nowhere), folders of its own where agents go,
+/// an account without what this machine's own does at each login, and the server in the foreground.
 const SCRIPT: &str = "set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /var/tmp
+mount -t tmpfs tmpfs /root
 mkdir -p /run/sshd
 ip link set lo up
 folder=$1; shift
