@@ -18,6 +18,7 @@ mod matrix;
 mod output;
 mod profiles;
 mod runs;
+mod seat;
 mod services;
 mod sessions;
 mod site;

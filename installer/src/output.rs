@@ -1,7 +1,9 @@
 //! Where words go: data and progress to standard output, failures to standard error; JSON lines on request.
 
 use std::io::{self, Write};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -12,6 +14,9 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::jsonl::JsonLines;
 use crate::lines::Lines;
+
+/// Between two lines about the same work.
+const EVERY: Duration = Duration::from_secs(4);
 
 /// Set when what reads standard output has gone.
 static UNREAD: AtomicBool = AtomicBool::new(false);
@@ -45,6 +50,18 @@ impl Output {
     pub(crate) fn remark(self, text: &str) {
         if self == Self::Plain {
             say(text);
+        }
+    }
+
+    /// Says every few seconds how far work with many bytes is, from any thread.
+    pub(crate) fn moving(self, what: &str) -> impl Fn(u64, u64) + Sync {
+        let last = Mutex::new(Instant::now());
+        move |done, total| {
+            let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if done < total && last.elapsed() >= EVERY {
+                *last = Instant::now();
+                self.remark(&format!("{what:<9} {} of {}", bytes(done), bytes(total)));
+            }
         }
     }
 

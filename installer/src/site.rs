@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sealift_bundle::{Bundle, BundleError};
 use sealift_profile::{Bastion, Host, ResolvedSecrets, SecretRef, Site};
@@ -12,19 +12,12 @@ use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
+use crate::seat::{threads, written_path};
 
 /// Reads every byte of the bundle against its signature.
 pub(crate) fn verify_bundle(bundle: &Bundle, output: Output) -> Result<(), BundleError> {
     let started = std::time::Instant::now();
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let last = std::sync::Mutex::new(started);
-    let report = bundle.verify(threads, &|done, total| {
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.elapsed().as_secs() >= 4 {
-            *last = std::time::Instant::now();
-            output.remark(&format!("verify    {} of {}", bytes(done), bytes(total)));
-        }
-    })?;
+    let report = bundle.verify(threads(), &output.moving("verify"))?;
     let seconds = started.elapsed().as_secs_f64();
     let text = format!(
         "{} in {seconds:.1} s, every one of {} blobs matches the signature",
@@ -119,10 +112,7 @@ impl OpenSite {
 }
 
 fn read_known_hosts(path: &str) -> Result<String, Failure> {
-    let place = match path.strip_prefix("~/") {
-        Some(rest) => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(rest),
-        None => PathBuf::from(path),
-    };
+    let place = written_path(path);
     std::fs::read_to_string(&place).map_err(|error| {
         let message = format!("known hosts file {} cannot be read", place.display());
         Failure { causes: vec![error.to_string()], ..Failure::new(Kind::Usage, message) }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
+use crate::seat::written_path;
 
 /// Folders that are searched for the vendor's public keys (`*.pub`) and for statements that other keys follow them
 /// (`*.rotation`) where no key is named.
@@ -92,15 +93,10 @@ impl Trust {
 
 /// Files with this extension in the folders.
 fn installed(extension: &str) -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").unwrap_or_default();
     let mut found = Vec::new();
     for folder in FOLDERS {
-        let folder = match folder.strip_prefix("~/") {
-            Some(rest) => Path::new(&home).join(rest),
-            None => PathBuf::from(folder),
-        };
         // A folder that is not there holds nothing.
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(written_path(folder)).into_iter().flatten().flatten();
         found.extend(
             entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == extension)),
         );

@@ -78,7 +78,7 @@ fn package() -> PathBuf {
 /// Builds all targets; the folder that they are in.
 fn build(cache: &Path) -> Result<PathBuf> {
     let target = cache.join("target");
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = programs::cargo()
         .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", PLATFORM])
         .current_dir(package())
         .env("CARGO_TARGET_DIR", &target)

@@ -1,11 +1,7 @@
 //! `installer bundle`: what a site does with a bundle before it installs it, where the way to it is long: make the next one
 //! from the last one and a delta, mend a damaged copy, say what it has. Asks no host.
 
-use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
 
 use sealift_bundle::Bundle;
 use sealift_bundle::delta::{self, Delta};
@@ -17,10 +13,8 @@ use signal_hook::consts::SIGINT;
 
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes, counted};
+use crate::seat::threads;
 use crate::trust::Trust;
-
-/// Time between two lines about the same work.
-const EVERY: Duration = Duration::from_secs(5);
 
 /// What is done with a bundle.
 #[derive(Debug, clap::Subcommand)]
@@ -85,7 +79,7 @@ fn apply(arguments: &Apply, output: Output) -> Result<(), Failure> {
     let old = Bundle::open(&arguments.old, &keys)?;
     Trust::show(delta.target(), output);
     watch("nothing was written", output);
-    let size = delta::apply(&old, &delta, &arguments.out, threads(), &moving("apply", output))?;
+    let size = delta::apply(&old, &delta, &arguments.out, threads(), &output.moving("apply"))?;
     let text = format!("{}, {}, every blob matches the signature", arguments.out.display(), bytes(size));
     output.line("apply", &text, &json!({"path": arguments.out, "bytes": size}));
     Ok(())
@@ -95,7 +89,7 @@ fn repair(arguments: &Repair, output: Output) -> Result<(), Failure> {
     let keys = arguments.trust.trusted(&arguments.bundle)?;
     let spare = Spare::open(&arguments.from, &keys)?;
     watch("what was mended stays: the same command goes on", output);
-    let repaired = repair::repair(&arguments.bundle, &keys, &spare, threads(), &moving("verify", output))?;
+    let repaired = repair::repair(&arguments.bundle, &keys, &spare, threads(), &output.moving("verify"))?;
     let places = repaired.damage.iter().map(|damage| {
         output.remark(&format!("mended    {damage}"));
         json!({"what": damage.to_string(), "offset": damage.offset, "bytes": damage.size})
@@ -123,23 +117,6 @@ fn inventory(arguments: &List, output: Output) -> Result<(), Failure> {
     output.line("inventory", &text, &json!({"path": arguments.out, "blobs": inventory.blobs.len()}));
     output.remark("inventory send it to the vendor, who makes a delta from it: there is no content in it");
     Ok(())
-}
-
-fn threads() -> usize {
-    available_parallelism().map_or(2, std::num::NonZero::get)
-}
-
-/// Says every few seconds how far the work is; on a terminal only, and never between JSON lines.
-fn moving(what: &'static str, output: Output) -> impl Fn(u64, u64) + Sync {
-    let shown = output == Output::Plain && io::stdout().is_terminal();
-    let last = Mutex::new(Instant::now());
-    move |done, total| {
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if shown && done < total && last.elapsed() >= EVERY {
-            *last = Instant::now();
-            output.remark(&format!("{what:<9} {} of {}", bytes(done), bytes(total)));
-        }
-    }
 }
 
 /// From now on, Ctrl-C and a polite request to end remove what is unfinished, and say what `holds`.

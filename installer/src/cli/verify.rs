@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, bytes};
+use crate::seat::threads;
 use crate::site::verify_bundle;
 use crate::trust::Trust;
 use crate::written;
@@ -79,8 +80,7 @@ fn list(
     if matches!(refusal, BundleError::SwappedPart { .. }) {
         return Ok(false);
     }
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let Ok(list) = DamageList::after(refusal, bundle, keys, threads, &|_, _| {}) else { return Ok(false) };
+    let Ok(list) = DamageList::after(refusal, bundle, keys, threads(), &|_, _| {}) else { return Ok(false) };
     list.write(file).map_err(|error| {
         Failure::of(Kind::Usage, &error).hint("choose another place for the list, one that you may write to")
     })?;

@@ -13,6 +13,7 @@ use crate::cli::prepare;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::profiles::load_partly;
+use crate::seat::written_path;
 use crate::trust::Trust;
 use crate::tui::Ask;
 use crate::written::{write, write_new};
@@ -104,10 +105,7 @@ fn load(file: &Path) -> Loaded {
 
 /// A text file; `~/` is the home of the caller.
 fn read_small(file: &str, most: u64) -> Result<String, Failure> {
-    let path = match file.strip_prefix("~/") {
-        Some(rest) => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(rest),
-        None => PathBuf::from(file),
-    };
+    let path = written_path(file);
     let failed = |cause: String| {
         let failure = Failure::new(Kind::Usage, format!("{} cannot be read", path.display()));
         Failure { causes: vec![cause], ..failure }.hint("name a text file that you may read")
