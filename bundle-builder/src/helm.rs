@@ -15,6 +15,7 @@ use sealift_bundle::services::ServiceValue;
 use sealift_bundle::unfinished::Unfinished;
 use serde_json::{Value, json};
 
+use crate::cache::TEMPORARY;
 use crate::chart::Chart;
 
 /// A Helm program and a folder for it to work in.
@@ -188,9 +189,10 @@ pub struct Request<'a> {
     pub kubernetes: &'a str,
 }
 
-fn temporary() -> Result<(tempfile::TempDir, Unfinished), HelmError> {
-    Unfinished::begin(tempfile::tempdir, tempfile::TempDir::path)
-        .map_err(|source| HelmError::Write { path: std::env::temp_dir(), source })
+fn temporary(place: &Path) -> Result<(tempfile::TempDir, Unfinished), HelmError> {
+    let make = || tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(place);
+    Unfinished::begin(make, tempfile::TempDir::path)
+        .map_err(|source| HelmError::Write { path: place.to_owned(), source })
 }
 
 /// All that goes into one run of Helm, which sees nothing else of this machine.
@@ -239,9 +241,9 @@ impl Input {
 }
 
 impl Helm {
-    /// Uses the Helm at `program` (a path, or a name in PATH).
-    pub fn new(program: PathBuf) -> Result<Self, HelmError> {
-        Self::untried(program)?.tried()
+    /// Uses the Helm at `program` (a path, or a name in PATH), with a folder of its own in `place`.
+    pub fn new(program: PathBuf, place: &Path) -> Result<Self, HelmError> {
+        Self::untried(program, place)?.tried()
     }
 
     fn in_folder(program: PathBuf, (folder, unfinished): (tempfile::TempDir, Unfinished)) -> Self {
@@ -258,15 +260,15 @@ impl Helm {
 
     /// Uses the Helm that the bundle will hold. What was fetched, or came out of an archive, lies in the cache without
     /// permission to run: then a copy runs.
-    fn packed(program: &Path) -> Result<Self, HelmError> {
+    fn packed(program: &Path, place: &Path) -> Result<Self, HelmError> {
         let failed = |source| HelmError::Write { path: program.to_owned(), source };
         // A name without a folder would be looked up in PATH.
         let program = std::path::absolute(program).map_err(failed)?;
-        match Self::new(program.clone()) {
+        match Self::new(program.clone(), place) {
             Err(HelmError::Run { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
             other => return other,
         }
-        let folder = temporary()?;
+        let folder = temporary(place)?;
         let copy = folder.0.path().join("helm");
         std::fs::copy(&program, &copy)
             .and_then(|_| std::fs::set_permissions(&copy, Permissions::from_mode(0o700)))
@@ -275,8 +277,8 @@ impl Helm {
     }
 
     /// Uses the Helm at `program` without a look at whether it runs: that shows when it renders.
-    pub fn untried(program: PathBuf) -> Result<Self, HelmError> {
-        Ok(Self::in_folder(program, temporary()?))
+    pub fn untried(program: PathBuf, place: &Path) -> Result<Self, HelmError> {
+        Ok(Self::in_folder(program, temporary(place)?))
     }
 
     /// A path, or a name in PATH.
@@ -292,13 +294,13 @@ impl Helm {
     }
 
     /// The Helm `asked` for; else the one that the site will get, where this machine can run it; else the one in PATH.
-    pub fn find(asked: Option<&Path>, packed: Option<&Path>) -> Result<Self, HelmError> {
+    pub fn find(asked: Option<&Path>, packed: Option<&Path>, place: &Path) -> Result<Self, HelmError> {
         if let Some(asked) = asked {
-            return Self::new(asked.to_owned());
+            return Self::new(asked.to_owned(), place);
         }
-        match packed.map(Self::packed) {
+        match packed.map(|packed| Self::packed(packed, place)) {
             Some(Ok(helm)) => Ok(helm),
-            _ => Self::new("helm".into()),
+            _ => Self::new("helm".into(), place),
         }
     }
 
@@ -435,15 +437,18 @@ mod tests {
 
     #[test]
     fn a_missing_helm_is_named() {
-        let error = Helm::new("/nonexistent/helm".into()).unwrap_err();
+        let error = Helm::new("/nonexistent/helm".into(), &std::env::temp_dir()).unwrap_err();
         assert_eq!(error.to_string(), "cannot run Helm as `/nonexistent/helm`");
     }
 
     #[test]
     fn the_asked_one_comes_first_and_has_no_stand_in() {
         let packed = Path::new("/bin/true");
-        assert!(Helm::find(Some(Path::new("/nonexistent/helm")), Some(packed)).is_err());
-        assert_eq!(Helm::find(None, Some(packed)).unwrap().program, packed);
+        let folder = tempfile::tempdir().unwrap();
+        let find = |asked| Helm::find(asked, Some(packed), folder.path());
+        assert!(find(Some(Path::new("/nonexistent/helm"))).is_err());
+        assert_eq!(find(None).unwrap().program, packed);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing behind");
     }
 
     /// A Helm that is this shell script.
@@ -452,7 +457,7 @@ mod tests {
         let path = folder.path().join("helm");
         sealift_bundle::testing::program(&path, &format!("#!/bin/sh\n{text}\n"));
         let limits = Limits { time: Duration::from_mins(1), output: 1000 };
-        let helm = Helm { limits, ..Helm::in_folder(path, temporary().unwrap()) };
+        let helm = Helm { limits, ..Helm::in_folder(path, temporary(&std::env::temp_dir()).unwrap()) };
         (folder, helm)
     }
 

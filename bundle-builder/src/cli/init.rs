@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    let helm = || Helm::find(arguments.helm.as_deref(), None);
+    let helm = || Helm::find(arguments.helm.as_deref(), None, &std::env::temp_dir());
     let begun = init::init(&arguments.charts, helm, &arguments.out)?;
     for (path, why) in &begun.left_out {
         lines.note(&format!("left out  {}: {}", path.display(), why.replace('\n', "\n          ")));

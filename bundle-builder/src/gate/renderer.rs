@@ -37,10 +37,12 @@ impl<'a> Renderer<'a> {
             let identity = identity(packed, cache)?;
             Ok::<_, CacheError>(identity.is_some_and(|identity| cache.knows_renderings(&identity)))
         };
+        // There is room in the cache, and what a killed run leaves there goes with the next one.
+        let place = cache.unfinished_folder();
         let helm = match (asked, packed) {
-            (Some(asked), _) => Helm::untried(asked.to_owned())?,
-            (None, Some(packed)) if proven(packed)? => Helm::untried(packed.to_owned())?,
-            (None, packed) => Helm::find(None, packed)?,
+            (Some(asked), _) => Helm::untried(asked.to_owned(), &place)?,
+            (None, Some(packed)) if proven(packed)? => Helm::untried(packed.to_owned(), &place)?,
+            (None, packed) => Helm::find(None, packed, &place)?,
         };
         let identity = identity(helm.program(), cache)?;
         Ok(Self { helm, identity, cache })

@@ -303,7 +303,7 @@ fn the_same_chart_is_rendered_once() {
 fn what_helm_takes_for_a_chart_is_bounded() {
     let vendor = vendor();
     let render = |limits: Limits, template: &str| {
-        let helm = Helm::new(vendor.path("helm")).unwrap().with_limits(limits);
+        let helm = Helm::new(vendor.path("helm"), &vendor.path("")).unwrap().with_limits(limits);
         vendor.write("chart/templates/web.yaml", template);
         let chart = Chart::read(&vendor.path("chart")).unwrap();
         let component = Component {
