@@ -32,7 +32,7 @@ const RENDERINGS: &str = "renderings";
 /// How much is read and written at once, bytes.
 pub(crate) const PIECE: usize = 1 << 18;
 /// How names of files begin that only one run can use.
-const TEMPORARY: &str = ".new-";
+pub(crate) const TEMPORARY: &str = ".new-";
 /// How exact the time of a blob's last use is kept: enough for pruning by days, and few writes.
 const USED: Duration = Duration::from_hours(1);
 
@@ -96,6 +96,8 @@ pub struct Cache {
     frames: Mutex<BTreeMap<String, Content>>,
     /// What went into Helm to the blob that came out.
     renderings: Mutex<BTreeMap<String, Content>>,
+    /// Blobs that this program has made, all of whose bytes it hashed then, and what their files looked like.
+    fresh: Mutex<BTreeMap<String, Stamp>>,
     /// Blobs that someone in this program is fetching.
     claims: Mutex<BTreeSet<String>>,
     released: Condvar,
@@ -134,6 +136,7 @@ impl Cache {
             frames: Mutex::new(read_frames(&root.join(FRAMES))),
             renderings: Mutex::new(read_remembered(&root.join(RENDERINGS))),
             root: root.to_owned(),
+            fresh: Mutex::default(),
             claims: Mutex::default(),
             released: Condvar::new(),
             _lock: lock,
@@ -186,10 +189,11 @@ impl Cache {
         Ok(content)
     }
 
-    /// Makes the finished download of `digest` a blob.
+    /// Makes the finished download of `digest` a blob; the caller has hashed it.
     pub fn adopt_partial(&self, digest: &str) -> Result<(), CacheError> {
         let (from, to) = (self.partial_path(digest)?, self.blob_path(digest)?);
-        fs::rename(&from, &to).map_err(CacheError::at("write", &to))
+        fs::rename(&from, &to).map_err(CacheError::at("write", &to))?;
+        self.remember_fresh(digest, &to)
     }
 
     /// Takes bytes as a blob.
@@ -201,9 +205,14 @@ impl Cache {
         Ok(found)
     }
 
+    /// Where unfinished things lie; those whose names begin with [`TEMPORARY`] go when the cache is opened.
+    pub(crate) fn unfinished_folder(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
     /// A file to write into, gone when dropped.
     pub fn temporary(&self) -> Result<NamedTempFile, CacheError> {
-        let folder = self.root.join("partial");
+        let folder = self.unfinished_folder();
         let builder = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder);
         builder.map_err(CacheError::at("create", &folder))
     }
@@ -212,7 +221,7 @@ impl Cache {
     pub fn adopt(&self, file: NamedTempFile, digest: &str) -> Result<(), CacheError> {
         let path = self.blob_path(digest)?;
         file.persist(&path).map_err(|error| CacheError::at("write", &path)(error.error))?;
-        Ok(())
+        self.remember_fresh(digest, &path)
     }
 
     /// Drops a blob that turned out not to be what its name says.
@@ -284,7 +293,11 @@ fn clear_temporaries(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            fs::remove_file(entry.path())?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
         }
     }
     Ok(())
@@ -416,6 +429,26 @@ mod tests {
     }
 
     #[test]
+    fn what_this_run_made_is_fresh_until_somebody_touches_it() {
+        let (folder, cache) = cache();
+        let blob = cache.put(b"content").unwrap();
+        let download = cache.partial_path(&digest::digest_of(b"x")).unwrap();
+        fs::write(&download, "x").unwrap();
+        cache.adopt_partial(&digest::digest_of(b"x")).unwrap();
+        assert!(cache.is_fresh(&blob.digest).unwrap());
+        assert!(cache.is_fresh(&digest::digest_of(b"x")).unwrap());
+        assert!(!cache.is_fresh(&digest::digest_of(b"never made")).unwrap());
+        let path = cache.blob_path(&blob.digest).unwrap();
+        fs::write(&path, b"Content, and more of it").unwrap();
+        assert!(!cache.is_fresh(&blob.digest).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!cache.is_fresh(&blob.digest).unwrap());
+        drop(cache);
+        let cache = Cache::open(folder.path(), || ()).unwrap();
+        assert!(!cache.is_fresh(&digest::digest_of(b"x")).unwrap(), "another run has hashed it");
+    }
+
+    #[test]
     fn a_link_in_the_place_of_a_blob_is_none() {
         let (folder, cache) = cache();
         let blob = cache.put(b"content").unwrap();
@@ -448,11 +481,14 @@ mod tests {
     fn leftovers_of_a_killed_run_go_but_downloads_stay() {
         let (folder, cache) = cache();
         let (_, leftover) = cache.temporary().unwrap().keep().unwrap();
+        let place = cache.unfinished_folder().join(format!("{TEMPORARY}helm"));
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("values.json"), "{}").unwrap();
         let download = cache.partial_path(&digest::digest_of(b"x")).unwrap();
         fs::write(&download, "x").unwrap();
         drop(cache);
         let _cache = Cache::open(folder.path(), || ()).unwrap();
-        assert!(!leftover.exists() && download.exists());
+        assert!(!leftover.exists() && !place.exists() && download.exists());
     }
 
     #[test]

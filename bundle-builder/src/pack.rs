@@ -100,7 +100,10 @@ pub fn pack(
         writer.add_entry(entry);
     }
     for (digest, (size, group)) in entries.cached {
-        writer.add_blob(&digest, size, group, BlobContent::File(cache.blob_path(&digest)?))?;
+        let path = cache.blob_path(&digest)?;
+        let fresh = cache.is_fresh(&digest)?;
+        let content = if fresh { BlobContent::Hashed(path) } else { BlobContent::File(path) };
+        writer.add_blob(&digest, size, group, content)?;
     }
     for (group, content) in entries.made {
         writer.add_bytes(group, content)?;

@@ -78,6 +78,23 @@ impl Cache {
         self.remember(KNOWN_FILES, &*known)
     }
 
+    /// Remembers that this program has just made the blob `digest` at `path`, and hashed it.
+    pub(super) fn remember_fresh(&self, digest: &str, path: &Path) -> Result<(), CacheError> {
+        let metadata = fs::symlink_metadata(path).map_err(CacheError::at("read", path))?;
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.insert(digest.to_owned(), stamp(&metadata));
+        Ok(())
+    }
+
+    /// Whether this program itself has made the blob `digest`, hashing it, and its file looks as it did then. The cache is
+    /// locked meanwhile, so that a change within one tick of the file system's clock is nobody's who keeps to the rules.
+    pub fn is_fresh(&self, digest: &str) -> Result<bool, CacheError> {
+        let path = self.blob_path(digest)?;
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = fs::symlink_metadata(path).ok();
+        Ok(fresh.get(digest).is_some_and(|before| now.is_some_and(|now| stamp(&now) == *before)))
+    }
+
     /// Digest and size of a file on this machine; one that did not change since the last time is not read again.
     pub fn digest_of_file(&self, path: &Path) -> Result<Content, CacheError> {
         let mut opened = self.open_file(path)?;

@@ -230,7 +230,18 @@ impl Bundle {
         threads: usize,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<VerifyReport, BundleError> {
-        self.check().verify(threads, progress)
+        self.check().verify(&|_| true, threads, progress)
+    }
+
+    /// As [`Bundle::verify`], but reads only the contents that `wanted` names; headers, padding and end of all.
+    #[cfg(feature = "write")]
+    pub(crate) fn verify_where(
+        &self,
+        wanted: &(dyn Fn(&Member) -> bool + Sync),
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<VerifyReport, BundleError> {
+        self.check().verify(wanted, threads, progress)
     }
 
     /// As [`Bundle::verify`], but gives all damaged places as values, and takes what cannot be read as damaged.

@@ -62,7 +62,7 @@ pub fn encoder<W: Write>(output: W, level: i32, size: u64) -> io::Result<Encoder
     inner.include_checksum(true)?;
     inner.set_pledged_src_size(Some(size))?;
     if level <= HIGHEST_OF_JOBS {
-        inner.multithread(1)?;
+        inner.multithread(2)?;
         inner.set_parameter(CParameter::JobSize(JOB))?;
     }
     Ok(Encoder { inner, left: size })

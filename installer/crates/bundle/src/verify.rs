@@ -38,14 +38,16 @@ pub(crate) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Reads everything; `progress` gets bytes done and bytes in all, from any of the threads.
+    /// Reads everything but contents that are not `wanted`; `progress` gets bytes done and bytes in all, from any of the
+    /// threads.
     pub(crate) fn verify(
         &self,
+        wanted: &(dyn Fn(&Member) -> bool + Sync),
         threads: usize,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<VerifyReport, BundleError> {
         let total = self.members.total();
-        let damage = self.damage(self.members.as_slice(), threads, progress);
+        let damage = self.damage_where(self.members.as_slice(), wanted, threads, progress);
         if damage.is_empty() && self.source.size() == total {
             return Ok(VerifyReport { blobs: blobs(self.members.as_slice()).len(), bytes: total });
         }

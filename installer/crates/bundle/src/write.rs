@@ -46,6 +46,9 @@ pub enum BlobGroup {
 pub enum BlobContent {
     /// A file, read (and hashed) while packing.
     File(PathBuf),
+    /// A file whose content the caller has hashed in this run, while it wrote it, and which nobody has touched since: where
+    /// the bundle is proved, these bytes are not hashed a second time.
+    Hashed(PathBuf),
     /// In memory.
     Bytes(Vec<u8>),
 }
@@ -403,7 +406,7 @@ fn write_file(
     let copy = Copy { file, target, done, total, progress, reader };
     let mut items: Vec<(&Member, &BlobContent)> =
         prepared.members.as_slice().iter().zip(&prepared.contents).collect();
-    items.sort_by_key(|(member, content)| (matches!(content, BlobContent::File(_)), Reverse(member.size)));
+    items.sort_by_key(|(member, content)| (!matches!(content, BlobContent::Bytes(_)), Reverse(member.size)));
     workers::try_for_each(threads, &items, |(member, content), buffer| copy.member(member, content, buffer))?;
     copy.advance(total - copy.done.load(Ordering::Relaxed));
     Ok(())
@@ -425,7 +428,9 @@ impl Copy<'_> {
         self.write(member, &member.header(), member.offset)?;
         match content {
             BlobContent::Bytes(bytes) => self.bytes(member, bytes)?,
-            BlobContent::File(path) => self.file(member, path, &mut buffer[..PIECE])?,
+            BlobContent::File(path) | BlobContent::Hashed(path) => {
+                self.file(member, path, &mut buffer[..PIECE])?;
+            }
         }
         // The padding is there from the beginning.
         self.wrote(member, member.end());

@@ -1,5 +1,7 @@
-//! Proves a bundle while it is written: each byte is hashed once, as it is read back from the file.
+//! Proves a bundle while it is written: each byte is hashed once, as it is read back from the file, unless it was hashed
+//! in the same run when its blob was made.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
 use std::io;
@@ -13,6 +15,7 @@ use super::{BlobContent, BundleWriter, Packed, Prepared, WriteError, write_file}
 use crate::bundle::Bundle;
 use crate::digest;
 use crate::error::{BundleError, Damage, DamageKind};
+use crate::member::Member;
 use crate::output::Output;
 use crate::signature::TrustedKeys;
 use crate::verify::VerifyReport;
@@ -23,7 +26,8 @@ const SETTLE: u64 = 32 << 20;
 impl BundleWriter {
     /// As [`BundleWriter::pack`], and opens and verifies the file as a site does, with `keys`, before it gets its name.
     /// Blobs are hashed only there, by up to `threads` threads that follow the one that writes; meanwhile the system is made
-    /// to put on the disk what is there. `packing` and `proving` get bytes done and bytes in all.
+    /// to put on the disk what is there. Each byte is hashed once: those of [`BlobContent::Hashed`] were. `packing` and
+    /// `proving` get bytes done and bytes in all.
     ///
     /// # Errors
     /// As [`BundleWriter::pack`], and [`WriteError::Proof`] where what was written is not as it was meant though its sources
@@ -53,7 +57,10 @@ impl BundleWriter {
             file.sync_all().map_err(cannot)
         };
         let settle = || settle(file, &source).map_err(cannot);
-        let prove = || Bundle::from_source(target, source.clone(), keys)?.verify(threads, proving);
+        let hashed = hashed(&prepared);
+        let unseen = |member: &Member| !hashed.contains(member.digest.as_str());
+        let prove =
+            || Bundle::from_source(target, source.clone(), keys)?.verify_where(&unseen, threads, proving);
         let (written, settled, proved) = thread::scope(|scope| {
             let writer = scope.spawn(write);
             // Without it, all goes to the disk at the end.
@@ -72,6 +79,13 @@ impl BundleWriter {
         output.name().map_err(cannot)?;
         Ok((prepared.packed, report))
     }
+}
+
+/// Digests of what was hashed before.
+fn hashed(prepared: &Prepared) -> BTreeSet<&str> {
+    let members = prepared.members.as_slice().iter().zip(&prepared.contents);
+    let known = members.filter(|(_, content)| matches!(content, BlobContent::Hashed(_)));
+    known.map(|(member, _)| member.digest.as_str()).collect()
 }
 
 /// Has `file` put on the disk while it is written, so that little is left to wait for at the end.
@@ -99,7 +113,7 @@ fn cause(prepared: &Prepared, error: BundleError) -> WriteError {
 fn wrong_source(prepared: &Prepared, digest: &str) -> Option<WriteError> {
     let mut members = prepared.members.as_slice().iter().zip(&prepared.contents);
     let (_, content) = members.find(|(member, _)| member.digest == digest)?;
-    let BlobContent::File(path) = content else { return None };
+    let (BlobContent::File(path) | BlobContent::Hashed(path)) = content else { return None };
     let (found, _) = digest::of_all(&mut File::open(path).ok()?).ok()?;
     let (digest, from) = (digest.to_owned(), path.display().to_string());
     (found != digest).then_some(WriteError::Content { digest, from, found })

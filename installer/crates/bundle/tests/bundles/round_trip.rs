@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::common::empty_document;
 use sealift_bundle::digest::digest_of;
@@ -204,12 +204,13 @@ fn a_proved_bundle_is_the_one_that_is_packed() {
     // So large that the disk is sent for before all of it is written.
     let content = "content ".repeat(9_000_000);
     fs::write(&source, &content).unwrap();
-    let writer = || {
+    let writer_of = |file: fn(PathBuf) -> BlobContent| {
         let mut writer = BundleWriter::new(empty_document());
         let (digest, size) = (digest_of(content.as_bytes()), content.len() as u64);
-        writer.add_blob(&digest, size, BlobGroup::Data, BlobContent::File(source.clone())).unwrap();
+        writer.add_blob(&digest, size, BlobGroup::Data, file(source.clone())).unwrap();
         writer
     };
+    let writer = || writer_of(BlobContent::File);
     let (one, two) = (folder.path().join("one.bundle"), folder.path().join("two.bundle"));
     let packed = writer().pack(&one, 2, &|_, _| {}, signer(&key)).unwrap();
     let prove = |target: &Path, keys: &TrustedKeys, threads| {
@@ -222,6 +223,19 @@ fn a_proved_bundle_is_the_one_that_is_packed() {
         assert_eq!(proved.index_json, packed.index_json);
         assert_eq!(Bundle::open(&two, &keys).unwrap().verify(2, &|_, _| {}).unwrap(), report);
     }
+    // What was hashed before is not hashed again, and all the rest is as it is without that.
+    let mut hashed = 0;
+    for file in [BlobContent::File, BlobContent::Hashed] {
+        let seen = std::sync::atomic::AtomicU64::new(0);
+        let proving = |_, total| seen.store(total, std::sync::atomic::Ordering::Relaxed);
+        let writer = writer_of(file);
+        let (proved, report) =
+            writer.pack_proved(&two, &keys, 2, &|_, _| {}, &proving, signer(&key)).unwrap();
+        assert_eq!((proved.index_json, report.bytes), (packed.index_json.clone(), packed.size));
+        assert_eq!(Bundle::open(&two, &keys).unwrap().verify(2, &|_, _| {}).unwrap(), report);
+        hashed = seen.into_inner().abs_diff(hashed);
+    }
+    assert_eq!(hashed, content.len() as u64);
 
     let stranger = SampleKey::generate();
     let keys = TrustedKeys::from_public_key_text(&stranger.public_key_text()).unwrap();
