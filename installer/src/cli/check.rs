@@ -1,5 +1,6 @@
-//! `installer check`: connects, probes, checks; a host that does not answer hides nothing of the others. `--list` says what it would check, `--facts` judges files of hosts that
-//! were measured before, `--fix` mends what can be mended by itself. Without `--fix` nothing is changed.
+//! `installer check`: connects, probes, checks; a host that does not answer hides nothing of the others. `--list` says what
+//! it would check, `--facts` judges files of hosts that were measured before, `--fix` mends what can be mended by itself.
+//! Without `--fix` nothing is changed.
 
 use std::path::{Path, PathBuf};
 
