@@ -4,8 +4,11 @@ use std::error::Error;
 
 use schemars::JsonSchema;
 use sealift_bundle::delta::DeltaError;
+use sealift_bundle::parcel::ParcelWriteError;
 use sealift_bundle::repair::RepairError;
+use sealift_bundle::room::RoomError;
 use sealift_bundle::rotation::RotationError;
+use sealift_bundle::write::WriteError;
 use sealift_bundle::{BundleError, KeyError, NoteError};
 use sealift_engine::EngineError;
 use sealift_events::FailureReport;
@@ -17,6 +20,8 @@ use sealift_profile::{ProfileError, SealError, SecretError};
 use sealift_remote::{CallError, RemoteError};
 use sealift_sizing::SizingError;
 use serde::Serialize;
+
+use crate::output::bytes;
 
 /// What to do where a bundle cannot be written.
 const FREE_SPACE: &str = "make room on that disk, or choose a place that you may write to, then run it again";
@@ -242,8 +247,13 @@ impl From<DeltaError> for Failure {
     fn from(error: DeltaError) -> Self {
         let (kind, hint) = match error {
             // Its own words and next step, whatever was being made.
-            DeltaError::Bundle(error) => return error.into(),
-            DeltaError::Exists { .. } => (Kind::Usage, "choose another `--out`, or take what is there away"),
+            DeltaError::Bundle(error) | DeltaError::Parcel(ParcelWriteError::Bundle(error)) => {
+                return error.into();
+            }
+            DeltaError::Exists { .. } | DeltaError::Parcel(ParcelWriteError::Exists { .. }) => {
+                (Kind::Usage, "choose another `--out`, or take what is there away")
+            }
+            DeltaError::Same { .. } => (Kind::Usage, "give two releases"),
             DeltaError::Kind { .. } => {
                 (Kind::Usage, "a re-carry file mends a copy: `installer bundle repair BUNDLE --from FILE`")
             }
@@ -258,12 +268,33 @@ impl From<DeltaError> for Failure {
                 Kind::Verification,
                 "use the installer that belongs to the new bundle, or ask the vendor for the whole bundle",
             ),
-            DeltaError::Write(_)
-            | DeltaError::Parcel(_)
-            | DeltaError::Same { .. }
+            DeltaError::Write(WriteError::Write { .. })
+            | DeltaError::Parcel(ParcelWriteError::Write(WriteError::Write { .. }))
             | DeltaError::Temporary { .. } => (Kind::Usage, FREE_SPACE),
+            // Of packing, which nobody does here.
+            DeltaError::Write(_) | DeltaError::Parcel(ParcelWriteError::Write(_)) => {
+                return Self::of(Kind::Internal, &error);
+            }
         };
         Self::of(kind, &error).hint(hint)
+    }
+}
+
+impl From<RoomError> for Failure {
+    fn from(error: RoomError) -> Self {
+        let failure = match &error {
+            RoomError::Short { folder, needed, free } => Self::new(
+                Kind::Usage,
+                format!(
+                    "not enough room in {}: {} needed, {} free",
+                    folder.display(),
+                    bytes(*needed),
+                    bytes(*free)
+                ),
+            ),
+            RoomError::Unknown { .. } => Self::of(Kind::Usage, &error),
+        };
+        failure.hint(FREE_SPACE)
     }
 }
 

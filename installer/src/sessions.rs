@@ -60,6 +60,15 @@ impl Sessions {
 
     /// Connects to every host at once and probes it. All that goes wrong is told together.
     pub(crate) fn probe(&self, options: &ProbeOptions) -> Result<BTreeMap<String, Facts>, Failure> {
+        let (facts, answered) = self.probe_each(options);
+        answered.map(|()| facts)
+    }
+
+    /// As [`Sessions::probe`], with the facts of those that answer whatever the others do.
+    pub(crate) fn probe_each(
+        &self,
+        options: &ProbeOptions,
+    ) -> (BTreeMap<String, Facts>, Result<(), Failure>) {
         let results = self.everywhere(|name| self.probe_one(name, options));
         let mut facts = BTreeMap::new();
         let mut failures = Vec::new();
@@ -71,14 +80,15 @@ impl Sessions {
                 Err(failure) => failures.push(failure),
             }
         }
-        match failures.len() {
-            0 => Ok(facts),
+        let answered = match failures.len() {
+            0 => Ok(()),
             1 => Err(failures.remove(0)),
             count => {
                 let message = format!("{count} of {} hosts cannot be worked on", self.targets.len());
                 Err(Failure::together(message, failures))
             }
-        }
+        };
+        (facts, answered)
     }
 
     /// Asks hosts what stands in these places. A host that does not answer any more is told with its reason.

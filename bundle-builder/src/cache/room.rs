@@ -1,7 +1,9 @@
 //! Space on disk, looked at before anything is fetched or written.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sealift_bundle::room::{self, RoomError};
 
 use super::{Cache, CacheError, Content};
 
@@ -49,22 +51,21 @@ impl Cache {
 
 /// Whether `folder` (or the nearest one above it that exists) has room for `needed` bytes.
 pub fn require_room(folder: &Path, needed: u64) -> Result<(), CacheError> {
-    let place = existing(folder);
-    let found = rustix::fs::statvfs(&place).map_err(|error| CacheError::at("read", &place)(error.into()))?;
-    // What the system keeps for root is left out, as `df` does.
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    if free < needed { Err(CacheError::Room { folder: folder.to_owned(), needed, free }) } else { Ok(()) }
+    Ok(room::require(folder, needed)?)
 }
 
 /// As [`require_room`], in the folder that the file `target` will be in.
 pub fn require_room_beside(target: &Path, needed: u64) -> Result<(), CacheError> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    require_room(folder.unwrap_or(Path::new(".")), needed)
+    Ok(room::require_beside(target, needed)?)
 }
 
-fn existing(folder: &Path) -> PathBuf {
-    let above = folder.ancestors().find(|path| path.is_dir());
-    above.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+impl From<RoomError> for CacheError {
+    fn from(error: RoomError) -> Self {
+        match error {
+            RoomError::Short { folder, needed, free } => Self::Room { folder, needed, free },
+            RoomError::Unknown { folder, source } => Self::at("read", &folder)(source),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,13 +84,5 @@ mod tests {
         let CacheError::Room { folder, needed, free } = &error else { panic!("{error:?}") };
         assert!(folder == cache.folder() && *needed >= 1 << 60 && *free < 1 << 60, "{error}");
         assert!(error.to_string().contains(" TB needed, "), "{error}");
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_yet_is_on_the_disk_above() {
-        let folder = tempfile::tempdir().unwrap();
-        require_room(&folder.path().join("a/b"), 1).unwrap();
-        require_room(Path::new("x"), 1).unwrap();
-        assert!(require_room(Path::new(""), u64::MAX).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::delta::{Delta, apply};
+use sealift_bundle::delta::{self, Delta, apply};
 
 use super::Lines;
 use super::trust::Trust;
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         delta.target().key_id(),
         bytes(delta.target().size())
     );
-    require_room_beside(&arguments.out, delta.target().size())?;
+    require_room_beside(&arguments.out, delta::room(&old, &delta, parallel::cores()))?;
     let progress = |done, total| lines.advance("apply", done, total);
     let size = apply(&old, &delta, &arguments.out, parallel::cores(), &progress)?;
     lines.end();

@@ -125,7 +125,7 @@ pub struct RolePart {
     pub images: usize,
     /// Bytes of these; a blob that several of them share counts once.
     pub image_size: u64,
-    /// Files that they get.
+    /// Files that one of them gets: of several platforms, where these take most.
     pub files: usize,
     /// Bytes of these in the bundle.
     pub file_size: u64,
@@ -293,7 +293,7 @@ fn role(document: &BundleDocument, sizes: &Sizes<'_>, role: Role) -> RolePart {
         .filter(|image| image.roles.contains(&role))
         .map(|image| image.name.clone())
         .collect();
-    let files = || document.files.iter().filter(|file| file.roles.contains(&role));
+    let files = document.files_of_a_host(&[role]);
     let disk: Vec<Disk> = usual_disk_needs(document, &[role])
         .into_iter()
         .map(|need| Disk { path: need.path, size: need.bytes, holds: need.holds.to_owned() })
@@ -302,9 +302,9 @@ fn role(document: &BundleDocument, sizes: &Sizes<'_>, role: Role) -> RolePart {
         role,
         images: images.len(),
         image_size: sizes.images(&images),
-        files: files().count(),
-        file_size: files().map(|file| file.size).sum(),
-        plain_file_size: files().map(|file| file.plain_size).sum(),
+        files: files.len(),
+        file_size: files.iter().map(|file| file.size).sum(),
+        plain_file_size: files.iter().map(|file| file.plain_size).sum(),
         disk_size: disk.iter().map(|disk| disk.size).sum(),
         disk,
     }

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use crate::support::vendor::{LOCK, Vendor, WEB, build};
 use crate::support::{Fault, MANIFEST, noise};
 use bundle_builder::chart::Chart;
+use bundle_builder::inspect::summary::Summary;
 use sealift_bundle::digest::digest_of;
-use sealift_bundle::document::File;
+use sealift_bundle::document::{File, Role};
 use sealift_bundle::{Bundle, TrustedKeys};
 use serde_json::{Value, json};
 
@@ -293,6 +294,13 @@ fn several_platforms_have_their_own_files_and_images() {
     assert_eq!(unpacked(&bundle, kubelets[1]), b"kubelet for arm64");
     let kubectl = bundle.document().files.iter().find(|file| file.name == "kubectl").unwrap();
     assert_eq!(kubectl.platform, None);
+    // A worker has one of the two, and needs room for the larger one.
+    let summary = Summary::of(&bundle);
+    let worker = summary.roles.iter().find(|part| part.role == Role::Worker).unwrap();
+    let amd64 = kubelets[0].plain_size;
+    assert_eq!((worker.files, worker.plain_file_size), (1, amd64));
+    let binaries = worker.disk.iter().find(|disk| disk.path == "/usr/local/bin").unwrap();
+    assert_eq!(binaries.size, amd64);
     vendor.write("payload/arm64/kubelet", "another");
     let said = vendor.fail(2, &build("cache", "x.bundle"));
     assert!(

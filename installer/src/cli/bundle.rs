@@ -7,6 +7,7 @@ use sealift_bundle::Bundle;
 use sealift_bundle::delta::{self, Delta};
 use sealift_bundle::inventory::Inventory;
 use sealift_bundle::repair::{self, Spare};
+use sealift_bundle::room;
 use sealift_bundle::unfinished;
 use serde_json::json;
 use signal_hook::consts::SIGINT;
@@ -78,6 +79,7 @@ fn apply(arguments: &Apply, output: Output) -> Result<(), Failure> {
     let delta = Delta::open(&arguments.delta, &keys)?;
     let old = Bundle::open(&arguments.old, &keys)?;
     Trust::show(delta.target(), output);
+    room::require_beside(&arguments.out, delta::room(&old, &delta, threads()))?;
     watch("nothing was written", output);
     let size = delta::apply(&old, &delta, &arguments.out, threads(), &output.moving("apply"))?;
     let text = format!("{}, {}, every blob matches the signature", arguments.out.display(), bytes(size));

@@ -1,5 +1,6 @@
-//! `installer check`: connects, probes, checks. `--list` says what it would check, `--facts` judges files of hosts that
-//! were measured before, `--fix` mends what can be mended by itself. Without `--fix` nothing is changed.
+//! `installer check`: connects, probes, checks; a host that does not answer hides nothing of the others. `--list` says what
+//! it would check, `--facts` judges files of hosts that were measured before, `--fix` mends what can be mended by itself.
+//! Without `--fix` nothing is changed.
 
 use std::path::{Path, PathBuf};
 
@@ -65,16 +66,21 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let mut prepared = Prepared::open(&prepare::Arguments { bundle, profile, trust }, output)?;
     let changed: Result<bool, Failure> = (|| {
         let undone = if undo_fixes { fix::undo(&prepared, yes, output)? } else { false };
-        prepared.probe()?;
+        let answered = prepared.probe_each();
+        let all = answered.is_ok();
+        // What changes hosts, or makes load on them, waits until all of them answer.
         let mended = match &wanted {
-            Some(wanted) => fix::mend(&mut prepared, wanted, yes, output)?,
-            None => fix::Mended::default(),
+            Some(wanted) if all => fix::mend(&mut prepared, wanted, yes, output)?,
+            _ => fix::Mended::default(),
         };
-        if deep {
+        if deep && all {
             deep::measure(&mut prepared, output);
         }
+        if !all && (deep || wanted.is_some()) {
+            output.line("waits", "--fix and --deep wait until every host answers", &json!({}));
+        }
         show_matrix(&prepared.findings(), &prepared.site.site, output);
-        prepared.check(output)?;
+        prepared.check_answers(answered, output)?;
         mended.failed?;
         Ok(undone || mended.changed)
     })();
@@ -105,7 +111,7 @@ fn judge_files(
     output.line("facts", &text, &json!({"hosts": ages, "missing": missing}));
     let findings = sealift_checks::run(&CheckInput::new(&site, bundle.document(), &facts).aged(&ages));
     show_matrix(&findings, &site, output);
-    prepare::verdict(&findings, &site, facts.len(), output)?;
+    prepare::verdict(&findings, &site, facts.len(), Ok(()), output)?;
     output.line("done", "no host was asked; before the install, check without --facts", &json!({}));
     Ok(())
 }

@@ -83,6 +83,14 @@ impl Prepared {
         Ok(())
     }
 
+    /// As [`Prepared::probe`], and goes on with those that answer; gives what is wrong with the others.
+    pub(crate) fn probe_each(&mut self) -> Result<(), Failure> {
+        let (facts, answered) = self.sessions.probe_each(&probe_options(&self.site.site.etcd));
+        self.facts = facts;
+        services::try_from_all(&self.site, &self.sessions, &mut self.facts);
+        answered
+    }
+
     /// What all checks find.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         sealift_checks::run(&CheckInput::new(&self.site.site, self.bundle.document(), &self.facts))
@@ -90,7 +98,12 @@ impl Prepared {
 
     /// Runs all checks and shows what they found; blocking findings that nobody accepted are a failure.
     pub(crate) fn check(&self, output: Output) -> Result<(), Failure> {
-        verdict(&self.findings(), &self.site.site, self.facts.len(), output)
+        self.check_answers(Ok(()), output)
+    }
+
+    /// The same after [`Prepared::probe_each`], with what that gave.
+    pub(crate) fn check_answers(&self, answered: Result<(), Failure>, output: Output) -> Result<(), Failure> {
+        verdict(&self.findings(), &self.site.site, self.facts.len(), answered, output)
     }
 
     /// Makes the plan.
@@ -127,20 +140,26 @@ pub(super) fn probe_options(etcd: &Etcd) -> ProbeOptions {
     }
 }
 
-/// Shows what checks found on so many hosts; blocking findings that nobody accepted are a failure.
+/// Shows what checks found on so many hosts; blocking findings that nobody accepted are a failure, and so is a host that
+/// did not answer: then that is the reason, and not each check that could not be made there.
 pub(super) fn verdict(
     findings: &[Finding],
     site: &Site,
     hosts: usize,
+    answered: Result<(), Failure>,
     output: Output,
 ) -> Result<(), Failure> {
     let blocking = sealift_checks::blocking(findings, site);
     let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
+    let blocked = match count(State::Blocked) {
+        0 => String::new(),
+        count => format!(", {count} blocked"),
+    };
     let text = format!(
-        "{} checks on {}: {} failed, {}",
+        "{} checks on {}: {} failed, {}{blocked}",
         sealift_checks::catalogue().len(),
         counted(hosts, "host"),
-        count(State::Fail) + count(State::Error) + count(State::Blocked),
+        count(State::Fail) + count(State::Error),
         counted(count(State::Warn), "warning"),
     );
     output.line("check", &text, &findings);
@@ -156,13 +175,28 @@ pub(super) fn verdict(
             counted(fixable, "finding")
         ));
     }
+    let told = |finding: &&Finding| answered.is_ok() || finding.state != State::Blocked;
+    let found = in_the_way(&blocking.into_iter().filter(told).collect::<Vec<_>>());
+    match (answered, found) {
+        (Err(silent), Err(found)) => Err(Failure {
+            message: format!("{}; besides, {}", silent.message, found.message),
+            causes: [silent.causes, found.causes].concat(),
+            hints: [silent.hints, found.hints].concat(),
+            ..silent
+        }),
+        (answered, found) => answered.and(found),
+    }
+}
+
+/// Findings that block are a failure.
+fn in_the_way(blocking: &[&Finding]) -> Result<(), Failure> {
     if blocking.is_empty() {
         return Ok(());
     }
     let stand = if blocking.len() == 1 { "stands" } else { "stand" };
     let message = format!("{} {stand} in the way; nothing was changed", counted(blocking.len(), "finding"));
     let mut failure = Failure::new(Kind::Checks, message);
-    failure.causes = matrix::reasons(&blocking);
+    failure.causes = matrix::reasons(blocking);
     Err(failure
         .hint("mend these and run the same command again, or accept a risk by name under `acceptedRisks`"))
 }

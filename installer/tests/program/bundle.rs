@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use sealift_bundle::delta::{Against, cut};
 use sealift_bundle::inventory::Inventory;
 use sealift_bundle::recarry::{DamageList, recarry};
-use sealift_bundle::testing::{SampleKey, sample_document, sample_writer};
+use sealift_bundle::testing::{SampleKey, hollow_bundle, sample_document, sample_writer};
 use sealift_bundle::write::{BlobGroup, trusted_comment};
 use sealift_bundle::{Bundle, TrustedKeys};
 
@@ -137,6 +137,36 @@ fn what_makes_no_bundle_is_refused_and_leaves_nothing() {
     assert_eq!(ended.code, Some(5), "{}", ended.errors);
     assert!(!disk.path("made.bundle").exists());
     disk.assert_clean();
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_told_before_the_work() {
+    const BLOB: u64 = 4_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(folder.path()).unwrap();
+    let blobs = u32::try_from((disk.f_bavail * disk.f_frsize) / BLOB + 2).unwrap();
+    // Of holes, so they take no room themselves; the newer one has nothing that the older one has not.
+    let releases = [("old", blobs + 1), ("new", blobs)].map(|(name, count)| {
+        let place = folder.path().join(name);
+        fs::create_dir(&place).unwrap();
+        let (path, key) = hollow_bundle(&place, count, BLOB);
+        fs::write(place.join("vendor.pub"), key).unwrap();
+        (path, place.join("vendor.pub"))
+    });
+    let keys = TrustedKeys::from_files(&releases.each_ref().map(|(_, key)| key.clone())).unwrap();
+    let [old, new] = releases.each_ref().map(|(path, _)| Bundle::open(path, &keys).unwrap());
+    let delta = folder.path().join("delta");
+    cut(Against::Bundle(&old), &new, &delta, 2, &|_, _, _| {}).unwrap();
+
+    let shown = |path: &std::path::Path| path.display().to_string();
+    let made = folder.path().join("made.bundle");
+    let [(old, old_key), (_, new_key)] = releases.each_ref().map(|(path, key)| (shown(path), shown(key)));
+    let words = ["bundle", "apply", &old, &shown(&delta), "--out", &shown(&made)];
+    let ended = program(&[&words[..], &["--trust-key", &old_key, "--trust-key", &new_key]].concat());
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    let said = format!("not enough room in {}: ", shown(folder.path()));
+    assert!(ended.errors.contains(&said) && ended.errors.contains("next: make room"), "{}", ended.errors);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the releases and the delta alone");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 mod bundle;
+mod check;
 mod drawn;
 mod profile;
 mod report;

@@ -15,6 +15,7 @@ use crate::test::{Context, Ended, joined};
 /// In order; the first one shows that nothing but the cause of each case stands in the way.
 pub const TESTS: &[Test] = &[
     Test::fresh("hosts::check_passes_and_changes_nothing", check_passes),
+    Test::fresh("hosts::environment_decides_what_stands_in_the_way", environment),
     Test::fresh("hosts::wrong_host_key", wrong_host_key),
     Test::fresh("hosts::unknown_host_key", unknown_host_key),
     Test::fresh("hosts::wrong_password", wrong_password),
@@ -147,6 +148,32 @@ fn check_passes(context: &Context<'_>) -> Result<()> {
     unchanged(context)
 }
 
+/// One master and one worker: refused for production, and no word about it for a test.
+fn environment(context: &Context<'_>) -> Result<()> {
+    const PROFILE: &str = "profiles/one-of-each.yaml";
+    context.fresh_files()?;
+    let home = context.lab.seat_home();
+    let mut site: serde_yaml::Value = serde_yaml::from_str(&fs::read_to_string(home.join(DEMO))?)?;
+    let hosts = site["hosts"].as_sequence_mut().context("the demo names no hosts")?;
+    hosts.retain(|host| host["name"].as_str().is_some_and(|name| ["m1", "w1"].contains(&name)));
+    fs::write(home.join(PROFILE), serde_yaml::to_string(&site)?)?;
+    let check = |environment: &str| {
+        let overlay = context
+            .overlay(&format!("environment-{environment}"), &format!("environment: {environment}\n"))?;
+        let words =
+            ["check", "--bundle", "orders.bundle", "--profile", PROFILE, "--profile", overlay.as_str()];
+        context.installer(&words)
+    };
+    let refused = ["site.masters", "site.workers", "acceptedRisks"];
+    check("production")?.expect_code(CHECKS)?.expect_text(&refused)?;
+    let test = check("test")?;
+    test.expect_code(0)?;
+    if refused.iter().any(|word| test.text().contains(word)) {
+        bail!("a site for tests is judged like another one:\n{}", test.text());
+    }
+    unchanged(context)
+}
+
 /// The demo's list of known keys, with the line of one host changed by `change` (or taken out).
 fn known_hosts(context: &Context<'_>, name: &str, host: &str, change: Option<&str>) -> Result<String> {
     let home = context.lab.seat_home();
@@ -244,9 +271,15 @@ fn host_down(context: &Context<'_>) -> Result<()> {
     let before = Before::look(lab, &others)?;
     lab.kill_host("w1")?;
     let ended = install(context, DEMO, &[]);
+    let checked = context.installer(&["check", "--bundle", "orders.bundle", "--profile", DEMO]);
     lab.start_host("w1")?;
     lab.wait_ssh("w1")?;
-    says(&ended?, &["w1 (10.77.0.21)", "check that w1 is switched on"])?;
+    let silent = ["w1 (10.77.0.21)", "check that w1 is switched on"];
+    says(&ended?, &silent)?;
+    // What stands on the others is shown all the same.
+    let checked = checked?;
+    checked.expect_code(CHECKS)?.expect_text(&silent)?;
+    checked.expect_text(&["         m1 m2 m3 w1 w2", " on 4 hosts: ", " blocked"])?;
     before.unchanged()
 }
 

@@ -16,7 +16,7 @@ use crate::parcel::ParcelKind;
 use crate::parcel::write::ParcelWriteError;
 use crate::write::WriteError;
 
-pub use apply::{Delta, apply};
+pub use apply::{Delta, apply, room};
 pub use cut::{Against, Report, cut};
 use patch::PatchError;
 

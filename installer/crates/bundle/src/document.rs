@@ -68,6 +68,22 @@ impl BundleDocument {
         }
         self.blobs.iter().filter(|blob| !beside.contains(blob.digest.as_str())).map(|blob| blob.size).sum()
     }
+
+    /// The files that one host with any of these roles gets: those of its own platform, and those for all. Where there are
+    /// several platforms, of the one whose files take most on the host.
+    #[must_use]
+    pub fn files_of_a_host(&self, roles: &[Role]) -> Vec<&File> {
+        let wanted: Vec<&File> =
+            self.files.iter().filter(|file| roles.iter().any(|role| file.roles.contains(role))).collect();
+        let on = |platform: Option<&str>| -> Vec<&File> {
+            let fits = |file: &&File| file.platform.is_none() || file.platform.as_deref() == platform;
+            wanted.iter().copied().filter(fits).collect()
+        };
+        let platforms: BTreeSet<&str> = wanted.iter().filter_map(|file| file.platform.as_deref()).collect();
+        let plain_size = |files: &Vec<&File>| files.iter().map(|file| file.plain_size).sum::<u64>();
+        let each = platforms.into_iter().map(|platform| on(Some(platform)));
+        each.max_by_key(plain_size).unwrap_or_else(|| on(None))
+    }
 }
 
 /// Product name, version and serial.
@@ -389,6 +405,41 @@ pub struct BlobEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_gets_the_files_of_one_platform() {
+        let file = |name: &str, platform: Option<&str>, role: Role, plain_size: u64| File {
+            name: name.to_owned(),
+            version: String::new(),
+            path: format!("/usr/local/bin/{name}"),
+            mode: 0o755,
+            roles: vec![role],
+            platform: platform.map(str::to_owned),
+            manifest: String::new(),
+            digest: String::new(),
+            size: plain_size / 3,
+            plain_digest: String::new(),
+            plain_size,
+        };
+        let (master, worker) = (Role::ControlPlane, Role::Worker);
+        let mut document = crate::testing::sample_document();
+        document.files = vec![
+            file("etcdctl", None, master, 5),
+            file("kubelet", Some("linux/amd64"), worker, 60),
+            file("kubelet", Some("linux/arm64"), worker, 50),
+            file("runc", Some("linux/amd64"), worker, 3),
+            file("runc", Some("linux/arm64"), worker, 20),
+            file("settings", None, worker, 7),
+        ];
+        let sizes = |roles: &[Role]| {
+            document.files_of_a_host(roles).iter().map(|file| file.plain_size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[worker]), [50, 20, 7]);
+        assert_eq!(sizes(&[master]), [5]);
+        assert_eq!(sizes(&[master, worker]), [5, 50, 20, 7]);
+        document.files.retain(|file| file.platform.as_deref() != Some("linux/arm64"));
+        assert_eq!(document.files_of_a_host(&[worker]).len(), 3);
+    }
 
     #[test]
     fn referrers_are_told_apart_by_their_type() {

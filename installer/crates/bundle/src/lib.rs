@@ -25,7 +25,8 @@
 //! - [`parcel::Parcel`]: what a bundle needs besides another one: a delta or a re-carry file.
 //! - `write`, `rebuild`, `delta`, `split`, `repair` (feature `write`): pack a bundle, make it anew from another version,
 //!   cut and mend it.
-//! - [`output::Output`]: a file that gets its name when it is whole; [`unfinished`]: what goes when a signal comes first.
+//! - [`output::Output`]: a file that gets its name when it is whole; [`unfinished`]: what goes when a signal comes first;
+//!   `room` (feature `write`): whether a disk has room for it.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
@@ -60,6 +61,8 @@ pub mod rebuild;
 pub mod recarry;
 #[cfg(feature = "write")]
 pub mod repair;
+#[cfg(feature = "write")]
+pub mod room;
 pub mod rotation;
 pub mod services;
 pub mod sizing;

@@ -313,6 +313,19 @@ fn disk_needs_follow_from_the_bundle() {
     let need = Requirements::new(&alone.site, Some(&alone.document));
     // Masters without workers do their work: the database's image, too, 150 MB four times.
     assert_eq!(bytes(&need.masters, "/var/lib/containerd"), Some(2_080_000_000));
+    // The same programs for another platform are on other hosts.
+    let mut two = world.clone();
+    let mut others = two.document.files.clone();
+    for (one, other) in two.document.files.iter_mut().zip(&mut others) {
+        one.platform = Some("linux/amd64".into());
+        other.platform = Some("linux/arm64".into());
+        other.plain_size += 1;
+    }
+    let count = others.len() as u64;
+    two.document.files.extend(others);
+    let need = Requirements::new(&two.site, Some(&two.document));
+    assert_eq!(bytes(&need.masters, "/usr/local/bin"), Some(115_000_000 + count));
+    assert_eq!(bytes(&need.workers, "/var/lib/sealift"), Some(220_000_000));
 }
 
 #[test]

@@ -16,6 +16,11 @@ use crate::schema::{SECRET, choices, description, homes, is_open, kind, property
 /// The rule of findings about what is not there, or only as a key with nothing behind it.
 pub(crate) const MISSING: &str = "missing-key";
 
+/// What other installers ask for, and what to do here in its place.
+const NOT_NEEDED: [(&str, &str); 2] = [("vip", NO_VIP), ("virtualIp", NO_VIP)];
+const NO_VIP: &str = "take it out: hosts find the API servers by the name `cluster.endpoint`, each on its own; for clients \
+    elsewhere let your DNS lead that name to the masters, or to a load balancer of yours";
+
 /// What the shape pass gives.
 pub(crate) struct Shaped {
     /// What could be read; parts with findings are left out.
@@ -107,7 +112,9 @@ impl Walk {
         let known: Vec<&str> =
             schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
         let elsewhere = homes(key);
-        let remedy = if let Some(near) = nearest(key, known.iter().copied()) {
+        let remedy = if let Some((_, instead)) = NOT_NEEDED.iter().find(|(other, _)| *other == key) {
+            (*instead).to_owned()
+        } else if let Some(near) = nearest(key, known.iter().copied()) {
             format!("did you mean `{near}`?")
         } else if !elsewhere.is_empty() {
             let home = |path: &String| match path.strip_suffix("[]") {

@@ -115,10 +115,15 @@ fn page_one_says_how_many_machines_by_when_and_what_is_needed() {
 /// Printed with Chromium the pages before the annex are six at most; lines in 80 columns stand for them where none is.
 #[test]
 fn the_pages_before_the_annex_stay_few() {
-    let set = document(&World::twelve().report(), Language::English);
-    let all = text(&set);
-    let lines = all.lines().position(|line| line == "Annex for engineers").unwrap();
-    assert!(lines < 420, "{lines} lines");
+    for (name, world) in cases() {
+        let report = world.report();
+        for (language, annex) in Language::ALL.into_iter().zip(["Annex for engineers", "附录（供工程师）"])
+        {
+            let all = text(&document(&report, language));
+            let lines = all.lines().position(|line| line == annex).unwrap();
+            assert!(lines < 420, "{name} in {}: {lines} lines", language.tag());
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,9 @@
 //! | the folder of events' database (masters, where it is chosen) | [`EVENTS_LEAST`] | [`EVENTS`], a device of its own |
 //! | the database's folder (masters) | [`ETCD_LEAST`] | [`ETCD`], a device of its own |
 //!
-//! A machine that both steers and works has the images and programs of both. What parts keep stands on workers under
-//! their own paths.
+//! A machine that both steers and works has the images and programs of both. Where a bundle is for several platforms, a
+//! machine has the programs of one of them: those count that take most. What parts keep stands on workers under their own
+//! paths.
 
 use std::collections::BTreeSet;
 
@@ -103,15 +104,15 @@ impl HostBytes {
         let images = document.images.iter().filter(|image| wanted(&image.roles));
         let blobs: BTreeSet<&str> = images.flat_map(|image| image.blobs.iter().map(String::as_str)).collect();
         let blobs = document.blobs.iter().filter(|blob| blobs.contains(blob.digest.as_str()));
-        let files = || document.files.iter().filter(|file| wanted(&file.roles));
+        let files = document.files_of_a_host(roles);
         Self {
             store: if roles.contains(&Role::ControlPlane) {
                 document.host_bytes()
             } else {
-                files().map(|file| file.size).sum()
+                files.iter().map(|file| file.size).sum()
             },
             images: blobs.map(|blob| blob.size).sum(),
-            programs: files().map(|file| file.plain_size).sum(),
+            programs: files.iter().map(|file| file.plain_size).sum(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Makes a bundle from an older one and a delta.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -89,6 +90,20 @@ pub fn apply(
         return Err(DeltaError::Lacking { path: path(), digest: blob.digest.clone() });
     }
     rebuild(&delta.target, target, threads, progress, &source)
+}
+
+/// Bytes that [`apply`] takes in the folder of its target while it works: the newer bundle, and what patches start from,
+/// the largest of them at once.
+#[must_use]
+pub fn room(old: &Bundle, delta: &Delta, threads: usize) -> u64 {
+    let (files, blobs) = (files(old), old.blobs());
+    let base = |patch: &Patch| {
+        let blob = || blobs.iter().find(|blob| blob.digest == patch.base).map_or(0, |blob| blob.size);
+        files.get(patch.base.as_str()).map_or_else(blob, |file| file.plain_size)
+    };
+    let mut bases: Vec<u64> = delta.parcel.document().patches.iter().map(base).collect();
+    bases.sort_unstable_by_key(|size| Reverse(*size));
+    bases.iter().take(threads).fold(delta.target.size(), |sum, size| sum.saturating_add(*size))
 }
 
 /// The files of a bundle by the digest of their blob: those blobs are zstd frames.

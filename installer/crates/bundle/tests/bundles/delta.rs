@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::common::{BLOCK, Piece, empty_document, join, piece, pieces};
 use proptest::prelude::*;
 use sealift_bundle::delta::patch::{self, ApplyError, PatchError};
-use sealift_bundle::delta::{Against, Delta, DeltaError, Report, apply, cut};
+use sealift_bundle::delta::{Against, Delta, DeltaError, Report, apply, cut, room};
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::{File, Role};
 use sealift_bundle::inventory::Inventory;
@@ -165,6 +165,11 @@ fn a_delta_makes_the_new_bundle_byte_for_byte() {
     assert_eq!(parcel.size_of(&digest_of(&noise(3, 30_000))), None);
     assert_eq!(parcel.size_of(&digest_of(&noise(7, 20_000))), Some(20_000));
     assert!(report.bytes < 60_000 && report.file_bytes_carried < report.file_bytes / 3, "{report:?}");
+    // Beside what comes out lies what the patch starts from.
+    let patch = &parcel.document().patches[0];
+    let from = old.document().files.iter().find(|file| file.digest == patch.base).unwrap();
+    let delta = Delta::open(&case.path("delta"), &case.keys()).unwrap();
+    assert_eq!(room(&old, &delta, 2), new.size() + from.plain_size);
 
     assert_eq!(case.apply(&old).unwrap(), new.size());
     case.assert_made(&new);
