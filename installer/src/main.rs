@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
+mod detached;
 mod executor;
 mod facts_files;
 mod failure;
@@ -23,6 +24,7 @@ mod sessions;
 mod site;
 mod trust;
 mod tui;
+mod watch;
 mod written;
 
 use std::process::ExitCode;

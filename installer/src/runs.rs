@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sealift_events::journal::{JournalError, Reader};
+use sealift_events::picture::FailedStep;
 use sealift_events::progress::{ProgressFile, ProgressReader};
 
 use crate::failure::{Failure, Kind};
@@ -15,6 +16,8 @@ pub(crate) const RUNS: &str = "runs";
 pub(crate) const JOURNAL: &str = "events.jsonl";
 /// Name of the file beside it with what may be lost.
 const PROGRESS: &str = "progress.jsonl";
+/// Name of the file beside it that asks the run to stop.
+pub(crate) const STOP: &str = "stop";
 /// Letters of `DATE-TIME`.
 const STAMP: usize = "2026-11-21-063800".len();
 /// Most runs that are named where one was not found.
@@ -134,6 +137,56 @@ impl Run {
     pub(crate) fn progress(&self) -> ProgressReader {
         ProgressReader::new(&self.folder.join(PROGRESS))
     }
+}
+
+/// What can be told of a run in one line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunSummary {
+    /// Name of its folder.
+    pub(crate) name: String,
+    /// Site name; empty where nothing has begun.
+    pub(crate) site: String,
+    /// Product and version; empty where nothing has begun.
+    pub(crate) product: String,
+    /// Steps done.
+    pub(crate) done: u32,
+    /// Steps in all.
+    pub(crate) steps: u32,
+    /// How it stands.
+    pub(crate) standing: Standing,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Standing {
+    /// Its process lives and has not said how it ended.
+    GoesOn,
+    /// It ended well.
+    Done,
+    /// It ended with these failures, the first of them first; that of the last question, after all steps, has no host.
+    Failed(Vec<FailedStep>),
+    /// It was stopped as asked.
+    Stopped,
+    /// Its process is gone without having said how it ended.
+    CutOff,
+    /// Its journal cannot be read, and why.
+    Unreadable(String),
+}
+
+/// The newest runs in this folder, the newest first; a folder that cannot be read has none.
+pub(crate) fn summaries(runs: &Path) -> Vec<RunSummary> {
+    let _ = runs;
+    Vec::new()
+}
+
+/// The run of this name in a folder of runs.
+pub(crate) fn named(runs: &Path, name: &str) -> Result<Run, Failure> {
+    Which { run: Some(name.to_owned()), runs: runs.to_owned() }.find()
+}
+
+/// Asks a run that goes on to stop safely: what runs may end, nothing new starts.
+pub(crate) fn ask_to_stop(run: &Run) -> Result<(), Failure> {
+    crate::written::write(&run.folder.join(STOP), "")
 }
 
 /// A journal that was to be read only.
