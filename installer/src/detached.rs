@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -126,11 +127,11 @@ pub(crate) fn start(order: &Order, ask: Ask<'_>) -> Result<String, Failure> {
     let program = std::env::current_exe().map_err(|error| cannot_start(&error))?;
     let mut command = Command::new(program);
     command.args(order.words());
-    follow(&mut command, ask)
+    follow(&mut command, ask).map(|(run, _)| run)
 }
 
-/// Starts it and follows what it says until the run has begun.
-fn follow(command: &mut Command, ask: Ask<'_>) -> Result<String, Failure> {
+/// Starts it and follows what it says until the run has begun; the run's name, and the thread that sees it end.
+fn follow(command: &mut Command, ask: Ask<'_>) -> Result<(String, Option<JoinHandle<()>>), Failure> {
     // What it has to say is on standard output; a screen may be drawn where the errors of this process go.
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = piped.spawn().map_err(|error| cannot_start(&error))?;
@@ -145,8 +146,7 @@ fn follow(command: &mut Command, ask: Ask<'_>) -> Result<String, Failure> {
             ASK => answers = answers.and_then(|answers| give(answers, ask(&line.text))),
             RUN => {
                 if let Ok(RunData { run, .. }) = serde_json::from_value(line.data) {
-                    leave_alone(child, said);
-                    return Ok(run);
+                    return Ok((run, leave_alone(child, said)));
                 }
             }
             "error" => failure = serde_json::from_value::<Failure>(line.data).ok(),
@@ -202,14 +202,14 @@ fn give(mut answers: ChildStdin, answer: io::Result<SecretString>) -> Option<Chi
 
 /// Lets the install go on alone. While this process lives, a thread takes what it says, so that the pipe never fills,
 /// and sees it end; after that its words go nowhere, which it bears, and the system sees it end.
-fn leave_alone(mut child: Child, mut said: BufReader<ChildStdout>) {
+fn leave_alone(mut child: Child, mut said: BufReader<ChildStdout>) -> Option<JoinHandle<()>> {
     let drain = move || {
         let _ = io::copy(&mut said, &mut io::sink());
         let _ = child.wait();
     };
     // Without the thread the pipe is closed at once, and the ended install stays in the table of processes until this
     // one ends: no harm.
-    let _ = std::thread::Builder::new().name("drain".to_owned()).spawn(drain);
+    std::thread::Builder::new().name("drain".to_owned()).spawn(drain).ok()
 }
 
 fn cannot_start(error: &io::Error) -> Failure {

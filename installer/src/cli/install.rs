@@ -93,8 +93,8 @@ fn execute(
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // From now on the run can be found, and so be asked to stop.
     stopping::on_request(&folder, cancel).map_err(|error| Failure::of(Kind::Internal, &error))?;
-    let journal = begin(arguments, prepared, plan, &folder, &run, output)
-        .inspect_err(|_| runs::unmake(&folder))?;
+    let journal =
+        begin(arguments, prepared, plan, &folder, &run, output).inspect_err(|_| runs::unmake(&folder))?;
     if arguments.detached {
         detached::say_begun(&run, &folder);
     }

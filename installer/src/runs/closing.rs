@@ -134,8 +134,7 @@ mod tests {
         keep_failure(folder.path(), &report).unwrap();
         assert_eq!(last_words(folder.path()), LastWords::Failed(report));
         closing().keep(folder.path()).unwrap();
-        let tests =
-            vec![TestOutcome { title: "it answers".into(), passed: true, detail: String::new() }];
+        let tests = vec![TestOutcome { title: "it answers".into(), passed: true, detail: String::new() }];
         let outcome = RunOutcome { nodes: 2, ready: 1, voters: 1, pods: 21, tests };
         assert_eq!(last_words(folder.path()), LastWords::Stands(outcome));
         assert_eq!(Closing::read(folder.path()), Some(closing()));

@@ -259,7 +259,10 @@ fn end(picture: &mut RunPicture, moment: &Moment) {
             kind: "run".to_owned(),
             message: "every step is done, but the run's process was gone before it had asked what stands"
                 .to_owned(),
-            hint: Some("run the same install command again: it changes nothing that is in place, and asks again".to_owned()),
+            hint: Some(
+                "run the same install command again: it changes nothing that is in place, and asks again"
+                    .to_owned(),
+            ),
             ..FailureReport::default()
         },
         LastWords::Failed(failure) => failure.clone(),
@@ -272,7 +275,8 @@ fn end(picture: &mut RunPicture, moment: &Moment) {
 impl Running {
     fn hear(&mut self, progress: &ProgressEvent) {
         let (at, done) = (progress.elapsed_millis, progress.done);
-        let goes_on = self.said.as_ref().is_some_and(|said| said.total == progress.total && said.done <= done);
+        let goes_on =
+            self.said.as_ref().is_some_and(|said| said.total == progress.total && said.done <= done);
         if !goes_on {
             self.points.clear();
         }

@@ -98,8 +98,11 @@ fn hosts_stand_in_the_profiles_order_with_what_the_plan_says() {
     told.ends(20, "w1.store");
     told.begins(30, "other.store");
     let picture = told.picture(100);
-    let hosts: Vec<_> =
-        picture.hosts.iter().map(|host| (host.name.as_str(), host.role.as_str(), host.steps, host.done)).collect();
+    let hosts: Vec<_> = picture
+        .hosts
+        .iter()
+        .map(|host| (host.name.as_str(), host.role.as_str(), host.steps, host.done))
+        .collect();
     let expected =
         [("w1", "worker", 2, 1), ("m1", "control-plane", 4, 0), ("m2", "", 0, 0), ("other", "", 0, 0)];
     assert_eq!(hosts, expected);
