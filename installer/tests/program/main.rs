@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
 mod bundle;
+mod detached;
 mod drawn;
 mod profile;
 mod report;
 mod schema;
 mod seat;
 mod size;
+mod stop;
 mod terminal;
 mod verify;
 mod watch;
