@@ -15,9 +15,7 @@ use sealift_wizard::{
 use super::display::Display;
 use super::frame::{FLOOR, Layout, Picture, layout};
 use super::keys::Key;
-use super::state::{
-    Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, table_lines, walked,
-};
+use super::state::{Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, walked};
 
 /// Something that happens.
 #[derive(Debug)]

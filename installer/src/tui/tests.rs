@@ -124,7 +124,6 @@ impl Somebody {
                     let lines = (1..=40).map(|step| format!("step {step} of 40 on m1"));
                     Message::Planned { serial, outcome: Ok(lines.collect()) }
                 }
-                Effect::FindRuns => continue,
                 Effect::Install { serial, .. } => {
                     Message::InstallBegun { serial, outcome: Ok("2026-11-22-120000".to_owned()) }
                 }
@@ -141,7 +140,7 @@ impl Somebody {
                     let file = PathBuf::from(format!("runs/{run}/report.html"));
                     Message::Reported { serial, outcome: Ok(Handover { file, addresses }) }
                 }
-                Effect::End => continue,
+                Effect::FindRuns | Effect::End => continue,
             };
             self.happen(Input::Outcome(message));
         }

@@ -16,7 +16,7 @@ impl App {
     }
 
     /// The host whose line is looked at.
-    pub(super) fn looked_at_host(&self) -> Option<String> {
+    pub(in crate::tui) fn looked_at_host(&self) -> Option<String> {
         let Spot::Line(index) = self.state.spot else { return None };
         progress_lines(&self.screen).nth(index).map(|line| line.name.clone())
     }

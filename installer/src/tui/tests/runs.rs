@@ -56,7 +56,9 @@ fn bare() -> Display {
 fn in_states(size: (u16, u16)) -> Vec<(&'static str, Somebody)> {
     let at = |display, language, picture: Option<RunPicture>| {
         let mut somebody = watching(size, display, language);
-        picture.into_iter().for_each(|picture| somebody.see(picture));
+        if let Some(picture) = picture {
+            somebody.see(picture);
+        }
         somebody
     };
     let english = |picture| at(BEST, Language::English, Some(picture));
@@ -129,7 +131,9 @@ fn what_lies_over_a_run() {
         [("log", &[Key::Down, Key::Enter][..]), ("stop", &[Key::Interrupt]), ("leave", &[Key::Leave])]
     {
         let mut somebody = seen(going_on(SITE, ""));
-        keys.iter().for_each(|key| somebody.key(*key));
+        for key in keys {
+            somebody.key(*key);
+        }
         text += &[name, "\n\n", &somebody.text(), "\n"].concat();
     }
     insta::assert_snapshot!("over-run", text);
