@@ -15,3 +15,4 @@ mod terminal;
 mod verify;
 mod watch;
 mod wizard;
+mod wizard_runs;

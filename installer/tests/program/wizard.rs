@@ -8,7 +8,7 @@ use crate::seat::{Ended, Seat, program};
 
 impl Seat {
     /// Runs the wizard in the seat's folder with these lines as its input.
-    fn wizard(&self, arguments: &[&str], input: &str) -> Ended {
+    pub fn wizard(&self, arguments: &[&str], input: &str) -> Ended {
         let mut child = Command::new(env!("CARGO_BIN_EXE_installer"))
             .arg("wizard")
             .args(arguments)
