@@ -206,10 +206,7 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             Action::AddHost => "draw.button.addHost",
             Action::PasteHosts => "draw.button.pasteHosts",
             Action::ImportHosts => "draw.button.importHosts",
-            Action::WatchRun => {
-                let run = table_lines(screen).get(line).and_then(|cells| cells.first());
-                return words.fill("draw.button.watch", &[("name", run.map_or("-", String::as_str))]);
-            }
+            Action::WatchRun => "draw.button.watch",
             Action::Stop => "draw.button.stop",
             Action::Detach => "draw.button.detach",
             Action::CloseHost => "draw.button.closeHost",

@@ -242,7 +242,7 @@ fn every_way_in_which_a_run_can_stand_has_its_words() {
     }
     let (model, _) = see(begun(), stuck("plant", "r1"));
     assert!(
-        text(&model).contains("no sign for 95 s") && text(&model).contains("after 120 s"),
+        text(&model).contains("no sign for 95 s") && text(&model).contains("limit is 120 s"),
         "{}",
         text(&model)
     );

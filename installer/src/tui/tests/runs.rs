@@ -2,7 +2,7 @@
 
 use ratatui::style::Color;
 use sealift_events::RunResult;
-use sealift_events::picture::{HostPicture, RunPicture};
+use sealift_events::picture::{FailedStep, HostPicture, RunPicture};
 use sealift_wizard::plain::Reason;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, stuck, summary};
 use sealift_wizard::{Language, Message, PageId, Standing};
@@ -46,6 +46,8 @@ fn many() -> RunPicture {
     let more = (3..=23).map(|n| HostPicture { name: format!("w{n}"), done: n % 20, ..worker.clone() });
     picture.hosts.extend(more);
     picture.hosts[20].failed = 1;
+    let cause = failed(SITE, "").failures[0].clone();
+    picture.failures = vec![FailedStep { host: picture.hosts[20].name.clone(), ..cause }];
     picture
 }
 

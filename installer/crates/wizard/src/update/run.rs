@@ -189,6 +189,8 @@ impl Model {
 
     /// The run has ended well: the last page opens by itself where the run is looked at.
     fn done(&mut self) -> Vec<Effect> {
+        // That it has begun is no news any more.
+        self.notice = None;
         self.marks.insert(PageId::Install, Mark::Done);
         self.marks.insert(PageId::Result, Mark::Seen);
         if self.page == PageId::Install && !self.has_ended() {

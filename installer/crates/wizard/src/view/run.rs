@@ -49,6 +49,7 @@ impl Model {
         });
         rows.push(self.heading("confirm.next"));
         rows.extend(self.commands().into_iter().map(Row::Text));
+        rows.push(self.heading("confirm.now"));
         rows
     }
 
@@ -199,8 +200,8 @@ impl Model {
         let failed = picture.failures.iter().find(|failed| failed.host == host.name);
         let steps: Vec<String> = host.running.iter().map(|step| self.step_text(step)).collect();
         let (key, title) = match (failed, &host.last) {
-            _ if !steps.is_empty() && picture.goes_on => return steps.join("; "),
             (Some(failed), _) => ("run.host.failed", failed.title.clone()),
+            _ if !steps.is_empty() && picture.goes_on => return steps.join("; "),
             _ if !steps.is_empty() => ("run.host.was", steps.join("; ")),
             _ if host.steps > 0 && host.done >= host.steps => ("run.host.done", String::new()),
             (None, Some(last)) => ("run.host.last", last.clone()),
