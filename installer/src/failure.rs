@@ -19,7 +19,7 @@ use sealift_plan::saved::SavedError;
 use sealift_profile::{ProfileError, SealError, SecretError};
 use sealift_remote::{CallError, RemoteError};
 use sealift_sizing::SizingError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::output::bytes;
 
@@ -27,7 +27,7 @@ use crate::output::bytes;
 const FREE_SPACE: &str = "make room on that disk, or choose a place that you may write to, then run it again";
 
 /// Sorts of failure, each with its exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Kind {
     /// Something that should not happen.
@@ -43,7 +43,7 @@ pub(crate) enum Kind {
 }
 
 /// A failure as people and machines get it.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Failure {
     /// What sort it is.
@@ -144,6 +144,21 @@ impl Failure {
     pub(crate) fn stopped() -> Self {
         Self::new(Kind::Run, "the run was stopped as asked; what was begun has ended well")
             .hint("run the same command again: it goes on where it stopped")
+    }
+
+    /// What was reported by [`Failure::report`], as a failure again.
+    pub(crate) fn of_report(report: &FailureReport) -> Self {
+        let kind = match report.kind.as_str() {
+            "usage" => Kind::Usage,
+            "checks" => Kind::Checks,
+            "run" => Kind::Run,
+            "verification" => Kind::Verification,
+            _ => Kind::Internal,
+        };
+        let mut failure = Self::new(kind, &report.message).hints(report.hint.clone());
+        failure.causes.clone_from(&report.causes);
+        failure.log.clone_from(&report.log);
+        failure
     }
 
     /// For the journal and the event stream.

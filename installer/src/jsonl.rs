@@ -29,6 +29,7 @@ mod tests {
     use serde_json::Value;
 
     use crate::cli::run_view::StateData;
+    use crate::detached::RunData;
     use crate::output::{ErrorLine, TopicLine};
 
     /// A line that the installer writes with `--output json`. A run's journal, `events.jsonl`, has durable events
@@ -47,6 +48,7 @@ mod tests {
         let mut writing = SchemaSettings::draft2020_12().for_serialize().into_generator();
         // Named by `TopicLine`.
         writing.subschema_for::<StateData<'_>>();
+        writing.subschema_for::<RunData>();
         let mut schema = writing.into_root_schema_for::<Line<'_>>();
         schema.insert("title".to_owned(), format!("Sealift run events, version {VERSION}").into());
         schema.to_value()

@@ -2,13 +2,15 @@
 //! that does the work on each host.
 //!
 //! This crate joins the rooms and is the only one that prints. `cli` has one file per verb; `site` opens what a verb
-//! starts from (profile, bundle, hosts); `executor` lets the engine act through agent sessions; `lines` and `jsonl`
-//! show the event stream; `tui` draws the wizard; `failure` alone decides kind, hint and exit code.
+//! starts from (profile, bundle, hosts); `executor` lets the engine act through agent sessions; `runs` knows the folders
+//! of runs, `detached` starts one in a process of its own, `watch` follows it, `stopping` ends it safely; `lines` and
+//! `jsonl` show the event stream; `tui` draws the wizard; `failure` alone decides kind, hint and exit code.
 
 // A front end prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
+mod detached;
 mod executor;
 mod facts_files;
 mod failure;
@@ -22,8 +24,10 @@ mod seat;
 mod services;
 mod sessions;
 mod site;
+mod stopping;
 mod trust;
 mod tui;
+mod watch;
 mod written;
 
 use std::process::ExitCode;

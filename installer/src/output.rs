@@ -102,15 +102,21 @@ impl Output {
 /// What a verb says besides a run's events.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend(
-    "if" = {"properties": {"topic": {"const": "state"}}},
-    "then" = {"properties": {"data": {"$ref": "#/$defs/StateData"}}},
-))]
+#[schemars(extend("allOf" = [
+    {
+        "if": {"properties": {"topic": {"const": "state"}}},
+        "then": {"properties": {"data": {"$ref": "#/$defs/StateData"}}},
+    },
+    {
+        "if": {"properties": {"topic": {"const": "run"}}},
+        "then": {"properties": {"data": {"$ref": "#/$defs/RunData"}}},
+    },
+]))]
 pub(crate) struct TopicLine<'a> {
     /// Version of the event format.
     #[schemars(extend("const" = sealift_events::VERSION))]
     pub(crate) version: u32,
-    /// What it is about, such as `plan`, `state` or `done`.
+    /// What it is about, such as `plan`, `state` or `done`; `ask` where one line with an answer is waited for.
     #[schemars(extend("not" = {"const": "error"}))]
     pub(crate) topic: &'a str,
     /// One line for people.

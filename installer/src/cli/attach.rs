@@ -3,24 +3,17 @@
 //! First the state so far (with `--output json` one line with topic `state`), then every event as it comes. Ends as the
 //! run ends, with its exit code; ending the viewer ends nothing else.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use sealift_events::journal::Reader;
-use sealift_events::progress::ProgressReader;
-use sealift_events::state::RunState;
-use sealift_events::{Event, ProgressEvent, RunResult};
+use sealift_events::picture::{RunPicture, StepPicture};
+use sealift_events::{Event, Record, RunResult};
+use serde_json::json;
 
-use super::run_view::{View, say_state};
+use super::run_view::{say_state, span};
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, nobody_reads};
-use crate::runs::{Run, Which, unreadable};
-
-/// Between two looks at the run's files. Looking and not being told: a look is one read at the file's end and one try
-/// of a lock, some ten microseconds; it works on every file system; and no notice of the kernel's tells that a lock was
-/// given back, which is how a dead run shows.
-const LOOK: Duration = Duration::from_millis(200);
+use crate::runs::{Run, Which};
+use crate::watch::{LOOK, Viewer};
 
 /// What `attach` needs.
 #[derive(Debug, clap::Args)]
@@ -31,93 +24,95 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let run = arguments.which.find()?;
-    let journal = run.journal()?;
-    let progress = run.progress();
-    Viewer { run, journal, progress, state: RunState::default() }.watch(output)
+    let mut viewer = Viewer::open(&run)?;
+    let seen = beginning(&run, &mut viewer, output)?;
+    let sink = output.sink(&seen);
+    say_state(&viewer.now(), viewer.fold(), output);
+    let mut warned = BTreeSet::new();
+    loop {
+        let picture = viewer.now();
+        if !picture.goes_on {
+            return ended(&run, &viewer, &picture, output);
+        }
+        warn(&picture, &mut warned, output);
+        if nobody_reads() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
+        let news = viewer.look()?;
+        news.records.into_iter().for_each(|record| sink.take(&Event::Step(record)));
+        news.progress.into_iter().for_each(|progress| sink.take(&Event::Progress(progress)));
+    }
 }
 
-struct Viewer {
-    run: Run,
-    journal: Reader,
-    progress: ProgressReader,
-    state: RunState,
+/// Waits for the run's journal; what is in it so far.
+fn beginning(run: &Run, viewer: &mut Viewer, output: Output) -> Result<Vec<Record>, Failure> {
+    if !viewer.has_journal() {
+        output.remark(&format!("run       {} begins: it takes its hosts", run.name));
+    }
+    loop {
+        let news = viewer.look()?;
+        if viewer.has_journal() {
+            return Ok(news.records);
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
-impl Viewer {
-    fn watch(mut self, output: Output) -> Result<(), Failure> {
-        let mut written = self.journal.is_written().map_err(unreadable)?;
-        let seen = self.journal.more().map_err(unreadable)?;
-        self.state = RunState::fold(&seen);
-        let progress = self.progress_now();
-        say_state(
-            &View {
-                run: &self.run.name,
-                state: &self.state,
-                progress: &progress,
-                written,
-                now: Timestamp::now(),
-            },
-            output,
-        );
-        let sink = output.sink(&seen);
-        loop {
-            if let Some(result) = self.state.result {
-                return self.ended(result);
-            }
-            if !written {
-                return Err(self.cut());
-            }
-            if nobody_reads() {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK);
-            // In this order: what the run has written before its death is read after its death was seen.
-            written = self.journal.is_written().map_err(unreadable)?;
-            for record in self.journal.more().map_err(unreadable)? {
-                self.state.apply(&record);
-                sink.take(&Event::Step(record));
-            }
-            for progress in self.progress.more() {
-                if self.is_running(&progress) {
-                    sink.take(&Event::Progress(progress));
-                }
-            }
+/// One line for each step that has been silent for so long that somebody should look; another one when it is so again.
+fn warn(picture: &RunPicture, warned: &mut BTreeSet<(String, String)>, output: Output) {
+    let steps = picture.hosts.iter().flat_map(|host| host.running.iter().map(move |step| (&host.name, step)));
+    let stuck: BTreeMap<_, _> = steps
+        .filter(|(_, step)| step.is_stuck())
+        .map(|(host, step)| ((host.clone(), step.step.clone()), step))
+        .collect();
+    warned.retain(|key| stuck.contains_key(key));
+    for (key, StepPicture { step, title, silent_millis, limit_millis, .. }) in stuck {
+        if warned.contains(&key) {
+            continue;
         }
-    }
-
-    /// What running steps said last.
-    fn progress_now(&mut self) -> BTreeMap<String, ProgressEvent> {
-        let said = self.progress.more();
-        let running = said.into_iter().filter(|progress| self.is_running(progress));
-        running.map(|progress| (progress.step.clone(), progress)).collect()
-    }
-
-    fn is_running(&self, progress: &ProgressEvent) -> bool {
-        self.state.hosts.get(&progress.host).is_some_and(|host| host.running.contains_key(&progress.step))
-    }
-
-    /// As the run's own process ends.
-    fn ended(&self, result: RunResult) -> Result<(), Failure> {
-        match result {
-            RunResult::Done => Ok(()),
-            RunResult::Cancelled => Err(Failure::stopped()),
-            RunResult::Failed => {
-                // In the order in which the run's process names them.
-                let failures: BTreeMap<_, _> =
-                    self.state.failures.iter().map(|(step, report)| (step.as_str(), report)).collect();
-                Err(Failure::of_steps(failures))
-            }
-        }
-    }
-
-    fn cut(&self) -> Failure {
-        let message = format!(
-            "the run {} was cut off: its process is gone, {} of {} steps were done",
-            self.run.name,
-            self.state.done(),
-            self.state.steps
+        let (host, silence) = (&key.0, span(*silent_millis));
+        let limit = span(limit_millis.unwrap_or_default());
+        let text = format!(
+            "{host} has been silent for {silence} at \"{title}\"; after {limit} its connection counts as lost and the step is tried again"
         );
-        Failure::new(Kind::Run, message)
-            .hint("run the same install command again: it goes on where the run was cut off")
+        let data =
+            json!({"host": host, "step": step, "silentMillis": silent_millis, "limitMillis": limit_millis});
+        output.line("warning", &text, &data);
+        warned.insert(key);
     }
+}
+
+/// As the run's own process ends.
+fn ended(run: &Run, viewer: &Viewer, picture: &RunPicture, output: Output) -> Result<(), Failure> {
+    match picture.result {
+        Some(RunResult::Done) => {
+            if let Some(closing) = run.closing() {
+                output.remark(&format!("done      {}", closing.text()));
+            }
+            Ok(())
+        }
+        Some(RunResult::Cancelled) => Err(Failure::stopped()),
+        // Every step was done: what failed is what came after.
+        Some(RunResult::Failed) if viewer.fold().state().result == Some(RunResult::Done) => {
+            let failed = picture.failures.last().map(|failed| Failure::of_report(&failed.failure));
+            Err(failed.unwrap_or_else(|| cut(picture)))
+        }
+        Some(RunResult::Failed) => {
+            // In the order in which the run's process names them.
+            let failures: BTreeMap<_, _> =
+                picture.failures.iter().map(|failed| (failed.step.as_str(), &failed.failure)).collect();
+            Err(Failure::of_steps(failures))
+        }
+        None => Err(cut(picture)),
+    }
+}
+
+fn cut(picture: &RunPicture) -> Failure {
+    let message = format!(
+        "the run {} was cut off: its process is gone, {} of {} steps were done",
+        picture.run, picture.done, picture.steps
+    );
+    Failure::new(Kind::Run, message)
+        .hint("run the same install command again: it goes on where the run was cut off")
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,12 @@ use super::prepare::{self, Prepared};
 use super::signed::SignedPlan;
 use crate::executor::AgentExecutor;
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, counted};
-use crate::runs::{self, RUNS};
+use crate::output::Output;
+use crate::runs::{self, Closing, RUNS};
 use crate::sessions::{CallOrConnect, NoBlobs, ask};
+use crate::tui::Ask;
 use crate::written::write;
+use crate::{detached, site, stopping};
 
 /// Most steps at once on one host: the store's filling beside the preparation, and one to spare.
 const LANES: usize = 3;
@@ -45,13 +47,22 @@ pub(crate) struct Arguments {
     /// Folder for the records of runs.
     #[arg(long, value_name = "DIR", default_value = RUNS)]
     runs: PathBuf,
+    /// Go on in a session of its own, ask over the standard streams, and name the run once it has begun. For programs
+    /// that start an install and watch it.
+    #[arg(long, hide = true)]
+    detached: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let started = Instant::now();
-    let cancel = stop_on_signals()?;
+    let mut ask: Ask<'_> = &site::ask;
+    if arguments.detached {
+        detached::leave_session(output)?;
+        ask = &detached::ask;
+    }
+    let cancel = stopping::on_signals()?;
     let signed = arguments.plan.as_deref().map(SignedPlan::read).transpose()?;
-    let mut prepared = Prepared::open(&arguments.prepare, output)?;
+    let mut prepared = Prepared::open_asking(&arguments.prepare, output, ask)?;
     if let Some(signed) = &signed {
         signed.agrees_before_hosts(&prepared.inputs())?;
     }
@@ -74,27 +85,19 @@ fn execute(
     arguments: &Arguments,
     prepared: &Prepared,
     plan: &Plan,
-    cancel: &AtomicBool,
+    cancel: &Arc<AtomicBool>,
     started: Instant,
     output: Output,
 ) -> Result<(), Failure> {
     let folder = runs::make(&arguments.runs)?;
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    write(&folder.join("plan.json"), &sealift_plan::saved::to_json(plan))?;
-    prepared.sessions.lock(&owner(), &run)?;
-    outlive_terminal()?;
-    if io::stdout().is_terminal() {
-        let runs = if arguments.runs == Path::new(RUNS) {
-            String::new()
-        } else {
-            format!(" --runs {}", arguments.runs.display())
-        };
-        output.remark(&format!(
-            "run       you may close this window: the work goes on, `installer attach{runs}` shows it; Ctrl-C stops it"
-        ));
+    // From now on the run can be found, and so be asked to stop.
+    stopping::on_request(&folder, cancel).map_err(|error| Failure::of(Kind::Internal, &error))?;
+    let journal =
+        begin(arguments, prepared, plan, &folder, &run, output).inspect_err(|_| runs::unmake(&folder))?;
+    if arguments.detached {
+        detached::say_begun(&run, &folder);
     }
-    let progress = runs::progress_file(&folder)?;
-    let journal = Journal::create(&folder.join(runs::JOURNAL), vec![output.sink(&[]), Box::new(progress)])?;
     journal.record(StepEvent::RunStarted {
         run: run.clone(),
         verb: "install".to_owned(),
@@ -114,14 +117,42 @@ fn execute(
     let options = Options { lanes: LANES, attempts: ATTEMPTS, pause: PAUSE, cancel };
     let summary = sealift_engine::run(plan, &executor, &journal, options)?;
     let tests = executor.tests.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    finish(prepared, &summary, &tests, started, output)
+    // The journal stays open until this has ended: to viewers the run goes on as long.
+    finish(prepared, &summary, tests, &folder, started, output)
+}
+
+/// Keeps the plan, takes the hosts, and opens the run's records.
+fn begin(
+    arguments: &Arguments,
+    prepared: &Prepared,
+    plan: &Plan,
+    folder: &Path,
+    run: &str,
+    output: Output,
+) -> Result<Journal, Failure> {
+    write(&folder.join(runs::PLAN), &sealift_plan::saved::to_json(plan))?;
+    prepared.sessions.lock(&owner(), run)?;
+    outlive_terminal()?;
+    if io::stdout().is_terminal() {
+        let runs = if arguments.runs == Path::new(RUNS) {
+            String::new()
+        } else {
+            format!(" --runs {}", arguments.runs.display())
+        };
+        output.remark(&format!(
+            "run       you may close this window: the work goes on, `installer attach{runs}` shows it; Ctrl-C stops it"
+        ));
+    }
+    let progress = runs::progress_file(folder)?;
+    Ok(Journal::create(&folder.join(runs::JOURNAL), vec![output.sink(&[]), Box::new(progress)])?)
 }
 
 /// The closing words: what stands, or what stopped it and how to go on.
 fn finish(
     prepared: &Prepared,
     summary: &Summary,
-    tests: &[TestResult],
+    tests: Vec<TestResult>,
+    folder: &Path,
     started: Instant,
     output: Output,
 ) -> Result<(), Failure> {
@@ -133,23 +164,24 @@ fn finish(
             return Err(Failure::of_steps(failures));
         }
     }
-    let state = cluster_state(prepared)?;
-    let ready = state.nodes.iter().filter(|node| node.ready).count();
-    let passed = tests.iter().filter(|test| test.passed).count();
-    let text = format!(
-        "{} Ready, {}, {}; acceptance {passed} of {}; {} in {:.0} s",
-        counted(ready, "node"),
-        counted(state.etcd_voters as usize, "voter"),
-        counted(state.pods as usize, "pod"),
-        tests.len(),
-        if summary.changed == 0 { "nothing changed" } else { "installed" },
-        started.elapsed().as_secs_f64(),
-    );
-    let data = json!({
-        "changed": summary.changed, "unchanged": summary.unchanged, "cluster": state, "acceptance": tests,
-        "seconds": started.elapsed().as_secs_f64(),
-    });
-    output.line("done", &text, &data);
+    // Viewers learn from the folder how the question came out.
+    let untold = |kept: Result<(), Failure>| {
+        if let Err(failure) = kept {
+            let text = format!("{}: who watches the run takes it for one that was cut off", failure.message);
+            output.line("warning", &text, &json!({"causes": failure.causes}));
+        }
+    };
+    let cluster = cluster_state(prepared)
+        .inspect_err(|failure| untold(runs::keep_failure(folder, &failure.report())))?;
+    let closing = Closing {
+        changed: summary.changed,
+        unchanged: summary.unchanged,
+        cluster,
+        acceptance: tests,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    untold(closing.keep(folder));
+    output.line("done", &closing.text(), &closing);
     Ok(())
 }
 
@@ -205,20 +237,4 @@ fn outlive_terminal() -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())
         .map_err(|error| Failure::of(Kind::Internal, &error))?;
     Ok(())
-}
-
-/// The first signal asks for a safe stop, the second ends at once; a killed run is resumed as well.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let register = || -> io::Result<()> {
-            // In this order: the second signal finds the flag of the first.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancel))?;
-            signal_hook::flag::register(signal, Arc::clone(&cancel))?;
-            Ok(())
-        };
-        register().map_err(|error| Failure::of(Kind::Internal, &error))?;
-    }
-    debug_assert!(!cancel.load(Ordering::Relaxed));
-    Ok(cancel)
 }

@@ -22,6 +22,7 @@ pub(crate) mod run_view;
 mod secrets;
 mod signed;
 mod size;
+mod stop;
 mod verify;
 mod wizard;
 
@@ -60,6 +61,8 @@ enum Verb {
     Install(install::Arguments),
     /// Watch a run that goes on in another window or on a line that dropped; changes nothing.
     Attach(attach::Arguments),
+    /// Ask a run that goes on to stop safely: what is running ends first.
+    Stop(stop::Arguments),
     /// Play the record of a run that has ended; changes nothing.
     Replay(replay::Arguments),
     /// Say what people have to decide and sign: as HTML to print, as text, as JSON; changes nothing.
@@ -107,6 +110,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Plan(arguments) => plan::run(&arguments, output),
         Verb::Install(arguments) => install::run(&arguments, output),
         Verb::Attach(arguments) => attach::run(&arguments, output),
+        Verb::Stop(arguments) => stop::run(&arguments, output),
         Verb::Replay(arguments) => replay::run(&arguments, output),
         Verb::Report(arguments) => report::run(&arguments, output),
         Verb::Questionnaire(arguments) => questionnaire::run(&arguments, output),

@@ -64,7 +64,8 @@ impl Prepared {
         Self::open_asking(arguments, output, &ask)
     }
 
-    fn open_asking(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Self, Failure> {
+    /// The same, asking for passwords in another way than at the terminal.
+    pub(crate) fn open_asking(arguments: &Arguments, output: Output, ask: Ask<'_>) -> Result<Self, Failure> {
         let site = OpenSite::load_asking(&arguments.profile, output, ask)?;
         risks_make_sense(&site.site)?;
         let bundle = arguments.trust.open(&arguments.bundle, output)?;

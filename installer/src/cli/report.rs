@@ -57,6 +57,24 @@ pub(crate) struct Arguments {
     compare: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// The handover of a run as HTML, looking at no host.
+    pub(super) fn handover(prepare: prepare::Arguments, run: &Path, html: &Path, language: Tongue) -> Self {
+        Self {
+            prepare,
+            offline: true,
+            run: Some(run.to_owned()),
+            earlier: Vec::new(),
+            language,
+            by: None,
+            html: Some(html.to_owned()),
+            text: None,
+            json: None,
+            compare: None,
+        }
+    }
+}
+
 /// A language of reports and forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tongue {

@@ -1,130 +1,98 @@
 //! Where a run stands, in a few lines: what a viewer gets who comes late.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
 use schemars::JsonSchema;
-use sealift_events::state::{HostState, RunState};
+use sealift_events::picture::{FailedStep, HostPicture, PictureFold, RunPicture, StepPicture};
 use sealift_events::{FailureReport, ProgressEvent, RunResult};
 use serde::Serialize;
 
 use crate::output::{Output, bytes};
-
-/// Everything that is known about a run.
-pub(super) struct View<'a> {
-    /// Name of its folder.
-    pub(super) run: &'a str,
-    pub(super) state: &'a RunState,
-    /// What running steps said last, by step.
-    pub(super) progress: &'a BTreeMap<String, ProgressEvent>,
-    /// Whether its process lives.
-    pub(super) written: bool,
-    pub(super) now: Timestamp,
-}
+use crate::runs::Standing;
 
 /// A headline, a line for each host and one for each failure; for machines one line with all of it.
-pub(super) fn say_state(view: &View<'_>, output: Output) {
-    output.line("state", &view.headline(), &view.data());
-    for (name, host) in &view.state.hosts {
-        output.remark(&format!("{name:<9} {}", view.host(name, host)));
+pub(super) fn say_state(picture: &RunPicture, fold: &PictureFold, output: Output) {
+    output.line("state", &headline(picture), &data(picture, fold));
+    for host in &picture.hosts {
+        output.remark(&format!("{:<9} {}", host.name, about(host, picture.goes_on)));
     }
-    for (step, failure) in &view.state.failures {
-        output.remark(&format!("failed    {step}: {}", failure.message));
+    for FailedStep { step, title, failure, .. } in &picture.failures {
+        // The question after the last step is none.
+        let what = if step.is_empty() { title } else { step };
+        output.remark(&format!("failed    {what}: {}", failure.message));
     }
 }
 
-impl View<'_> {
-    fn headline(&self) -> String {
-        let state = self.state;
-        if state.run.is_empty() {
-            return format!("{}: no event yet", self.run);
-        }
-        let stands = match state.result {
-            Some(RunResult::Done) => "ended well".to_owned(),
-            Some(RunResult::Failed) => "ended with a failure".to_owned(),
-            Some(RunResult::Cancelled) => "stopped as asked".to_owned(),
-            None if self.written => format!("goes on, started {} ago", span(self.elapsed())),
-            None => "cut off".to_owned(),
-        };
-        let (product, site, done, steps) = (&state.product, &state.site, state.done(), state.steps);
-        format!("{}: {product} for {site}, {done} of {steps} steps done, {stands}", self.run)
+fn headline(picture: &RunPicture) -> String {
+    let RunPicture { run, site, product, steps, done, .. } = picture;
+    if product.is_empty() {
+        return format!("{run}: no event yet");
     }
-
-    fn host(&self, name: &str, host: &HostState) -> String {
-        let mut parts = vec![format!("{} done", host.done)];
-        if host.failed > 0 {
-            parts.push(format!("{} failed", host.failed));
-        }
-        let at = self.running(host).join(", ");
-        match &host.last {
-            _ if !at.is_empty() && self.goes_on() => parts.push(format!("now {at}")),
-            _ if !at.is_empty() => parts.push(format!("was at {at}")),
-            Some(last) => parts.push(format!("last {last}")),
-            None => parts.push("nothing yet".to_owned()),
-        }
-        if let Some(silent) = self.silent(name, host) {
-            parts.push(format!("heard of {} ago", span(silent)));
-        }
-        parts.join("; ")
+    let mut stands = Standing::of(picture).words().to_owned();
+    if picture.goes_on {
+        stands = format!("{stands}, started {} ago", span(picture.elapsed_millis));
     }
-
-    fn running(&self, host: &HostState) -> Vec<String> {
-        let say = |(step, title): (&String, &String)| match self.progress.get(step) {
-            // Small totals count things, not bytes.
-            Some(said) if said.total >= 1_000_000 => {
-                format!("{title} ({} of {})", bytes(said.done), bytes(said.total))
-            }
-            Some(said) if said.total > 0 => format!("{title} ({} of {})", said.done, said.total),
-            _ => title.clone(),
-        };
-        host.running.iter().map(say).collect()
+    if picture.goes_on && picture.stopping {
+        stands += ", asked to stop";
     }
+    format!("{run}: {product} for {site}, {done} of {steps} steps done, {stands}")
+}
 
-    fn goes_on(&self) -> bool {
-        self.written && self.state.result.is_none()
+fn about(host: &HostPicture, goes_on: bool) -> String {
+    let mut parts = vec![format!("{} done", host.done)];
+    if host.failed > 0 {
+        parts.push(format!("{} failed", host.failed));
     }
-
-    fn elapsed(&self) -> u64 {
-        self.state.elapsed_millis(self.now)
+    let at = host.running.iter().map(running).collect::<Vec<_>>().join(", ");
+    match &host.last {
+        _ if !at.is_empty() && goes_on => parts.push(format!("now {at}")),
+        _ if !at.is_empty() => parts.push(format!("was at {at}")),
+        Some(last) => parts.push(format!("last {last}")),
+        None => parts.push("nothing yet".to_owned()),
     }
-
-    /// Milliseconds since a host gave its last sign, while the run goes on.
-    fn silent(&self, name: &str, host: &HostState) -> Option<u64> {
-        let said = self.progress.values().filter(|said| said.host == name).map(|said| said.elapsed_millis);
-        let heard = said.chain([host.heard_millis]).max().unwrap_or_default();
-        // A host that nothing was asked of has no age.
-        let asked = host.last.is_some() || !host.running.is_empty();
-        (self.goes_on() && asked).then(|| self.elapsed().saturating_sub(heard))
+    if let Some(silent) = host.silent_millis {
+        parts.push(format!("heard of {} ago", span(silent)));
     }
+    parts.join("; ")
+}
 
-    fn data(&self) -> StateData<'_> {
-        let state = self.state;
-        StateData {
-            run: self.run,
-            site: &state.site,
-            product: &state.product,
-            steps: state.steps,
-            done: state.done(),
-            result: state.result,
-            goes_on: self.goes_on(),
-            hosts: state.hosts.iter().map(|(name, host)| self.host_data(name, host)).collect(),
-            failures: state.failures.iter().map(|(step, failure)| FailedData { step, failure }).collect(),
-        }
+fn running(step: &StepPicture) -> String {
+    let title = &step.title;
+    match step.total {
+        0 => title.clone(),
+        // Small totals count things, not bytes.
+        1..1_000_000 => format!("{title} ({} of {})", step.done, step.total),
+        total => format!("{title} ({} of {})", bytes(step.done), bytes(total)),
     }
+}
 
-    fn host_data<'b>(&'b self, name: &'b str, host: &'b HostState) -> HostData<'b> {
-        let running = host.running.iter();
-        HostData {
-            host: name,
-            done: host.done,
-            changed: host.changed,
-            failed: host.failed,
-            running: running
-                .map(|(step, title)| RunningData { step, title, progress: self.progress.get(step) })
-                .collect(),
-            last: host.last.as_deref(),
-            silent_millis: self.silent(name, host),
-        }
+fn data<'a>(picture: &'a RunPicture, fold: &'a PictureFold) -> StateData<'a> {
+    let failed = |failed: &'a FailedStep| FailedData { step: &failed.step, failure: &failed.failure };
+    StateData {
+        run: &picture.run,
+        site: &picture.site,
+        product: &picture.product,
+        steps: picture.steps,
+        done: picture.done,
+        result: picture.result,
+        goes_on: picture.goes_on,
+        hosts: picture.hosts.iter().map(|host| host_data(host, fold)).collect(),
+        failures: picture.failures.iter().map(failed).collect(),
+    }
+}
+
+fn host_data<'a>(host: &'a HostPicture, fold: &'a PictureFold) -> HostData<'a> {
+    let running = |one: &'a StepPicture| RunningData {
+        step: &one.step,
+        title: &one.title,
+        progress: fold.progress(&host.name, &one.step),
+    };
+    HostData {
+        host: &host.name,
+        done: host.done,
+        changed: host.changed,
+        failed: host.failed,
+        running: host.running.iter().map(running).collect(),
+        last: host.last.as_deref(),
+        silent_millis: host.silent_millis,
     }
 }
 
@@ -146,7 +114,7 @@ pub(crate) struct StateData<'a> {
     result: Option<RunResult>,
     /// Whether its process lives and has not said how it ended.
     goes_on: bool,
-    /// All hosts, in the order of their names.
+    /// All hosts, in the profile's order.
     hosts: Vec<HostData<'a>>,
     /// What failed for good.
     failures: Vec<FailedData<'a>>,
@@ -186,14 +154,14 @@ struct RunningData<'a> {
 /// A step that failed for good.
 #[derive(Serialize, JsonSchema)]
 struct FailedData<'a> {
-    /// Step identifier.
+    /// Step identifier; empty for the question that a run asks after its last step.
     step: &'a str,
     /// Why.
     failure: &'a FailureReport,
 }
 
 /// A time in one unit, the finer one as long as it says more.
-fn span(millis: u64) -> String {
+pub(super) fn span(millis: u64) -> String {
     match millis / 1000 {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

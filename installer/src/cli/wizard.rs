@@ -4,21 +4,25 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sealift_events::RunResult;
 use sealift_profile::Circumstances;
 use sealift_wizard::plain::{self, Ended, Lines, Reason, World as _};
 use sealift_wizard::{PageId, Start};
 use serde_json::json;
 
+use self::run::Watching;
 use self::seat::Seat;
 use super::report::Tongue;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, print, say};
 use crate::profiles::check_ids;
+use crate::runs::RUNS;
 use crate::site::ask;
 use crate::trust::Trust;
 use crate::tui::{self, Over, Perform, Surroundings, Wanted, Way};
 
 mod look;
+mod run;
 mod seat;
 
 /// Longest line that is read, bytes; what is longer comes as several.
@@ -71,14 +75,15 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         file: arguments.profile.clone(),
         bundle: arguments.bundle.clone(),
         trust: arguments.trust.words(),
+        runs: PathBuf::from(RUNS),
     };
     match way {
         Way::Plain => ask_in_lines(start, arguments, output),
         Way::Drawn(display) => {
-            let trust = arguments.trust.clone();
+            let (trust, watching) = (arguments.trust.clone(), Watching::default());
             let perform: Perform = Arc::new(move |effect, ask| {
                 // Nothing but the drawing may speak.
-                Seat { trust: &trust, output: Output::Quiet, ask }.perform(effect)
+                Seat { trust: &trust, output: Output::Quiet, ask, watching: &watching }.perform(effect)
             });
             match tui::run(start, display, perform).map_err(|error| broken(&error))? {
                 Over::Ended(ended) => end(&ended, "draw", output),
@@ -95,7 +100,8 @@ pub(super) fn on_terminal() -> bool {
 
 fn ask_in_lines(start: Start, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mut lines = StandardLines { terminal: io::stdin().is_terminal() };
-    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask };
+    let watching = Watching::default();
+    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask, watching: &watching };
     let ended = plain::run(start, &mut lines, &mut seat).map_err(|error| broken(&error))?;
     end(&ended, "plain", output)
 }
@@ -119,8 +125,12 @@ fn end(ended: &Ended, front: &str, output: Output) -> Result<(), Failure> {
     let file = model.file().display().to_string();
     let places = [("file", file.as_str())];
     let kept = model.can_save() && !model.is_unsaved() && model.file().exists();
+    if let Some(run) = model.run_that_goes_on() {
+        say(&words.fill("end.run", &[("run", run)]));
+    }
     match ended.reason {
-        Reason::InputEnded if model.page() != PageId::Finish => {
+        Reason::InputEnded if model.page() == PageId::Install => end_at_run(ended),
+        Reason::InputEnded if !model.is_complete() => {
             let key = if kept { "plain.ended" } else { "plain.ended.unsaved" };
             let failure = Failure::new(Kind::Usage, words.fill(key, &places));
             let hint = format!("installer wizard --plain --profile {file}");
@@ -140,6 +150,17 @@ fn end(ended: &Ended, front: &str, output: Output) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Nobody answers any more on the page of a run: its end is that of the wizard.
+fn end_at_run(ended: &Ended) -> Result<(), Failure> {
+    let (model, words) = (&ended.model, ended.model.words());
+    let Some(picture) = model.picture().filter(|picture| !picture.goes_on) else { return Ok(()) };
+    if picture.result == Some(RunResult::Done) {
+        return Ok(());
+    }
+    let file = model.file().display().to_string();
+    Err(Failure::new(Kind::Run, words.fill("plain.run.failed", &[("run", &picture.run), ("file", &file)])))
 }
 
 /// Standard input and output.

@@ -1,20 +1,21 @@
 //! The wizard and where somebody is in it: each thing that happens changes both, and says what is to be done outside.
 //!
-//! Pure: no terminal, no files, no clock. `moves` has what keys do on a page, `over` what they do where something lies
-//! over it.
+//! Pure: no terminal, no files, no clock. `moves` has what keys do on a page, `log` what they do in the log of a host,
+//! `over` what they do where something lies over it.
 
+mod log;
 mod moves;
 mod over;
 
 use sealift_wizard::plain::{Ended, Reason};
-use sealift_wizard::{Effect, Language, Message, Model, PageId, Row, Screen, Start, Words, update, view};
+use sealift_wizard::{
+    Action, Effect, Language, Message, Model, PageId, Row, Screen, Start, Words, update, view,
+};
 
 use super::display::Display;
 use super::frame::{FLOOR, Layout, Picture, layout};
 use super::keys::Key;
-use super::state::{
-    Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, table_lines,
-};
+use super::state::{Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, walked};
 
 /// Something that happens.
 #[derive(Debug)]
@@ -140,6 +141,7 @@ impl App {
 
     fn key(&mut self, key: Key) {
         self.touched = true;
+        let key = if key == Key::Interrupt { self.interrupted() } else { key };
         if !self.is_too_small() {
             self.state.seen = self.screen.notice.clone().filter(|_| key != Key::Save);
         }
@@ -163,6 +165,15 @@ impl App {
                 Key::Back | Key::Leave => self.leave(false),
                 _ => {}
             }
+        } else if self.screen.stopping.is_some() {
+            match key {
+                Key::Enter => self.send(Message::ReallyStop(true)),
+                Key::Back | Key::Leave | Key::Interrupt => self.send(Message::ReallyStop(false)),
+                _ => {}
+            }
+        } else if key == Key::Interrupt {
+            self.state.layer = None;
+            self.send(Message::Stop);
         } else if self.state.layer.is_some() {
             self.layer_key(key);
         } else {
@@ -170,8 +181,14 @@ impl App {
         }
     }
 
+    /// Where a run goes on that can be seen to, a stop is asked for in place of leaving.
+    fn interrupted(&self) -> Key {
+        let elsewhere = self.is_too_small() || self.state.asked.is_some() || self.screen.leaving.is_some();
+        if !elsewhere && self.offers(Action::Stop) { Key::Interrupt } else { Key::Leave }
+    }
+
     fn leave(&mut self, yes: bool) {
-        if yes {
+        if yes && !self.model.is_complete() {
             self.reason = Reason::Quit;
         }
         self.send(Message::ReallyQuit(yes));
@@ -198,9 +215,13 @@ impl App {
             Message::Sized { .. } => self.place.0 == PageId::Sizing,
             Message::Checked { .. } => self.place.0 == PageId::Checks,
             Message::Planned { .. } => self.place.0 == PageId::Review,
+            // The first sign of a run: what can be looked at is there from now on.
+            Message::Watched { .. } => self.place.0 == PageId::Install && walked(&self.screen) == 0,
             _ => false,
         };
+        let host = self.looked_at_host();
         self.send(message);
+        self.look_at_host(host);
         let typing = self.state.edit.as_ref().is_some_and(Edit::is_changed);
         if moves && !typing && self.state.layer.is_none() {
             self.state.scroll = 0;
@@ -228,8 +249,9 @@ impl App {
         if let Some(field) = open {
             return Spot::Field(field.path.clone());
         }
-        if !table_lines(&self.screen).is_empty() && self.screen.page == PageId::Hosts {
-            return Spot::Line(self.state.line.min(table_lines(&self.screen).len() - 1));
+        let lines = walked(&self.screen);
+        if lines > 0 && matches!(self.screen.page, PageId::Hosts | PageId::Install) {
+            return Spot::Line(self.state.line.min(lines - 1));
         }
         let text_first = matches!(self.screen.rows.first(), Some(Row::Text(_) | Row::Table { .. }));
         let layout = self.layout();
@@ -261,6 +283,7 @@ impl App {
         if place != self.place {
             self.arrive(place);
         }
+        self.keep_log();
         self.keep_spot();
         self.keep_edit();
         self.keep_visible();
@@ -288,7 +311,7 @@ impl App {
     }
 
     fn keep_spot(&mut self) {
-        if self.state.layer.is_some() || self.screen.leaving.is_some() || self.state.asked.is_some() {
+        if self.state.layer.is_some() || self.screen.asks() || self.state.asked.is_some() {
             return;
         }
         let layout = self.layout();
@@ -296,7 +319,7 @@ impl App {
         if spots.contains(&self.state.spot) {
             return;
         }
-        let lines = table_lines(&self.screen).len();
+        let lines = walked(&self.screen);
         let focus = self.model.focus().map(|path| Spot::Field(path.to_owned()));
         let next = Spot::Button(Button::Do(sealift_wizard::Action::Next));
         let wanted = match &self.state.spot {

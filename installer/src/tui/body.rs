@@ -6,6 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use sealift_wizard::{FieldView, Kind, Mark, Row, Screen, Verdict, Words, width};
 
+use super::run::Bars;
 use super::state::{Spot, State, is_typed, may_be_place, options, table_lines};
 
 pub(super) const PLAIN: Style = Style::new();
@@ -17,10 +18,10 @@ pub(super) const WARNING: Style = Style::new().fg(Color::Yellow);
 pub(super) const BAD: Style = Style::new().fg(Color::Red);
 
 /// Columns before the text of a line, where the mark of what is looked at stands.
-const INDENT: &str = "   ";
+pub(super) const INDENT: &str = "   ";
 /// The same for what belongs to the line above.
-const DEEPER: &str = "     ";
-const HERE: &str = " ▸ ";
+pub(super) const DEEPER: &str = "     ";
+pub(super) const HERE: &str = " ▸ ";
 
 /// Lines, and where in them somebody can be.
 #[derive(Debug, Default)]
@@ -56,6 +57,7 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
     body.say(" ", &screen.intro, PLAIN, columns);
     body.blank();
     let mut table = table_lines(screen).len();
+    let bars = Bars::of(screen, columns);
     for row in &screen.rows {
         match row {
             Row::Text(text) => body.say(INDENT, text, PLAIN, columns),
@@ -70,6 +72,9 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
                 let walked = std::mem::take(&mut table) > 0;
                 body.table(names, lines, walked.then_some(state), columns);
             }
+            Row::Warning(text) => body.say(INDENT, text, WARNING, columns),
+            Row::Progress(progress) => body.progress(progress, bars, state, columns),
+            Row::Log(lines) => body.log(lines, columns),
             Row::Field(field) if field.enabled => body.field(field, screen, state, words, columns),
             Row::Field(_) => {}
         }

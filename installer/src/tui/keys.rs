@@ -18,6 +18,10 @@ pub(super) enum Key {
     /// Leave it as it is and give the terminal back for now.
     Suspend,
     Redraw,
+    /// Leave, or stop what goes on: both are asked first.
+    Interrupt,
+    /// Leave the wizard while a run goes on.
+    Detach,
     /// To where somebody came from.
     Back,
     Tab,
@@ -53,6 +57,7 @@ pub(super) fn key(event: KeyEvent) -> Option<Key> {
         KeyCode::F(5) => Key::Run,
         KeyCode::F(6) => Key::Paste,
         KeyCode::F(8) => Key::Next,
+        KeyCode::F(9) => Key::Detach,
         KeyCode::F(10) => Key::Leave,
         KeyCode::Esc => Key::Back,
         KeyCode::Tab if event.modifiers.contains(KeyModifiers::SHIFT) => Key::BackTab,
@@ -79,7 +84,7 @@ pub(super) fn key(event: KeyEvent) -> Option<Key> {
 /// The keys that serial terminals have in place of keys for editing, and those that every shell has.
 fn with_control(letter: char) -> Option<Key> {
     Some(match letter.to_ascii_lowercase() {
-        'c' => Key::Leave,
+        'c' => Key::Interrupt,
         'z' => Key::Suspend,
         'l' => Key::Redraw,
         'o' => Key::Skip,
@@ -104,7 +109,7 @@ mod tests {
         for letter in ' '..='~' {
             assert_eq!(press(KeyCode::Char(letter), KeyModifiers::NONE), Some(Key::Letter(letter)));
         }
-        for (letter, meaning) in [('c', Some(Key::Leave)), ('z', Some(Key::Suspend)), ('x', None)] {
+        for (letter, meaning) in [('c', Some(Key::Interrupt)), ('z', Some(Key::Suspend)), ('x', None)] {
             assert_eq!(press(KeyCode::Char(letter), KeyModifiers::CONTROL), meaning);
         }
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);

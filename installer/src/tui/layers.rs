@@ -5,6 +5,7 @@ use sealift_wizard::{FieldView, Screen, Verdict, Words, width};
 use tui_input::Input;
 
 use super::body::{BAD, Body, FAINT, HEADING, PLAIN, SELECTED, clean, steps, visible};
+use super::run;
 use super::state::{Asked, Layer, Spot, State, fields, table_lines};
 
 /// Lines of a list that are shown above the one that is typed.
@@ -15,8 +16,11 @@ pub(super) fn layer(screen: &Screen, state: &State, words: Words, columns: usize
     if let Some(asked) = &state.asked {
         return Some(secret(asked, words, columns));
     }
-    if let Some(question) = &screen.leaving {
-        return Some(heading(&words.text("draw.leave"), question, columns));
+    let question = screen.leaving.as_ref().map(|question| ("draw.leave", question));
+    if let Some((title, question)) =
+        question.or(screen.stopping.as_ref().map(|question| ("draw.stop", question)))
+    {
+        return Some(heading(&words.text(title), question, columns));
     }
     Some(match state.layer.as_ref()? {
         Layer::Help => help(screen, state, words, columns),
@@ -33,6 +37,7 @@ pub(super) fn layer(screen: &Screen, state: &State, words: Words, columns: usize
             body
         }
         Layer::List { lines, input } => list(lines, input, words, columns),
+        Layer::Log { host, lines, follows } => run::log(host, lines, *follows, words, columns),
     })
 }
 

@@ -51,7 +51,7 @@ fn one_message(screen: &Screen, state: &State, words: Words) -> (String, Style) 
         Some(notice) => words.fill("draw.notice", &[("notice", notice), ("message", &screen.message)]),
         None => screen.message.clone(),
     };
-    (text, if screen.next_open { GOOD } else { WARNING })
+    (text, if screen.well { GOOD } else { WARNING })
 }
 
 fn work_key(work: Work) -> &'static str {
@@ -60,6 +60,9 @@ fn work_key(work: Work) -> &'static str {
         Work::Size => "draw.work.size",
         Work::Check => "draw.work.check",
         Work::Plan => "draw.work.plan",
+        Work::Install => "draw.work.install",
+        // What is only looked at is not told.
+        Work::Report | Work::Watch | Work::Short => "draw.work.report",
     }
 }
 
@@ -86,7 +89,13 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
     if screen.leaving.is_some() {
         return vec![("Enter", "draw.key.leave"), ("Esc", "draw.key.stay")];
     }
+    if screen.stopping.is_some() {
+        return vec![("Enter", "draw.key.stop"), ("Esc", "draw.key.goOn")];
+    }
     match &state.layer {
+        Some(Layer::Log { .. }) => {
+            vec![("draw.key.upDown", "draw.key.read"), ("End", "draw.key.end"), ("Esc", "draw.key.close")]
+        }
         Some(Layer::Help) => vec![("draw.key.upDown", "draw.key.read"), ("Esc", "draw.key.close")],
         Some(Layer::Pages(_)) => {
             vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
@@ -107,6 +116,8 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Line(_), _) if screen.page == PageId::Hosts => {
             vec![("Enter", "draw.key.change"), ("Del", "draw.key.remove")]
         }
+        (Spot::Line(_), _) if screen.page == PageId::Start => vec![("Enter", "draw.key.watch")],
+        (Spot::Line(_), _) if screen.page == PageId::Install => vec![("Enter", "draw.key.log")],
         (Spot::Line(_), _) => vec![("Enter", "draw.key.go")],
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
@@ -121,14 +132,19 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
     }
     keys.push(("F1", "draw.key.help"));
     if offers(Action::Run) {
-        keys.push(("F5", "draw.key.run"));
+        let again = screen.page == PageId::Install;
+        keys.push(("F5", if again { "draw.key.again" } else { "draw.key.run" }));
     }
-    keys.extend([
-        ("F8", "draw.key.next"),
-        ("F10", "draw.key.quit"),
-        ("F2", "draw.key.save"),
-        ("F3", "draw.key.pages"),
-    ]);
+    if offers(Action::Detach) {
+        keys.push(("F9", "draw.key.detach"));
+    }
+    if offers(Action::Stop) {
+        keys.push(("Ctrl-C", "draw.key.stop"));
+    }
+    if offers(Action::Next) {
+        keys.push(("F8", "draw.key.next"));
+    }
+    keys.extend([("F10", "draw.key.quit"), ("F2", "draw.key.save"), ("F3", "draw.key.pages")]);
     if offers(Action::Skip) {
         keys.push(("Ctrl-O", "draw.key.skip"));
     }
@@ -162,13 +178,15 @@ pub(super) fn button_row(
 }
 
 fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String {
-    let host = || host_name(screen, state.line.min(table_lines(screen).len().saturating_sub(1)));
+    let line = state.line.min(table_lines(screen).len().saturating_sub(1));
+    let host = || host_name(screen, line);
     let key = match button {
         Button::Pages => "draw.button.pages",
         Button::Help => "draw.button.help",
         Button::Do(action) => match action {
+            Action::Next if screen.page == PageId::Confirm => "draw.button.install",
             Action::Next => {
-                let page = screen.page.next().and_then(|next| {
+                let page = screen.next.and_then(|next| {
                     screen.steps.iter().find(|(page, ..)| *page == next).map(|(_, title, _)| title)
                 });
                 return match page {
@@ -188,10 +206,14 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             Action::AddHost => "draw.button.addHost",
             Action::PasteHosts => "draw.button.pasteHosts",
             Action::ImportHosts => "draw.button.importHosts",
+            Action::WatchRun => "draw.button.watch",
+            Action::Stop => "draw.button.stop",
+            Action::Detach => "draw.button.detach",
             Action::CloseHost => "draw.button.closeHost",
             Action::Run => match screen.page {
                 PageId::Sizing => "draw.button.calculate",
                 PageId::Checks => "draw.button.check",
+                PageId::Install => "draw.button.again",
                 _ => "draw.button.plan",
             },
         },

@@ -143,7 +143,7 @@ impl Runner {
             }
             Event::Terminal(_) => Ok(()),
             Event::Lost(error) => Err(error),
-            Event::Signal(SIGINT) => self.take(Input::Key(Key::Leave)),
+            Event::Signal(SIGINT) => self.take(Input::Key(Key::Interrupt)),
             Event::Signal(SIGCONT) => {
                 self.terminal.take_again(size())?;
                 self.new_size()

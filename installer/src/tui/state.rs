@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealift_wizard::{Action, FieldView, Kind, PageId, Row, Screen};
+use sealift_wizard::{Action, FieldView, Kind, PageId, Progress, Row, Screen};
 use tui_input::Input;
 use zeroize::Zeroizing;
 
@@ -65,6 +65,12 @@ pub(super) enum Layer {
         lines: Vec<String>,
         input: Input,
     },
+    /// The whole log of a host; the last lines are shown as long as it follows.
+    Log {
+        host: String,
+        lines: Vec<String>,
+        follows: bool,
+    },
 }
 
 /// A password that somebody is asked for.
@@ -122,6 +128,12 @@ pub(crate) enum Work {
     Size,
     Check,
     Plan,
+    Install,
+    /// Looking at a run: goes on as long as that does.
+    Watch,
+    /// Something short that speaks to a run or to the disk.
+    Short,
+    Report,
 }
 
 /// All of it.
@@ -193,6 +205,7 @@ pub(super) fn table_lines(screen: &Screen) -> &[Vec<String>] {
     let opens = match screen.page {
         PageId::Hosts => screen.actions.contains(&Action::AddHost),
         PageId::Review => true,
+        PageId::Start => screen.actions.contains(&Action::WatchRun),
         _ => false,
     };
     let table = screen.rows.iter().find_map(|row| match row {
@@ -200,6 +213,19 @@ pub(super) fn table_lines(screen: &Screen) -> &[Vec<String>] {
         _ => None,
     });
     table.filter(|_| opens).unwrap_or_default()
+}
+
+/// The lines of a run that can be opened.
+pub(super) fn progress_lines(screen: &Screen) -> impl Iterator<Item = &Progress> {
+    screen.rows.iter().filter_map(|row| match row {
+        Row::Progress(progress) if progress.opens => Some(progress),
+        _ => None,
+    })
+}
+
+/// How many lines can be walked through.
+pub(super) fn walked(screen: &Screen) -> usize {
+    table_lines(screen).len() + progress_lines(screen).count()
 }
 
 /// The buttons, in their order. In a host, there is one way out of it.

@@ -1,5 +1,7 @@
 //! Somebody at a screen: keys go in, frames come out. Files are in memory and no host is there.
 
+use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -8,8 +10,9 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
+use sealift_events::picture::RunPicture;
 use sealift_wizard::testing::start;
-use sealift_wizard::{Effect, Language, Loaded, Message, Start, Trouble, size, width};
+use sealift_wizard::{Effect, Handover, Language, Loaded, Message, Start, Trouble, size, width};
 
 use super::app::{App, Deed, Input};
 use super::display::Display;
@@ -17,6 +20,7 @@ use super::frame::draw;
 use super::keys::{Key, key};
 
 mod behaviour;
+mod runs;
 mod screens;
 mod walk;
 
@@ -53,6 +57,10 @@ pub(super) struct Somebody {
     pub(super) given: Vec<Option<String>>,
     /// Whether checks answer; else they go on for ever.
     pub(super) checks_answer: bool,
+    /// Runs whose next sign is waited for.
+    pub(super) watched: VecDeque<String>,
+    /// Runs that were asked to stop.
+    pub(super) stopped: Vec<String>,
 }
 
 impl Somebody {
@@ -60,7 +68,15 @@ impl Somebody {
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
         let start = Start { language, ..start() };
         let (app, deeds) = App::new(start, display, size);
-        let mut somebody = Self { app, size, saved: None, given: Vec::new(), checks_answer: true };
+        let mut somebody = Self {
+            app,
+            size,
+            saved: None,
+            given: Vec::new(),
+            checks_answer: true,
+            watched: VecDeque::new(),
+            stopped: Vec::new(),
+        };
         somebody.perform(deeds, file);
         somebody
     }
@@ -108,7 +124,23 @@ impl Somebody {
                     let lines = (1..=40).map(|step| format!("step {step} of 40 on m1"));
                     Message::Planned { serial, outcome: Ok(lines.collect()) }
                 }
-                Effect::End => continue,
+                Effect::Install { serial, .. } => {
+                    Message::InstallBegun { serial, outcome: Ok("2026-11-22-120000".to_owned()) }
+                }
+                Effect::Watch { run } => {
+                    self.watched.push_back(run);
+                    continue;
+                }
+                Effect::StopRun { run } => {
+                    self.stopped.push(run.clone());
+                    Message::StopAsked { run, outcome: Ok(()) }
+                }
+                Effect::Report { serial, run, .. } => {
+                    let addresses = vec!["http://10.20.0.21:30080".to_owned()];
+                    let file = PathBuf::from(format!("runs/{run}/report.html"));
+                    Message::Reported { serial, outcome: Ok(Handover { file, addresses }) }
+                }
+                Effect::FindRuns | Effect::End => continue,
             };
             self.happen(Input::Outcome(message));
         }
@@ -120,6 +152,13 @@ impl Somebody {
         }
         let deeds = self.app.take(input);
         self.perform(deeds, "");
+    }
+
+    /// The run that is waited for longest gives a sign.
+    pub(super) fn see(&mut self, picture: RunPicture) {
+        let Some(run) = self.watched.pop_front() else { return };
+        let picture = RunPicture { run: run.clone(), ..picture };
+        self.happen(Input::Outcome(Message::Watched { run, outcome: Ok(Box::new(picture)) }));
     }
 
     pub(super) fn key(&mut self, key: Key) {

@@ -24,6 +24,10 @@ pub(super) fn sort(effect: &Effect) -> Option<Work> {
         Effect::Size { .. } => Work::Size,
         Effect::Check { .. } => Work::Check,
         Effect::Plan { .. } => Work::Plan,
+        Effect::Install { .. } => Work::Install,
+        Effect::Watch { .. } => Work::Watch,
+        Effect::StopRun { .. } | Effect::FindRuns => Work::Short,
+        Effect::Report { .. } => Work::Report,
         _ => return None,
     })
 }
@@ -32,15 +36,15 @@ pub(super) fn sort(effect: &Effect) -> Option<Work> {
 pub(super) struct Workshop {
     perform: Perform,
     events: Sender<Event>,
-    /// For bundles, for sizes, for hosts: none waits for another.
-    benches: [Option<Sender<(u64, Effect)>>; 3],
+    /// For bundles, for sizes, for hosts, for looking at runs, for speaking to them: none waits for another.
+    benches: [Option<Sender<(u64, Effect)>>; 5],
     open: Vec<(u64, Work, Instant)>,
     serial: u64,
 }
 
 impl Workshop {
     pub(super) fn new(perform: Perform, events: Sender<Event>) -> Self {
-        Self { perform, events, benches: [None, None, None], open: Vec::new(), serial: 0 }
+        Self { perform, events, benches: [const { None }; 5], open: Vec::new(), serial: 0 }
     }
 
     /// Starts something; what came out comes as an event.
@@ -50,7 +54,9 @@ impl Workshop {
         let bench = match work {
             Work::OpenBundle => 0,
             Work::Size => 1,
-            Work::Check | Work::Plan => 2,
+            Work::Check | Work::Plan | Work::Install | Work::Report => 2,
+            Work::Watch => 3,
+            Work::Short => 4,
         };
         let sender = self.benches[bench].get_or_insert_with(|| {
             let (sender, receiver) = channel();
@@ -73,9 +79,10 @@ impl Workshop {
         self.open.retain(|(open, ..)| *open != serial);
     }
 
-    /// What goes on, and for how many seconds.
+    /// What goes on and is worth a word, and for how many seconds.
     pub(super) fn open(&self) -> Vec<(Work, u64)> {
-        self.open.iter().map(|(_, work, since)| (*work, since.elapsed().as_secs())).collect()
+        let told = self.open.iter().filter(|(_, work, _)| !matches!(work, Work::Watch | Work::Short));
+        told.map(|(_, work, since)| (*work, since.elapsed().as_secs())).collect()
     }
 }
 
@@ -102,6 +109,10 @@ fn crashed(effect: Effect) -> Option<Message> {
         Effect::Size { serial, .. } => Message::Sized { serial, outcome: Err(trouble) },
         Effect::Check { serial, .. } => Message::Checked { serial, outcome: Err(trouble) },
         Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(trouble) },
+        Effect::Install { serial, .. } => Message::InstallBegun { serial, outcome: Err(trouble) },
+        Effect::Watch { run } => Message::Watched { run, outcome: Err(trouble) },
+        Effect::StopRun { run } => Message::StopAsked { run, outcome: Err(trouble) },
+        Effect::Report { serial, .. } => Message::Reported { serial, outcome: Err(trouble) },
         _ => return None,
     })
 }

@@ -48,7 +48,7 @@ fn go(terminal: &mut Terminal, page: usize) {
     terminal.wait_for("To which page?");
     terminal.write(&DOWN.repeat(page - 1));
     terminal.write(ENTER);
-    terminal.wait_for(&format!("{page}/11"));
+    terminal.wait_for(&format!("{page}/13"));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn without_a_verb_the_wizard_opens_and_control_c_asks() {
     terminal.write(CTRL_C);
     terminal.wait_for("Leave the wizard?");
     terminal.write(ESC);
-    terminal.wait_for("1/11");
+    terminal.wait_for("1/13");
     terminal.wait_for("What is the site called?");
     name(&mut terminal);
     terminal.signal(Signal::INT);
@@ -194,7 +194,7 @@ fn fifty_hosts_are_pasted_at_once() {
     let seat = Seat::new();
     seat.write("site.yaml", OPEN);
     let mut terminal = Terminal::start(INSTALLER, &["wizard"], &seat.path(""), &[]);
-    terminal.wait_for("1/11");
+    terminal.wait_for("1/13");
     go(&mut terminal, 4);
     let lines = (10..60).map(|n| format!("w{n}, 10.20.0.{n}, work\r")).collect::<Vec<_>>().concat();
     terminal.write(&format!("\x1b[200~{lines}\x1b[201~"));

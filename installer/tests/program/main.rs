@@ -4,13 +4,16 @@
 
 mod bundle;
 mod check;
+mod detached;
 mod drawn;
 mod profile;
 mod report;
 mod schema;
 mod seat;
 mod size;
+mod stop;
 mod terminal;
 mod verify;
 mod watch;
 mod wizard;
+mod wizard_runs;

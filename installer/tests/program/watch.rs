@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use sealift_events::journal::Journal;
 use sealift_events::progress::ProgressFile;
@@ -14,25 +15,25 @@ use crate::schema::complaints;
 use crate::seat::{Ended, program};
 
 /// A folder of runs.
-struct Runs(TempDir);
+pub struct Runs(pub TempDir);
 
 impl Runs {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn folder(&self, run: &str) -> PathBuf {
+    pub fn folder(&self, run: &str) -> PathBuf {
         let folder = self.0.path().join(run);
         std::fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    fn journal(&self, run: &str) -> PathBuf {
+    pub fn journal(&self, run: &str) -> PathBuf {
         self.folder(run).join("events.jsonl")
     }
 
     /// Writes a journal that nobody writes any more: an event a second, and what is behind the last.
-    fn ended(&self, run: &str, events: Vec<StepEvent>, behind: &str) -> String {
+    pub fn ended(&self, run: &str, events: Vec<StepEvent>, behind: &str) -> String {
         let mut text = String::new();
         for (number, event) in (0_u32..).zip(events) {
             let at = jiff::Timestamp::from_second(1_795_000_000 + i64::from(number)).unwrap();
@@ -46,21 +47,26 @@ impl Runs {
         text
     }
 
+    /// Writes another file of a run.
+    pub fn write(&self, run: &str, name: &str, text: &str) {
+        std::fs::write(self.folder(run).join(name), text).unwrap();
+    }
+
     fn arguments<'a>(&'a self, verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         [&[verb, "--runs", self.0.path().to_str().unwrap()], more].concat()
     }
 
-    fn run(&self, verb: &str, more: &[&str]) -> Ended {
+    pub fn run(&self, verb: &str, more: &[&str]) -> Ended {
         program(&self.arguments(verb, more))
     }
 
-    fn viewer(&self, more: &[&str]) -> Viewer {
+    pub fn viewer(&self, more: &[&str]) -> Viewer {
         Viewer::start(Command::new(env!("CARGO_BIN_EXE_installer")).args(self.arguments("attach", more)))
     }
 }
 
 /// A program that goes on while the test looks at what it says.
-struct Viewer {
+pub struct Viewer {
     child: Child,
     input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
@@ -75,18 +81,18 @@ impl Viewer {
     }
 
     /// Waits for the next line.
-    fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         self.lines.next().unwrap().unwrap()
     }
 
     /// Waits for a line with this in it.
-    fn until(&mut self, part: &str) -> String {
+    pub fn until(&mut self, part: &str) -> String {
         let mut lines = self.lines.by_ref().map(Result::unwrap);
         lines.find(|line| line.contains(part)).unwrap()
     }
 
     /// Waits for the end; what was not read yet.
-    fn end(self) -> Ended {
+    pub fn end(self) -> Ended {
         let rest: Vec<String> = self.lines.map(Result::unwrap).collect();
         let ended = self.child.wait_with_output().unwrap();
         Ended {
@@ -97,7 +103,15 @@ impl Viewer {
     }
 }
 
-fn begun(run: &str) -> StepEvent {
+/// What a run says of what stands at its end.
+pub const RESULT: &str = r#"{"changed": 1, "unchanged": 0, "seconds": 3.2,
+    "cluster": {"nodes": [{"name": "m1", "roles": [], "version": "v1.36.1", "ready": true}], "etcdVoters": 1,
+        "podsNotReady": [], "pods": 9},
+    "acceptance": [{"name": "it answers", "passed": true}]}"#;
+/// The same for people.
+pub const CLOSING: &str = "1 node Ready, 1 voter, 9 pods; acceptance 1 of 1; installed in 3 s";
+
+pub fn begun(run: &str) -> StepEvent {
     StepEvent::RunStarted {
         run: run.into(),
         verb: "install".into(),
@@ -109,18 +123,18 @@ fn begun(run: &str) -> StepEvent {
     }
 }
 
-fn started(step: &str, title: &str) -> StepEvent {
+pub fn started(step: &str, title: &str) -> StepEvent {
     let host = step.split('.').next().unwrap().to_owned();
     StepEvent::StepStarted { step: step.into(), host, title: title.into(), attempt: 1 }
 }
 
-fn finished(step: &str, summary: &str) -> StepEvent {
+pub fn finished(step: &str, summary: &str) -> StepEvent {
     let host = step.split('.').next().unwrap().to_owned();
     let summary = summary.to_owned();
     StepEvent::StepFinished { step: step.into(), host, changed: true, summary, bytes: 0, millis: 1000 }
 }
 
-fn failed(step: &str, kind: &str) -> StepEvent {
+pub fn failed(step: &str, kind: &str) -> StepEvent {
     let failure = FailureReport {
         kind: kind.into(),
         message: "the disk is full".into(),
@@ -131,11 +145,11 @@ fn failed(step: &str, kind: &str) -> StepEvent {
     StepEvent::StepFailed { step: step.into(), host: "m1".into(), failure }
 }
 
-fn over(result: RunResult) -> StepEvent {
+pub fn over(result: RunResult) -> StepEvent {
     StepEvent::RunFinished { result, changed: 1, unchanged: 0, millis: 3000 }
 }
 
-fn whole(result: RunResult) -> Vec<StepEvent> {
+pub fn whole(result: RunResult) -> Vec<StepEvent> {
     vec![begun("one"), started("m1.store", "receive"), finished("m1.store", "12 blobs"), over(result)]
 }
 
@@ -177,7 +191,8 @@ fn a_replay_says_where_a_crash_cut_the_journal() {
 fn what_cannot_be_looked_at_is_named_with_the_way_forward() {
     let runs = Runs::new();
     let line = runs.ended("good", vec![begun("good")], "");
-    runs.folder("empty");
+    let left = std::fs::File::open(runs.folder("empty")).unwrap();
+    left.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
     runs.ended("damaged", vec![begun("x"), over(RunResult::Done)], &format!("nonsense\n{line}"));
     runs.ended("later", vec![begun("x")], &line.replace("\"version\":1", "\"version\":2"));
     let nowhere = Runs::new();
@@ -233,6 +248,7 @@ fn who_attaches_late_gets_the_result_of_the_run() {
     ] {
         let runs = Runs::new();
         runs.ended("run", events, "");
+        runs.write("run", "result.json", RESULT);
         let ended = runs.run("attach", &["run"]);
         assert_eq!(ended.code, Some(code), "{}{}", ended.output, ended.errors);
         assert!(ended.output.contains(state), "{}", ended.output);
@@ -246,7 +262,7 @@ fn who_attaches_late_gets_the_result_of_the_run() {
 }
 
 /// A run that goes on in this process.
-fn going(runs: &Runs, run: &str) -> Journal {
+pub fn going(runs: &Runs, run: &str) -> Journal {
     let progress = ProgressFile::create(&runs.folder(run).join("progress.jsonl")).unwrap();
     let journal = Journal::create(&runs.journal(run), vec![Box::new(progress) as Box<dyn Sink>]).unwrap();
     for event in [begun(run), started("m1.store", "receive"), finished("m1.store", "12 blobs")] {
@@ -262,7 +278,7 @@ fn receiving(done: u64) -> ProgressEvent {
     ProgressEvent { step, host, message, done, total: 8_000_000, elapsed_millis: 0 }
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -301,17 +317,20 @@ fn many_watch_a_run_that_goes_on_until_it_ends() {
         assert!(line.contains("2/3 w1   receive all: 9 blobs"), "{line}");
     }
     journal.record(over(RunResult::Done)).unwrap();
-    // The run's process still lives, as it does while it looks at the cluster: viewers do not wait for that.
+    // The run's process still lives, as it does until it has said what stands: viewers wait for that alone.
+    runs.write("run", "result.json", RESULT);
     for one in people {
         let ended = one.end();
         assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
         assert!(ended.output.starts_with("run       done"), "{}", ended.output);
+        assert!(ended.output.ends_with(&format!("\ndone      {CLOSING}")), "{}", ended.output);
     }
     let ended = machine.end();
     let rest: Vec<Value> = ended.output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((ended.code, rest.len()), (Some(0), 2), "{rest:?}");
     assert_eq!((&rest[0]["sequence"], &rest[1]["result"]), (&5.into(), &"done".into()));
-    assert_eq!(names(&runs.folder("run")), ["events.jsonl", "progress.jsonl"], "a viewer leaves nothing");
+    let files = ["events.jsonl", "progress.jsonl", "result.json"];
+    assert_eq!(names(&runs.folder("run")), files, "a viewer leaves nothing");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::seat::{Ended, Seat, program};
 
 impl Seat {
     /// Runs the wizard in the seat's folder with these lines as its input.
-    fn wizard(&self, arguments: &[&str], input: &str) -> Ended {
+    pub fn wizard(&self, arguments: &[&str], input: &str) -> Ended {
         let mut child = Command::new(env!("CARGO_BIN_EXE_installer"))
             .arg("wizard")
             .args(arguments)
@@ -47,7 +47,7 @@ const WHOLE: &str = "#start\n\n\n\nharbin-plant\nproduction\n\n\
     #network\n\n\n\n\n10.20.0.53\n\n\
     #storage\n\n\n\n\n\n\n\
     #product\n\norders.harbin.example\nenv ADMIN_PASSWORD\n\n\
-    #checks\n\n#review\n\n#finish\n\n";
+    #checks\n\n#review\n\n#confirm\n\n";
 
 fn lines(text: &str) -> String {
     let kept = text.lines().filter(|line| !line.starts_with('#'));
@@ -75,7 +75,7 @@ fn the_whole_way_through_a_pipe_gives_a_valid_profile() {
     assert_eq!(bits, 0o600);
     let flat = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
-        "Page 11 of 11: What comes next",
+        "Page 11 of 13: Confirm",
         "Sizing: recommended; Steer: 3 x (",
         "The profile is kept in site.yaml.",
         "installer check --bundle ",
@@ -139,7 +139,7 @@ fn a_profile_is_opened_one_answer_changed_and_the_others_stay() {
         let mut before = shown("p.yaml");
         let ended = seat.wizard(
             &["--plain", "--profile", "p.yaml"],
-            "go needs\n1\n4321\ngo network\n2\n7443\ngo finish\n\n",
+            "go needs\n1\n4321\ngo network\n2\n7443\ngo confirm\nquit\nyes\n",
         );
         assert_eq!(ended.code, Some(0), "{profile}: {}{}", ended.output, ended.errors);
         before["needs"]["users"] = 4321.into();

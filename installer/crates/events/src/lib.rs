@@ -8,7 +8,7 @@
 //! what a step does, how hosts are reached or how anything is displayed.
 //!
 //! In order of use: [`StepEvent`], [`Record`], [`Event`], [`journal::Journal`], [`progress::ProgressFile`],
-//! [`journal::Reader`], [`state::RunState`].
+//! [`journal::Reader`], [`state::RunState`], [`picture::PictureFold`].
 
 pub mod journal;
 pub mod picture;

@@ -1,6 +1,12 @@
 //! What a viewer shows of a run at one moment: everything in one value, ready to be drawn or said.
 //!
 //! Pure. It must not know how anything is displayed, and reads no file and no clock: the time comes in.
+//!
+//! In order of use: [`PictureFold`], [`Moment`], [`RunPicture`].
+
+mod fold;
+
+pub use fold::{LastWords, Moment, PictureFold, PlannedHost};
 
 use crate::{FailureReport, RunResult};
 

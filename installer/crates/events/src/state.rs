@@ -60,7 +60,7 @@ impl RunState {
 
     /// Takes one record.
     pub fn apply(&mut self, record: &Record) {
-        if record.sequence <= self.last_sequence {
+        if self.has_seen(record) {
             return;
         }
         self.last_sequence = record.sequence;
@@ -95,6 +95,18 @@ impl RunState {
             StepEvent::RunFinished { result, .. } => self.result = Some(*result),
             StepEvent::StepRetried { .. } | StepEvent::Note { .. } | StepEvent::Unknown => {}
         }
+    }
+
+    /// Whether the record was taken before.
+    #[must_use]
+    pub fn has_seen(&self, record: &Record) -> bool {
+        record.sequence <= self.last_sequence
+    }
+
+    /// Milliseconds from the run's start to its last record.
+    #[must_use]
+    pub fn last_millis(&self) -> u64 {
+        self.last.map_or(0, |(_, millis)| millis)
     }
 
     /// Steps done on all hosts.

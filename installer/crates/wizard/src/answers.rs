@@ -143,7 +143,7 @@ impl Model {
         self.sizing.outdate();
         self.checked.outdate();
         self.planned.outdate();
-        for page in PageId::ALL.into_iter().filter(|page| *page > self.page) {
+        for page in PageId::ALL.into_iter().filter(|page| *page > self.page && !page.is_of_run()) {
             if self.mark(page) == Mark::Done {
                 self.marks.insert(page, Mark::Review);
             }

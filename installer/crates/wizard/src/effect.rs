@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::Finding;
+use sealift_events::picture::RunPicture;
 use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 
 use crate::page::PageId;
+use crate::runs::{Agreed, Handover, RunSummary};
 use crate::words::Language;
 
 /// Why something outside did not work.
@@ -82,8 +84,16 @@ pub enum Message {
         /// The file, as it was typed.
         file: String,
     },
-    /// Do what this page is for again: calculate, check, plan.
+    /// Do what this page is for again: calculate, check, plan, install.
     Run,
+    /// Watch a run that is there, by its number in the table from 0.
+    WatchRun(usize),
+    /// Somebody wants the run that is watched to stop.
+    Stop,
+    /// Whether they do.
+    ReallyStop(bool),
+    /// End the wizard; the run that is watched goes on.
+    Detach,
     /// Write the profile now.
     Save,
     /// Somebody wants to leave.
@@ -133,6 +143,36 @@ pub enum Message {
         serial: u64,
         /// What would change, a line each.
         outcome: Result<Vec<String>, Trouble>,
+    },
+    /// From [`Effect::FindRuns`], the newest first.
+    RunsFound(Vec<RunSummary>),
+    /// From [`Effect::Install`].
+    InstallBegun {
+        /// The effect's.
+        serial: u64,
+        /// The run's name.
+        outcome: Result<String, Trouble>,
+    },
+    /// From [`Effect::Watch`].
+    Watched {
+        /// The effect's.
+        run: String,
+        /// The run as it is now.
+        outcome: Result<Box<RunPicture>, Trouble>,
+    },
+    /// From [`Effect::StopRun`].
+    StopAsked {
+        /// The effect's.
+        run: String,
+        /// Whether the run was told.
+        outcome: Result<(), Trouble>,
+    },
+    /// From [`Effect::Report`].
+    Reported {
+        /// The effect's.
+        serial: u64,
+        /// What was written.
+        outcome: Result<Handover, Trouble>,
     },
 }
 
@@ -187,7 +227,7 @@ pub enum Effect {
         /// The bundle.
         bundle: PathBuf,
     },
-    /// Look at the hosts of the saved profile, and make the plan.
+    /// Look at the hosts of the saved profile, make the plan and keep it.
     Plan {
         /// To be given back.
         serial: u64,
@@ -195,6 +235,44 @@ pub enum Effect {
         file: PathBuf,
         /// The bundle.
         bundle: PathBuf,
+        /// Where to keep it, as `installer plan --write` does.
+        keep: PathBuf,
+    },
+    /// Look for runs whose records are here.
+    FindRuns,
+    /// Begin an install in a process of its own, which outlives the wizard.
+    Install {
+        /// To be given back.
+        serial: u64,
+        /// The profile.
+        file: PathBuf,
+        /// The bundle.
+        bundle: PathBuf,
+        /// The plan: nothing else is done.
+        agreed: Agreed,
+    },
+    /// See where a run stands: wait until something has changed or a second is over.
+    Watch {
+        /// Its name.
+        run: String,
+    },
+    /// Ask a run to stop once its steps have ended.
+    StopRun {
+        /// Its name.
+        run: String,
+    },
+    /// Write the report that is handed over into the folder of a run.
+    Report {
+        /// To be given back.
+        serial: u64,
+        /// The run's name.
+        run: String,
+        /// The profile.
+        file: PathBuf,
+        /// The bundle.
+        bundle: PathBuf,
+        /// Language of its words.
+        language: Language,
     },
     /// The wizard is over.
     End,

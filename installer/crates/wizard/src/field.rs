@@ -100,12 +100,19 @@ impl Field {
     /// Whether the answer is a setting of the wizard and not of the profile.
     #[must_use]
     pub fn is_of_wizard(&self) -> bool {
-        self.path.starts_with("start.")
+        is_of_wizard(&self.path)
     }
+}
+
+/// Whether a path is that of a setting of the wizard and not of the profile.
+pub(crate) fn is_of_wizard(path: &str) -> bool {
+    path.starts_with("start.") || path.starts_with("confirm.")
 }
 
 /// Languages by the words that choose them.
 pub const LANGUAGES: &[&str] = &["en", "zh"];
+/// What somebody came for.
+pub const PURPOSES: &[&str] = &["install", "check", "plan"];
 const ENVIRONMENTS: &[&str] = &["production", "pre-release", "test"];
 /// What a host does.
 pub const ROLES: &[&str] = &["control-plane", "worker"];
@@ -113,13 +120,21 @@ const TLS_MODES: &[&str] = &["verify-full", "require", "disable"];
 
 type Row = (&'static str, Kind, Who, Option<&'static str>);
 
-const START: [Row; 5] = [
+const START: [Row; 6] = [
     ("start.language", Kind::Choice(LANGUAGES), Who::Yourself, None),
     ("start.file", Kind::Text, Who::Yourself, None),
     ("start.bundle", Kind::Text, Who::Vendor, None),
     ("metadata.name", Kind::Text, Who::Yourself, None),
     ("environment", Kind::Choice(ENVIRONMENTS), Who::Business, None),
+    (PURPOSE, Kind::Choice(PURPOSES), Who::Yourself, None),
 ];
+
+/// The field that says what somebody came for.
+pub(crate) const PURPOSE: &str = "start.purpose";
+/// The field that lets an install begin.
+pub(crate) const SITE_AGAIN: &str = "confirm.site";
+
+const CONFIRM: [Row; 1] = [(SITE_AGAIN, Kind::Text, Who::Yourself, None)];
 
 const NEEDS: [Row; 11] = [
     ("needs.users", Kind::Number, Who::Business, None),
@@ -216,7 +231,7 @@ const STORAGE: [Row; 17] = [
 /// Every field with words of its own, as the tables name them.
 pub fn word_keys() -> impl Iterator<Item = String> {
     let host = HOST.iter().map(|row| format!("hosts.{}", row.0));
-    let pages: [&[Row]; 6] = [&START, &NEEDS, &SIZING, &ACCESS, &NETWORK, &STORAGE];
+    let pages: [&[Row]; 7] = [&START, &NEEDS, &SIZING, &ACCESS, &NETWORK, &STORAGE, &CONFIRM];
     let fixed = pages.into_iter().flatten().map(|row| row.0.to_owned());
     fixed.chain(host).chain(["product.settings", "product.secrets"].map(str::to_owned))
 }
@@ -245,7 +260,13 @@ fn rows(page: PageId) -> &'static [Row] {
         PageId::Access => &ACCESS,
         PageId::Network => &NETWORK,
         PageId::Storage => &STORAGE,
-        PageId::Hosts | PageId::Product | PageId::Checks | PageId::Review | PageId::Finish => &[],
+        PageId::Confirm => &CONFIRM,
+        PageId::Hosts
+        | PageId::Product
+        | PageId::Checks
+        | PageId::Review
+        | PageId::Install
+        | PageId::Result => &[],
     }
 }
 
@@ -257,7 +278,7 @@ pub(crate) fn of_host(index: usize) -> Vec<Field> {
 fn field(row: &Row, before: &str) -> Field {
     let (key, kind, who, gate) = *row;
     let path = format!("{before}{key}");
-    let usual = before.is_empty() || USUAL_OF_HOST.contains(&key);
+    let usual = (before.is_empty() && key != PURPOSE) || USUAL_OF_HOST.contains(&key);
     Field { default: default(&path), path, kind, who, gate: gate.map(str::to_owned), asked: None, usual }
 }
 
@@ -268,6 +289,7 @@ fn default(path: &str) -> Option<Json> {
         return values.get(key).filter(|value| *value != &json!([])).cloned();
     }
     match path {
+        PURPOSE => Some(json!(PURPOSES[0])),
         "access.port" | "access.bastion.port" => Some(json!(22)),
         "services.database.port" => Some(json!(5432)),
         "services.database.tls.mode" => Some(json!("verify-full")),

@@ -11,8 +11,9 @@
 //! 2. [`Message`]: what somebody did, or what came out of an effect.
 //! 3. [`update`]: model and message to the next model and effects. Pure.
 //! 4. [`view`]: model to [`Screen`], a value that a drawing front end and the plain prompts both read. Pure.
-//! 5. [`field::fields`]: the fields of a page as data, [`Words`]: all texts in each language.
-//! 6. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
+//! 5. [`RunSummary`], [`Standing`], [`Agreed`]: runs as the last pages and the first know them.
+//! 6. [`field::fields`]: the fields of a page as data, [`Words`]: all texts in each language.
+//! 7. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
 //!
 //! **Rules of the flow.** Back returns to the page last seen and keeps every answer. An answer that changes marks the
 //! pages behind it that were done as to be looked at again, and erases nothing: what an answer makes needless is kept aside and
@@ -28,6 +29,7 @@ mod model;
 mod page;
 pub mod plain;
 mod problems;
+mod runs;
 mod screen;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,7 +43,8 @@ pub use field::{Field, Kind};
 pub use model::{Mark, Model, Refused, Source, Start, Task};
 pub use page::PageId;
 pub use problems::Problem;
-pub use screen::{Action, FieldView, Row, Screen, Verdict};
+pub use runs::{Agreed, Handover, RunSummary, Standing};
+pub use screen::{Action, FieldView, Progress, Row, Screen, Verdict};
 pub use update::update;
 pub use view::view;
 pub use words::{Language, Words};

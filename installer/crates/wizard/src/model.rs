@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use crate::effect::{Effect, Trouble};
 use crate::field::Field;
 use crate::page::PageId;
+use crate::runs::Runs;
 use crate::words::{Language, Words};
 
 /// What a wizard starts from.
@@ -31,6 +32,8 @@ pub struct Start {
     pub bundle: Option<PathBuf>,
     /// Words of the command line that say whom to trust, for the commands that come next.
     pub trust: Vec<String>,
+    /// Folder with the records of runs, as commands name it.
+    pub runs: PathBuf,
 }
 
 /// How far a page is.
@@ -172,6 +175,8 @@ pub(crate) enum Stage {
     Going,
     /// Somebody wants to leave and is asked whether they do.
     Leaving,
+    /// Somebody wants the run to stop and is asked whether they do.
+    Stopping,
     /// It is over.
     Ended,
 }
@@ -211,6 +216,7 @@ pub struct Model {
     pub(crate) sizing: Task<Sizing>,
     pub(crate) checked: Task<Vec<Finding>>,
     pub(crate) planned: Task<Vec<String>>,
+    pub(crate) runs: Runs,
     pub(crate) serial: u64,
     /// What is to be done when the profile is saved.
     pub(crate) after_save: Option<Effect>,
@@ -222,7 +228,7 @@ impl Model {
     /// A new wizard, and what has to be done first.
     #[must_use]
     pub fn new(start: Start) -> (Self, Vec<Effect>) {
-        let mut effects = vec![Effect::Load { file: start.file.clone() }];
+        let mut effects = vec![Effect::Load { file: start.file.clone() }, Effect::FindRuns];
         effects.extend(start.bundle.iter().map(|file| Effect::OpenBundle { file: file.clone() }));
         let mut model = Self {
             language: start.language,
@@ -251,6 +257,7 @@ impl Model {
             sizing: Task::Idle,
             checked: Task::Idle,
             planned: Task::Idle,
+            runs: Runs::new(start.runs),
             serial: 0,
             after_save: None,
             unsaved: false,
@@ -334,6 +341,12 @@ impl Model {
         self.stage == Stage::Leaving
     }
 
+    /// Whether somebody wants the run to stop and is asked whether they do.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stage == Stage::Stopping
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -370,7 +383,7 @@ impl Model {
 
     /// Whether an answer for the profile was typed here.
     pub(crate) fn has_answers(&self) -> bool {
-        self.typed.iter().any(|path| !path.starts_with("start."))
+        self.typed.iter().any(|path| !crate::field::is_of_wizard(path))
     }
 
     /// Where the value of a field comes from.

@@ -23,13 +23,17 @@ pub enum PageId {
     Checks,
     /// All answers and what is open, the plan.
     Review,
-    /// Where the profile is, and the commands that come next.
-    Finish,
+    /// Where the profile is, the commands that come next elsewhere, and the question whether to install now.
+    Confirm,
+    /// A run while it goes on, or as it stopped.
+    Install,
+    /// What stands after a run that ended well.
+    Result,
 }
 
 impl PageId {
     /// All, in their order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Needs,
         Self::Sizing,
@@ -40,7 +44,9 @@ impl PageId {
         Self::Product,
         Self::Checks,
         Self::Review,
-        Self::Finish,
+        Self::Confirm,
+        Self::Install,
+        Self::Result,
     ];
 
     /// Its number, from 1.
@@ -53,6 +59,12 @@ impl PageId {
     #[must_use]
     pub fn next(self) -> Option<Self> {
         Self::ALL.get(self.number()).copied()
+    }
+
+    /// Whether only a run leads there.
+    #[must_use]
+    pub fn is_of_run(self) -> bool {
+        matches!(self, Self::Install | Self::Result)
     }
 
     /// Its name in commands and tables of words.
@@ -69,7 +81,9 @@ impl PageId {
             Self::Product => "product",
             Self::Checks => "checks",
             Self::Review => "review",
-            Self::Finish => "finish",
+            Self::Confirm => "confirm",
+            Self::Install => "install",
+            Self::Result => "result",
         }
     }
 
@@ -92,7 +106,7 @@ impl PageId {
             Self::Product => &["product"],
             // What no page asks for is looked at as a whole.
             Self::Review => &["api", "nodes", "replicas", "acceptedRisks"],
-            Self::Network | Self::Checks | Self::Finish => &[],
+            Self::Network | Self::Checks | Self::Confirm | Self::Install | Self::Result => &[],
         }
     }
 

@@ -4,6 +4,7 @@
 //! question; one that was seen shows its questions with their numbers. What was typed for a secret is never repeated.
 
 mod command;
+mod follow;
 mod lines;
 mod session;
 

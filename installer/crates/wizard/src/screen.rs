@@ -71,6 +71,33 @@ pub enum Row {
     },
     /// A question.
     Field(Box<FieldView>),
+    /// Something that somebody should look at.
+    Warning(String),
+    /// How far something is.
+    Progress(Progress),
+    /// Lines as others wrote them, the oldest first.
+    Log(Vec<String>),
+}
+
+/// How far something is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is of: a host, or all of them.
+    pub name: String,
+    /// What that does; may be empty.
+    pub role: String,
+    /// Whether there is more to be seen of it: a host's whole log.
+    pub opens: bool,
+    /// Steps done.
+    pub done: u32,
+    /// Steps in all; 0 where nobody knows.
+    pub total: u32,
+    /// What goes on, in words.
+    pub text: String,
+    /// Time since its last sign, where that is of interest.
+    pub age: Option<String>,
+    /// Whether somebody should look at it.
+    pub alarm: bool,
 }
 
 /// Something that can be done here beside answering.
@@ -98,8 +125,14 @@ pub enum Action {
     ImportHosts,
     /// Back to the table of hosts.
     CloseHost,
-    /// Calculate, check or plan (again).
+    /// Calculate, check, plan or install (again).
     Run,
+    /// Watch a run that is there.
+    WatchRun,
+    /// Ask the run to stop once its steps have ended.
+    Stop,
+    /// Leave the wizard while the run goes on.
+    Detach,
 }
 
 /// A page as it is shown.
@@ -123,17 +156,29 @@ pub struct Screen {
     pub message: String,
     /// Whether the page can be done as it is.
     pub next_open: bool,
+    /// Whether that sentence is a good one.
+    pub well: bool,
+    /// The page that Next leads to; none where it is the last.
+    pub next: Option<PageId>,
     /// Why the last thing was not taken.
     pub refused: Option<Refused>,
     /// What has just happened, if anything.
     pub notice: Option<String>,
     /// The question whether to leave, where it is asked.
     pub leaving: Option<String>,
+    /// The question whether the run shall stop, where it is asked.
+    pub stopping: Option<String>,
     /// What can be done.
     pub actions: Vec<Action>,
 }
 
 impl Screen {
+    /// Whether a question has to be answered before anything else.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.leaving.is_some() || self.stopping.is_some()
+    }
+
     /// The fields, in their order.
     pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
         self.rows.iter().filter_map(|row| if let Row::Field(field) = row { Some(&**field) } else { None })

@@ -1,10 +1,14 @@
-//! A beginning for tests.
+//! A beginning for tests, and runs as they may be seen.
 
 use std::path::PathBuf;
 
 use jiff::civil::date;
+use sealift_events::picture::{
+    FailedStep, HostPicture, LogLine, RunOutcome, RunPicture, StepPicture, TestOutcome,
+};
+use sealift_events::{FailureReport, RunResult};
 
-use crate::{Language, Start};
+use crate::{Language, RunSummary, Standing, Start};
 
 /// In English, with one check that can be accepted, a bundle, and files that need not be there.
 #[must_use]
@@ -16,5 +20,145 @@ pub fn start() -> Start {
         file: PathBuf::from("site.yaml"),
         bundle: Some(PathBuf::from("orders.bundle")),
         trust: Vec::new(),
+        runs: PathBuf::from("runs"),
+    }
+}
+
+fn step(title: &str) -> StepPicture {
+    StepPicture { step: title.replace(' ', "-"), title: title.to_owned(), ..StepPicture::default() }
+}
+
+fn host(name: &str, role: &str, done: u32, running: Vec<StepPicture>) -> HostPicture {
+    HostPicture {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        steps: 24,
+        done,
+        changed: done,
+        running,
+        last: (done > 0).then(|| "Settings of the kernel".to_owned()),
+        silent_millis: Some(3000),
+        ..HostPicture::default()
+    }
+}
+
+/// A run of a site on three hosts, in its midst.
+#[must_use]
+pub fn going_on(site: &str, run: &str) -> RunPicture {
+    let images = StepPicture {
+        done: 412_000_000,
+        total: 1_300_000_000,
+        bytes_per_second: Some(81_000_000),
+        left_millis: Some(11_000),
+        ..step("Images into the store")
+    };
+    let join = StepPicture { message: "waits for the endpoint".to_owned(), ..step("Joins the cluster") };
+    let line = |at_millis, host: Option<&str>, text: &str| LogLine {
+        at_millis,
+        host: host.map(str::to_owned),
+        text: text.to_owned(),
+    };
+    RunPicture {
+        run: run.to_owned(),
+        site: site.to_owned(),
+        product: "Orders 4.2.0".to_owned(),
+        steps: 72,
+        done: 38,
+        goes_on: true,
+        elapsed_millis: 401_000,
+        hosts: vec![
+            host("m1", "control-plane", 24, Vec::new()),
+            host("w1", "worker", 9, vec![join]),
+            host("w2", "worker", 5, vec![images]),
+        ],
+        log: vec![
+            line(398_000, Some("m1"), "Starts the cluster: the API is up"),
+            line(399_000, None, "the gate of the workers is open"),
+            line(401_000, Some("w1"), "Settings of the kernel: 14 settings"),
+        ],
+        ..RunPicture::default()
+    }
+}
+
+/// The same run with a step that has been silent for long.
+#[must_use]
+pub fn stuck(site: &str, run: &str) -> RunPicture {
+    let mut picture = going_on(site, run);
+    picture.hosts[1].silent_millis = Some(95_000);
+    picture.hosts[1].running[0].silent_millis = 95_000;
+    picture.hosts[1].running[0].limit_millis = Some(120_000);
+    picture
+}
+
+/// The same run, cut off.
+#[must_use]
+pub fn cut_off(site: &str, run: &str) -> RunPicture {
+    let mut picture = RunPicture { goes_on: false, ..going_on(site, run) };
+    for host in &mut picture.hosts {
+        host.silent_millis = None;
+    }
+    picture
+}
+
+/// The same run after a failure.
+#[must_use]
+pub fn failed(site: &str, run: &str) -> RunPicture {
+    let mut picture = RunPicture { result: Some(RunResult::Failed), ..cut_off(site, run) };
+    picture.hosts[1].running.clear();
+    picture.hosts[1].failed = 1;
+    picture.hosts[2].running.clear();
+    picture.failures = vec![FailedStep {
+        step: "w1/join".to_owned(),
+        host: "w1".to_owned(),
+        title: "Joins the cluster".to_owned(),
+        failure: FailureReport {
+            kind: "run".to_owned(),
+            message: "the kubelet on w1 does not answer".to_owned(),
+            causes: vec!["port 10250 is closed".to_owned()],
+            hint: Some("let port 10250 through on w1".to_owned()),
+            log: vec!["kubelet: listen tcp :10250: bind: in use".to_owned()],
+        },
+    }];
+    picture
+}
+
+/// The same run after it has ended well.
+#[must_use]
+pub fn done(site: &str, run: &str) -> RunPicture {
+    let mut picture = cut_off(site, run);
+    picture.result = Some(RunResult::Done);
+    picture.done = picture.steps;
+    for host in &mut picture.hosts {
+        host.done = host.steps;
+        host.running.clear();
+    }
+    let test = |title: &str, detail: &str| TestOutcome {
+        title: title.to_owned(),
+        passed: true,
+        detail: detail.to_owned(),
+    };
+    picture.outcome = Some(RunOutcome {
+        nodes: 3,
+        ready: 3,
+        voters: 1,
+        pods: 21,
+        tests: vec![
+            test("A pod reaches a pod of another host", "3 of 3 ways"),
+            test("The product answers", "200 after 41 ms"),
+        ],
+    });
+    picture
+}
+
+/// A run as the first page lists it.
+#[must_use]
+pub fn summary(run: &str, standing: Standing) -> RunSummary {
+    RunSummary {
+        run: run.to_owned(),
+        site: "harbin-plant".to_owned(),
+        product: "Orders 4.2.0".to_owned(),
+        standing,
+        done: 38,
+        steps: 72,
     }
 }

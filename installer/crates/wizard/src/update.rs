@@ -2,6 +2,7 @@
 
 mod hosts;
 mod outcomes;
+mod run;
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ impl Model {
     fn take(&mut self, message: Message) -> Vec<Effect> {
         if !message.is_outcome() {
             self.refused = None;
-            if !matches!(message, Message::ReallyQuit(_)) {
+            if !matches!(message, Message::ReallyQuit(_) | Message::ReallyStop(_)) {
                 self.stage = Stage::Going;
             }
         }
@@ -56,6 +57,10 @@ impl Model {
                 Vec::new()
             }
             Message::ReallyQuit(yes) => self.really_quit(yes),
+            Message::WatchRun(index) => self.watch_run(index),
+            Message::Stop => self.stop(),
+            Message::ReallyStop(yes) => self.really_stop(yes),
+            Message::Detach => self.detach(),
             Message::InputEnded => self.end(),
             Message::AddHost
             | Message::EditHost(_)
@@ -117,6 +122,9 @@ impl Model {
     /// Answers that the profile does not hold.
     fn own_answer(&mut self, field: &Field, text: &str) -> Vec<Effect> {
         self.typed.insert(field.path.clone());
+        if self.own_answer_of_runs(&field.path, text) {
+            return Vec::new();
+        }
         match field.path.as_str() {
             "start.language" => {
                 self.language = if text == "zh" { Language::Chinese } else { Language::English };
@@ -126,6 +134,8 @@ impl Model {
             "start.file" => {
                 self.file = PathBuf::from(text);
                 self.file_state = FileState::Unknown;
+                // What was kept of a plan is beside the other file.
+                self.planned.outdate();
                 vec![Effect::Load { file: self.file.clone() }]
             }
             _ => vec![Effect::OpenBundle { file: PathBuf::from(text) }],
@@ -133,6 +143,9 @@ impl Model {
     }
 
     fn cleared(&mut self, path: &str) -> Vec<Effect> {
+        if self.field_here(path).is_some() && self.clear_of_runs(path) {
+            return Vec::new();
+        }
         match self.field_here(path) {
             None => self.no(Some(path), "refused.noField", &[("field", path)]),
             Some(field) if field.path == "start.bundle" => {
@@ -178,6 +191,9 @@ impl Model {
         if self.page == PageId::Start && self.file_state == FileState::Unknown {
             return self.no(Some("start.file"), "refused.file", &[]);
         }
+        if let Some(effects) = self.next_of_run() {
+            return effects;
+        }
         for section in self.page.sections() {
             self.left_open.remove(*section);
         }
@@ -188,6 +204,9 @@ impl Model {
         if self.page == PageId::Start && !self.can_save() {
             return self.no(Some("start.file"), "refused.file", &[]);
         }
+        if self.page == PageId::Confirm || self.page.is_of_run() {
+            return self.no(None, "refused.skip", &[]);
+        }
         self.put_host_away();
         self.leave(Mark::Open)
     }
@@ -196,7 +215,7 @@ impl Model {
     fn leave(&mut self, mark: Mark) -> Vec<Effect> {
         self.marks.insert(self.page, mark);
         let mut effects = self.save(false);
-        match self.page.next() {
+        match self.page_after() {
             Some(page) => {
                 self.trail.push(self.page);
                 effects.extend(self.enter(page));
@@ -243,7 +262,11 @@ impl Model {
             self.marks.insert(page, Mark::Seen);
         }
         let fresh = matches!(self.sizing, Task::Waiting(_) | Task::Done { outdated: false, .. });
-        if page == PageId::Sizing && !fresh { self.calculate() } else { Vec::new() }
+        match page {
+            PageId::Sizing if !fresh => self.calculate(),
+            PageId::Start => vec![Effect::FindRuns],
+            _ => Vec::new(),
+        }
     }
 
     fn calculate(&mut self) -> Vec<Effect> {
@@ -261,6 +284,7 @@ impl Model {
             PageId::Sizing if self.document.is_none() => self.no(None, "refused.noBundle", &[]),
             PageId::Sizing => self.calculate(),
             PageId::Checks | PageId::Review => self.look_at_hosts(),
+            PageId::Install => self.again(),
             _ => self.no(None, "refused.run", &[]),
         }
     }
@@ -280,7 +304,7 @@ impl Model {
             Effect::Check { serial, file, bundle }
         } else {
             self.planned = Task::Waiting(serial);
-            Effect::Plan { serial, file, bundle }
+            Effect::Plan { serial, file, bundle, keep: self.plan_file() }
         });
         self.save(true)
     }

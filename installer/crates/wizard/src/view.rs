@@ -1,6 +1,7 @@
 //! The model as a screen.
 
 mod bodies;
+mod run;
 
 use serde_json::json;
 
@@ -20,7 +21,7 @@ pub fn view(model: &Model) -> Screen {
     let mut rows: Vec<Row> = model.body();
     rows.extend(fields.into_iter().map(|field| Row::Field(Box::new(field))));
     let problems = model.problems_of(model.page);
-    let next_open = problems.is_empty();
+    let next_open = problems.is_empty() && model.run_lets_go_on();
     Screen {
         title: model.title(),
         page: model.page,
@@ -31,13 +32,17 @@ pub fn view(model: &Model) -> Screen {
         rows,
         message: model.message(problems.len()),
         next_open,
+        well: problems.is_empty() && !model.run_wants_somebody(),
+        next: model.page_after(),
         refused: model.refused.clone(),
         notice: model.notice.clone(),
         leaving: model.is_leaving().then(|| {
             let file = model.file.display().to_string();
             let key = if model.can_save() { "leave.ask" } else { "leave.ask.unsaved" };
-            words.fill(key, &[("file", &file)])
+            let run = model.leave_run();
+            run.into_iter().chain([words.fill(key, &[("file", &file)])]).collect::<Vec<_>>().join(" ")
         }),
+        stopping: model.is_stopping().then(|| words.text("stop.ask")),
         actions: model.actions(),
     }
 }
@@ -58,6 +63,9 @@ impl Model {
     /// Why Next is closed, or that all is well.
     fn message(&self, problems: usize) -> String {
         let words = self.words();
+        if let Some(message) = self.run_message() {
+            return message;
+        }
         let busy = match self.page {
             PageId::Sizing => matches!(self.sizing, Task::Waiting(_)),
             PageId::Checks => matches!(self.checked, Task::Waiting(_)),
@@ -92,7 +100,10 @@ impl Model {
             }
             _ => {}
         }
-        actions.push(Action::Next);
+        actions.extend(self.run_actions());
+        if self.run_lets_go_on() {
+            actions.push(Action::Next);
+        }
         if !self.trail.is_empty() || self.host.is_some() {
             actions.push(Action::Back);
         }
@@ -163,6 +174,8 @@ impl Model {
         match field.path.as_str() {
             "start.language" => Some(if self.language == Language::Chinese { "zh" } else { "en" }.to_owned()),
             "start.file" => Some(self.file.display().to_string()),
+            field::PURPOSE => Some(self.runs.purpose.word().to_owned()),
+            field::SITE_AGAIN => self.runs.site_again.clone(),
             _ => self.bundle.as_ref().map(|file| file.display().to_string()),
         }
     }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::ProfileFinding;
 use sealift_wizard::field::{fields, word_keys};
-use sealift_wizard::testing::start;
+use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
 use sealift_wizard::{
-    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Task, Trouble, Verdict, Words,
-    update, view,
+    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Standing, Task, Trouble, Verdict,
+    Words, update, view,
 };
 
 fn begin(file: Loaded) -> Model {
     let (model, effects) = Model::new(start());
-    assert_eq!(effects.len(), 2, "the profile and the bundle are looked for");
+    assert_eq!(effects.len(), 3, "the profile, the bundle and runs are looked for");
     let model = send(model, Message::Loaded(file));
     let outcome = Ok(Arc::new(sample_document()));
     send(model, Message::BundleOpened { file: PathBuf::from("orders.bundle"), outcome })
@@ -83,7 +83,7 @@ fn pages(language: Language) -> Vec<Model> {
         }
     }
     let mut found = Vec::new();
-    for page in PageId::ALL {
+    for page in PageId::ALL.into_iter().filter(|page| !page.is_of_run()) {
         let mut there = send(model.clone(), Message::Go(page));
         if page == PageId::Hosts {
             there = send(there, Message::AddHost);
@@ -91,6 +91,15 @@ fn pages(language: Language) -> Vec<Model> {
         assert_eq!(there.page(), page);
         found.push(there);
     }
+    // The pages of a run, in each way that it can stand.
+    let begun = send(found[0].clone(), Message::RunsFound(vec![summary("r1", Standing::GoesOn)]));
+    let begun = send(begun, Message::WatchRun(0));
+    let pictures = [going_on, stuck, cut_off, failed, done].map(|picture| picture("plant", "r1"));
+    found.extend(pictures.map(|picture| {
+        send(begun.clone(), Message::Watched { run: "r1".to_owned(), outcome: Ok(Box::new(picture)) })
+    }));
+    assert_eq!(found.last().unwrap().page(), PageId::Result);
+    found.push(begun);
     found
 }
 
@@ -117,8 +126,10 @@ fn every_screen_has_all_its_words() {
 }
 
 /// A wrong answer for each field that is no free text, and a part of why.
-const WRONG: [(&str, &str, &str); 55] = [
+const WRONG: [(&str, &str, &str); 57] = [
     ("start.language", "fr", "none of the choices"),
+    ("start.purpose", "all", "none of the choices"),
+    ("confirm.site", "plants", "not the name of this site"),
     ("metadata.name", "Harbin", "no name for a site"),
     ("environment", "9", "none of the choices"),
     ("needs.users", "0", "`needs.users` is `0`"),

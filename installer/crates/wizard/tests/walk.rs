@@ -1,7 +1,7 @@
 //! Random walks: whatever people do, nothing is lost and every saved profile loads.
 #![allow(clippy::unwrap_used)] // a test may fall over, and so may what tests share
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -9,9 +9,17 @@ use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::testing::start;
-use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Trouble, size, update, view};
+use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
+use sealift_wizard::{
+    Effect, Handover, Language, Loaded, Mark, Message, Model, PageId, Standing, Trouble, size, update, view,
+};
 use serde_json::Value as Json;
+
+/// A profile in which nothing is missing.
+const WHOLE: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: harbin}\n\
+    access: {user: ops, privateKey: {file: /k}, knownHosts: /h}\n\
+    hosts:\n  - {name: m1, address: 10.20.0.11, role: control-plane}\n\
+    product: {settings: {domain: x.example}, secrets: {adminPassword: {env: A}}}\n";
 
 /// What somebody may do; which field or host is meant depends on what is there then.
 #[derive(Debug, Clone)]
@@ -30,6 +38,12 @@ enum Move {
     RemoveHost(usize),
     AddHosts(String),
     Run,
+    /// Outside, something that takes long has come to an end, in one of some ways.
+    Happen(u8),
+    WatchRun(usize),
+    Stop(bool),
+    /// Leaves a run to itself, but only looks at what would be.
+    Detach,
     Save,
     /// Says no when asked whether to leave.
     AlmostQuit,
@@ -41,7 +55,7 @@ fn answer() -> impl Strategy<Value = String> {
         4 => prop_oneof![
             "harbin", "1", "3", "2000", "0.5", "yes", "no", "10.20.0.11", "10.20.0.12", "10.244.0.5", "m1", "w1",
             "control-plane", "work", "file ~/k", "env TOKEN", "ask", "10.96.0.0/12", "10.0.0.0/8", "22", "6443",
-            "https://logs.example:9200/", "because", "text.pem", "en", "production",
+            "https://logs.example:9200/", "because", "text.pem", "en", "production", "install", "plan",
         ],
         1 => "[ -~é中文\u{200b}\t]{0,12}",
     ]
@@ -71,7 +85,11 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => (0usize..4).prop_map(Move::EditHost),
         1 => (0usize..4).prop_map(Move::RemoveHost),
         2 => hosts().prop_map(Move::AddHosts),
-        1 => Just(Move::Run),
+        3 => Just(Move::Run),
+        6 => any::<u8>().prop_map(Move::Happen),
+        2 => (0usize..3).prop_map(Move::WatchRun),
+        1 => any::<bool>().prop_map(Move::Stop),
+        1 => Just(Move::Detach),
         1 => Just(Move::Save),
         1 => Just(Move::AlmostQuit),
         1 => any::<bool>().prop_map(Move::Speak),
@@ -85,14 +103,28 @@ struct Walk {
     folder: tempfile::TempDir,
     saves: usize,
     hosts: usize,
+    /// What takes long outside, the oldest first.
+    outside: VecDeque<Effect>,
+    /// Runs that were begun.
+    begun: usize,
 }
 
 impl Walk {
-    fn new() -> Self {
+    /// Before a file with this text; before none where it is empty.
+    fn new(file: &str) -> Self {
         let (model, effects) = Model::new(start());
         let folder = tempfile::tempdir().unwrap();
-        let mut walk = Self { model, answers: BTreeMap::new(), folder, saves: 0, hosts: 0 };
-        walk.perform(effects);
+        let (answers, outside) = (BTreeMap::new(), VecDeque::new());
+        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, outside, begun: 0 };
+        if !file.is_empty() {
+            walk.send(Message::Loaded(Loaded::There(file.to_owned())));
+        }
+        walk.perform(
+            effects
+                .into_iter()
+                .filter(|effect| file.is_empty() || !matches!(effect, Effect::Load { .. }))
+                .collect(),
+        );
         walk
     }
 
@@ -118,11 +150,53 @@ impl Walk {
                     Message::Sized { serial, outcome }
                 }
                 Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
-                Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
+                Effect::FindRuns => {
+                    let runs = [("r1", Standing::Failed), ("r0", Standing::Done)];
+                    Message::RunsFound(runs.map(|(run, standing)| summary(run, standing)).to_vec())
+                }
+                slow @ (Effect::Plan { .. }
+                | Effect::Install { .. }
+                | Effect::Watch { .. }
+                | Effect::StopRun { .. }
+                | Effect::Report { .. }) => {
+                    self.outside.push_back(slow);
+                    continue;
+                }
                 Effect::End => continue,
             };
             self.send(message);
         }
+    }
+
+    /// What takes longest outside comes to an end, in one of some ways.
+    fn happen(&mut self, way: u8) {
+        let nothing = || Trouble { message: "not here".to_owned(), ..Trouble::default() };
+        let Some(effect) = self.outside.pop_front() else { return };
+        let works = !way.is_multiple_of(4);
+        let message = match effect {
+            Effect::Plan { serial, .. } if works => {
+                Message::Planned { serial, outcome: Ok(vec!["9 steps".to_owned()]) }
+            }
+            Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
+            Effect::Install { serial, .. } if works => {
+                self.begun += 1;
+                Message::InstallBegun { serial, outcome: Ok(format!("new{}", self.begun)) }
+            }
+            Effect::Install { serial, .. } => Message::InstallBegun { serial, outcome: Err(nothing()) },
+            Effect::Watch { run } => {
+                let pictures = [going_on, stuck, failed, cut_off, done];
+                let site = if way.is_multiple_of(2) { "harbin" } else { "elsewhere" };
+                let picture = pictures.get(usize::from(way % 6)).map(|picture| picture(site, &run));
+                Message::Watched { run, outcome: picture.map(Box::new).ok_or_else(nothing) }
+            }
+            Effect::StopRun { run } => Message::StopAsked { run, outcome: Ok(()) },
+            Effect::Report { serial, run, .. } => {
+                let handover = Handover { file: run.into(), addresses: Vec::new() };
+                Message::Reported { serial, outcome: Ok(handover) }
+            }
+            quick => unreachable!("{quick:?} takes no time"),
+        };
+        self.send(message);
     }
 
     /// A saved profile loads, but for files that it names; what is open in the wizard is named in it.
@@ -192,7 +266,9 @@ impl Walk {
             }
             Move::FocusNext => self.send(Message::FocusNext),
             Move::FocusPrevious => self.send(Message::FocusPrevious),
-            Move::Next | Move::Skip if before == PageId::Finish => {}
+            // These would end it.
+            Move::Next if before == PageId::Result || self.model.page_after().is_none() => {}
+            Move::Skip if self.model.page_after().is_none() => {}
             Move::Next => self.send(Message::Next),
             Move::Skip => self.send(Message::Skip),
             Move::Back => {
@@ -206,6 +282,19 @@ impl Walk {
             Move::RemoveHost(index) => self.send(Message::RemoveHost(index)),
             Move::AddHosts(text) => self.send(Message::AddHosts(text)),
             Move::Run => self.send(Message::Run),
+            Move::Happen(way) => self.happen(way),
+            Move::WatchRun(index) => self.send(Message::WatchRun(index)),
+            Move::Stop(yes) => {
+                self.send(Message::Stop);
+                let goes_on = self.model.standing() == Some(Standing::GoesOn);
+                assert_eq!(self.model.is_stopping(), goes_on, "only what goes on can be stopped");
+                self.send(Message::ReallyStop(yes));
+                assert!(!self.model.is_stopping());
+            }
+            Move::Detach => {
+                let (left, _) = update(self.model.clone(), Message::Detach);
+                assert_eq!(left.has_ended(), self.model.run_that_goes_on().is_some());
+            }
             Move::Save => self.send(Message::Save),
             Move::AlmostQuit => {
                 self.send(Message::Quit);
@@ -235,7 +324,14 @@ impl Walk {
         }
         let screen = view(&self.model);
         assert_eq!(screen.page, self.model.page());
-        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty());
+        let run_is_open = screen.page == PageId::Install && self.model.standing() != Some(Standing::Done);
+        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty() && !run_is_open);
+        let watched = self.outside.iter().filter(|effect| matches!(effect, Effect::Watch { .. }));
+        let runs: Vec<_> = watched.collect();
+        assert!(runs.iter().all(|one| runs.iter().filter(|other| *other == one).count() == 1), "{runs:?}");
+        if screen.page.is_of_run() {
+            assert!(self.model.mark(screen.page) > Mark::Unseen, "{:?} without a run", screen.page);
+        }
         assert_eq!(screen.fields().filter(|field| field.focused).count(), usize::from(!can.is_empty()));
     }
 }
@@ -244,8 +340,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60)) {
-        let mut walk = Walk::new();
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), whole in any::<bool>()) {
+        let mut walk = Walk::new(if whole { WHOLE } else { "" });
         for one in moves {
             walk.step(one);
         }
@@ -261,7 +357,7 @@ proptest! {
 
 #[test]
 fn a_walk_that_answers_saves() {
-    let mut walk = Walk::new();
+    let mut walk = Walk::new("");
     for one in [
         Move::Answer(3, "harbin".to_owned()),
         Move::Next,
@@ -274,4 +370,28 @@ fn a_walk_that_answers_saves() {
         walk.step(one);
     }
     assert_eq!((walk.model.page(), walk.answers.len(), walk.saves), (PageId::Start, 3, 3));
+}
+
+#[test]
+fn a_walk_that_installs_comes_to_the_result() {
+    let mut walk = Walk::new(WHOLE);
+    let moves = [
+        Move::Go(9),
+        Move::Run,
+        Move::Happen(1),
+        Move::Next,
+        Move::Answer(0, "harbin".to_owned()),
+        Move::Next,
+    ];
+    for one in moves {
+        walk.step(one);
+    }
+    assert_eq!((walk.model.page(), walk.outside.len()), (PageId::Confirm, 1));
+    // Begun, goes on, fails; begun again, ends well.
+    let moves =
+        [Move::Happen(1), Move::Happen(0), Move::Happen(2), Move::Run, Move::Happen(1), Move::Happen(4)];
+    for one in moves {
+        walk.step(one);
+    }
+    assert_eq!((walk.model.page(), walk.begun), (PageId::Result, 2));
 }

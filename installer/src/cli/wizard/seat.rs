@@ -9,6 +9,7 @@ use sealift_wizard::plain::World;
 use sealift_wizard::{Effect, Loaded, Message, Trouble};
 
 use super::look;
+use super::run::{self, Watching};
 use crate::cli::prepare;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -27,6 +28,7 @@ pub(super) struct Seat<'a> {
     pub(super) output: Output,
     /// How passwords are asked for.
     pub(super) ask: Ask<'a>,
+    pub(super) watching: &'a Watching,
 }
 
 impl World for Seat<'_> {
@@ -54,9 +56,27 @@ impl World for Seat<'_> {
                     look::check(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
                 Message::Checked { serial, outcome }
             }
-            Effect::Plan { serial, file, bundle } => {
-                let outcome = look::plan(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
+            Effect::Plan { serial, file, bundle, keep } => {
+                let arguments = self.prepare(file, bundle);
+                let outcome = look::plan(&arguments, &keep, self.output, self.ask).map_err(trouble);
                 Message::Planned { serial, outcome }
+            }
+            Effect::FindRuns => Message::RunsFound(run::find()),
+            Effect::Install { serial, file, bundle, agreed } => {
+                let outcome = run::begin(self.prepare(file, bundle), agreed, self.ask).map_err(trouble);
+                Message::InstallBegun { serial, outcome }
+            }
+            Effect::Watch { run } => {
+                let outcome = self.watching.look(&run).map_err(trouble);
+                Message::Watched { run, outcome }
+            }
+            Effect::StopRun { run } => {
+                let outcome = run::stop(&run).map_err(trouble);
+                Message::StopAsked { run, outcome }
+            }
+            Effect::Report { serial, run, file, bundle, language } => {
+                let outcome = run::hand_over(self.prepare(file, bundle), &run, language).map_err(trouble);
+                Message::Reported { serial, outcome }
             }
             Effect::End => return None,
         })

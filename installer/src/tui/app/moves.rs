@@ -26,6 +26,7 @@ impl App {
             Key::Import => self.press_if_offered(Action::ImportHosts),
             Key::Paste => self.press_if_offered(Action::PasteHosts),
             Key::Insert => self.press_if_offered(Action::AddHost),
+            Key::Detach => self.press_if_offered(Action::Detach),
             Key::Back => self.escape(),
             Key::Tab => self.forward(),
             Key::BackTab => self.backward(),
@@ -49,6 +50,8 @@ impl App {
             }
             Spot::Line(index) => match key {
                 Key::Enter if self.screen.page == PageId::Hosts => self.send(Message::EditHost(index)),
+                Key::Enter if self.screen.page == PageId::Start => self.send(Message::WatchRun(index)),
+                Key::Enter if self.screen.page == PageId::Install => self.open_log(index),
                 Key::Enter => self.go(index),
                 Key::Delete if self.offers(Action::RemoveHost) => {
                     self.state.layer = Some(Layer::RemoveHost(index));
@@ -115,6 +118,9 @@ impl App {
             Action::Save => self.send(Message::Save),
             Action::Quit => self.send(Message::Quit),
             Action::Run => self.send(Message::Run),
+            Action::WatchRun => self.send(Message::WatchRun(self.state.line)),
+            Action::Stop => self.send(Message::Stop),
+            Action::Detach => self.send(Message::Detach),
             Action::AddHost => self.send(Message::AddHost),
             Action::CloseHost => self.send(Message::CloseHost),
             Action::EditHost => self.send(Message::EditHost(self.host())),
@@ -140,6 +146,10 @@ impl App {
             self.state.spot = Spot::Field(field);
         }
         self.send(Message::Next);
+        let field = self.model.refused().and_then(|refused| refused.field.clone());
+        if let Some(field) = field.filter(|path| fields(&self.screen).any(|field| field.path == *path)) {
+            self.state.spot = Spot::Field(field);
+        }
     }
 
     fn go(&mut self, index: usize) {

@@ -26,6 +26,7 @@ impl App {
                 None
             }
             Layer::RemoveHost(index) => Some(Layer::RemoveHost(index)),
+            Layer::Log { host, lines, follows } => Some(self.log_key(key, host, lines, follows)),
             Layer::Import(input) => self.import_key(key, input),
             Layer::List { lines, input } => self.list_key(key, lines, input),
         };
@@ -114,7 +115,7 @@ impl App {
     }
 
     pub(super) fn paste(&mut self, text: &str) {
-        if self.is_too_small() || self.screen.leaving.is_some() {
+        if self.is_too_small() || self.screen.asks() {
             return;
         }
         if let Some(asked) = &mut self.state.asked {
@@ -131,6 +132,9 @@ impl App {
     }
 
     pub(super) fn keep_layer_visible(&mut self, layout: &Layout) {
+        if matches!(self.state.layer, Some(Layer::Log { follows: true, .. })) {
+            self.state.layer_scroll = layout.last_scroll();
+        }
         let at = match &self.state.layer {
             Some(Layer::Pages(at)) => Some(Spot::Line(*at)),
             _ => None,

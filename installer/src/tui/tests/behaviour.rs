@@ -21,11 +21,11 @@ fn a_new_site_begins_at_its_name_and_next_says_what_is_missing() {
     somebody.key(Key::Back);
     somebody.write("harbin");
     somebody.key(Key::Next);
-    assert!(somebody.flat().contains("2/11 Needs"), "{}", somebody.text());
+    assert!(somebody.flat().contains("2/13 Needs"), "{}", somebody.text());
     assert!(somebody.saved.as_ref().unwrap().contains("name: harbin"));
     // Back keeps the answer, and the same key leads to it again.
     somebody.key(Key::Back);
-    assert!(somebody.flat().contains("1/11 Start") && somebody.flat().contains("harbin"));
+    assert!(somebody.flat().contains("1/13 Start") && somebody.flat().contains("harbin"));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn leaving_asks_and_enter_confirms() {
     somebody.press(KeyCode::F(10));
     assert!(somebody.flat().contains("Leave the wizard? The answers are kept in site.yaml."));
     somebody.key(Key::Back);
-    assert!(!somebody.app.has_ended() && somebody.flat().contains("1/11"));
+    assert!(!somebody.app.has_ended() && somebody.flat().contains("1/13"));
     somebody.key(Key::Leave);
     somebody.key(Key::Enter);
     assert!(somebody.app.has_ended());

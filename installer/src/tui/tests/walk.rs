@@ -2,7 +2,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sealift_wizard::{Language, PageId, Words};
+use sealift_wizard::testing::{cut_off, done, failed, going_on, stuck, summary};
+use sealift_wizard::{Language, Message, Standing, Words};
 
 use super::{BEST, EMPTY, Somebody, VALID};
 use crate::tui::app::Input;
@@ -10,13 +11,15 @@ use crate::tui::display::Display;
 use crate::tui::frame::layout;
 use crate::tui::keys::Key;
 use crate::tui::rows::button_row;
-use crate::tui::state::{Spot, fields, table_lines};
+use crate::tui::state::{Spot, fields, walked};
 
 #[derive(Debug, Clone)]
 enum Move {
     Key(Key),
     Write(&'static str),
     Paste(&'static str),
+    /// The run that is waited for gives a sign, in one of some ways.
+    See(usize),
     Size(u16, u16),
 }
 
@@ -50,9 +53,12 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => Just(Key::EraseLine),
         1 => Just(Key::EraseWord),
         1 => Just(Key::Redraw),
+        1 => Just(Key::Interrupt),
+        1 => Just(Key::Detach),
     ];
     let words = prop_oneof![
         Just("harbin"),
+        Just("harbin-plant"),
         Just("3"),
         Just("10.20.0.12"),
         Just("yes"),
@@ -71,6 +77,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         6 => doing.prop_map(Move::Key),
         2 => words.prop_map(Move::Write),
         1 => texts.prop_map(Move::Paste),
+        4 => (0usize..5).prop_map(Move::See),
         1 => prop_oneof![Just((80, 24)), Just((60, 15)), Just((120, 36)), Just((81, 40))]
             .prop_map(|(columns, rows)| Move::Size(columns, rows)),
     ]
@@ -82,7 +89,7 @@ fn holds(somebody: &Somebody) {
     let state = picture.state;
     let text = somebody.text();
     let area = somebody.frame().area;
-    let over = state.layer.is_some() || picture.screen.leaving.is_some() || state.asked.is_some();
+    let over = state.layer.is_some() || picture.screen.asks() || state.asked.is_some();
     if over || area.width < 80 || area.height < 24 {
         return;
     }
@@ -100,7 +107,7 @@ fn holds(somebody: &Somebody) {
                 Spot::Field(path) => {
                     assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
                 }
-                Spot::Line(index) => assert!(*index < table_lines(picture.screen).len(), "{text}"),
+                Spot::Line(index) => assert!(*index < walked(picture.screen), "{text}"),
                 _ => {}
             }
             let range = layout.body.spots.iter().find(|(one, _)| one == spot).map(|(_, range)| range.clone());
@@ -112,12 +119,18 @@ fn holds(somebody: &Somebody) {
 
 fn step(somebody: &mut Somebody, a_move: &Move) {
     let before = somebody.app.picture().screen.page;
+    let last = somebody.app.picture().screen.next.is_none();
     let in_host = somebody.app.picture().screen.actions.contains(&sealift_wizard::Action::CloseHost);
     match a_move {
-        Move::Key(Key::Next | Key::Skip | Key::Enter) if before == PageId::Finish => return,
+        // These would end it.
+        Move::Key(Key::Next | Key::Skip | Key::Enter) if last => return,
         Move::Key(key) => somebody.key(*key),
         Move::Write(text) => somebody.write(text),
         Move::Paste(text) => somebody.happen(Input::Pasted((*text).to_owned())),
+        Move::See(way) => {
+            let ways = [going_on, stuck, failed, cut_off, done];
+            somebody.see(ways[*way]("harbin-plant", "r"));
+        }
         Move::Size(columns, rows) => somebody.happen(Input::Size(*columns, *rows)),
     }
     holds(somebody);
@@ -142,6 +155,9 @@ proptest! {
         let display = Display { ascii, ..BEST };
         let file = if valid { VALID } else { EMPTY };
         let mut somebody = Somebody::at((80, 24), display, Language::English, file);
+        let runs = [("r1", Standing::Failed), ("r2", Standing::GoesOn)];
+        let runs = runs.map(|(run, standing)| summary(run, standing)).to_vec();
+        somebody.happen(Input::Outcome(Message::RunsFound(runs)));
         holds(&somebody);
         for one in &moves {
             step(&mut somebody, one);

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Remove(Option<usize>),
     Paste,
     Import(String),
+    /// A run of the table, by its number from 1.
+    Watch(usize),
     Done,
     /// A question, or a host, by its number from 1.
     Number(usize),
@@ -75,7 +77,8 @@ impl Command {
             | Self::Up
             | Self::List
             | Self::Pages
-            | Self::Go(_)) => command,
+            | Self::Go(_)
+            | Self::Watch(_)) => command,
             _ if matches!(line, "-" | "－") => Self::Clear,
             _ => Self::Text(line.to_owned()),
         }
@@ -104,6 +107,7 @@ impl Command {
         match (word.to_lowercase().as_str(), number) {
             ("go" | "前往", _) => PageId::named(&rest.to_lowercase()).map(Self::Go),
             ("edit" | "编辑", Some(number)) => Some(Self::Edit(number)),
+            ("watch" | "观看", Some(number)) => Some(Self::Watch(number)),
             ("remove" | "删除", Some(number)) => Some(Self::Remove(Some(number))),
             ("remove" | "删除", None) if rest.is_empty() => Some(Self::Remove(None)),
             ("import" | "导入", _) if !rest.is_empty() => Some(Self::Import(rest.to_owned())),
@@ -126,6 +130,7 @@ mod tests {
             ("？", Command::Help),
             ("-", Command::Clear),
             ("go hosts", Command::Go(PageId::Hosts)),
+            ("watch 2", Command::Watch(2)),
             ("go nowhere", Command::Text("go nowhere".to_owned())),
             ("5", Command::Text("5".to_owned())),
             ("= back", Command::Text("back".to_owned())),

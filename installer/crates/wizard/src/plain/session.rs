@@ -5,6 +5,7 @@ use std::io;
 
 use super::World;
 use super::command::Command;
+use super::follow::{Followed, sentence};
 use super::lines::Lines;
 use crate::effect::{Effect, Message};
 use crate::model::{Model, Start};
@@ -60,12 +61,14 @@ pub(super) struct Session<'a> {
     reason: Reason,
     /// Pages whose questions were asked one after the other.
     asked: BTreeSet<PageId>,
+    followed: Followed,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(start: Start, lines: &'a mut dyn Lines, world: &'a mut dyn World) -> io::Result<Self> {
         let (model, effects) = Model::new(start);
-        let mut session = Self { model, lines, world, reason: Reason::Finished, asked: BTreeSet::new() };
+        let (asked, followed) = (BTreeSet::new(), Followed::default());
+        let mut session = Self { model, lines, world, reason: Reason::Finished, asked, followed };
         session.say(&session.words().text("plain.welcome"))?;
         session.perform(effects)?;
         Ok(session)
@@ -118,7 +121,18 @@ impl<'a> Session<'a> {
             if matches!(effect, Effect::Check { .. } | Effect::Plan { .. } | Effect::OpenBundle { .. }) {
                 self.say(&self.words().text("plain.working"))?;
             }
-            let says = matches!(effect, Effect::Save { .. } | Effect::Load { .. } | Effect::ReadHosts { .. });
+            if matches!(effect, Effect::Install { .. }) {
+                self.say(&self.words().text("plain.follow"))?;
+            }
+            let says = matches!(
+                effect,
+                Effect::Save { .. }
+                    | Effect::Load { .. }
+                    | Effect::ReadHosts { .. }
+                    | Effect::Install { .. }
+                    | Effect::StopRun { .. }
+            );
+            let follows = matches!(effect, Effect::Watch { .. });
             if let Some(message) = self.world.perform(effect) {
                 let (model, more) = update(self.model.clone(), message);
                 self.model = model;
@@ -127,8 +141,19 @@ impl<'a> Session<'a> {
             if let Some(notice) = self.model.notice.clone().filter(|_| says) {
                 self.say(&notice)?;
             }
+            if follows {
+                self.follow()?;
+            }
         }
         Ok(())
+    }
+
+    /// What is new of the run that is watched.
+    fn follow(&mut self) -> io::Result<()> {
+        let rows = view(&self.model).rows;
+        let words = self.words();
+        let news = self.model.picture().map(|picture| self.followed.news(picture, &rows, words));
+        news.unwrap_or_default().iter().try_for_each(|line| self.say(line))
     }
 
     /// Where somebody is: the page and the host.
@@ -172,7 +197,12 @@ impl<'a> Session<'a> {
     fn body(&mut self, screen: &Screen) -> io::Result<()> {
         for row in &screen.rows {
             match row {
-                Row::Text(text) => self.say(text)?,
+                Row::Text(text) | Row::Warning(text) => self.say(text)?,
+                Row::Progress(progress) => {
+                    let text = sentence(progress, self.words());
+                    self.say(&text)?;
+                }
+                Row::Log(lines) => lines.iter().try_for_each(|line| self.say(line))?,
                 Row::Heading(text) => {
                     self.lines.say("")?;
                     self.say(text)?;
@@ -319,8 +349,10 @@ impl<'a> Session<'a> {
             Command::Help => self.help(),
             Command::All => self.questions(false),
             Command::Run => {
+                let place = self.place();
                 self.act(Message::Run)?;
-                self.body(&view(&self.model))
+                // Another page shows itself.
+                if self.place() == place { self.body(&view(&self.model)) } else { Ok(()) }
             }
             Command::Number(number) if hosts && self.model.host().is_none() => {
                 self.act(Message::EditHost(number.wrapping_sub(1)))
@@ -377,6 +409,7 @@ impl<'a> Session<'a> {
         match (self.model.page(), self.model.host()) {
             (PageId::Hosts, Some(_)) => return self.say(&words.text("plain.help.host")),
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
+            (PageId::Start, _) => self.say(&words.text("plain.help.start"))?,
             _ => {}
         }
         self.say(&words.text("plain.help.page"))
@@ -421,6 +454,7 @@ impl<'a> Session<'a> {
             Command::Save => self.act(Message::Save),
             Command::Quit => self.quit(),
             Command::Go(page) => self.act(Message::Go(page)),
+            Command::Watch(number) => self.act(Message::WatchRun(number.wrapping_sub(1))),
             Command::List => {
                 let screen = view(&self.model);
                 self.body(&screen)?;
@@ -448,7 +482,7 @@ impl<'a> Session<'a> {
         let Some(line) = self.ask(&prompt)? else { return Ok(()) };
         let yes = matches!(line.trim().to_lowercase().as_str(), "yes" | "y" | "是");
         if yes {
-            self.reason = Reason::Quit;
+            self.reason = if self.model.is_complete() { Reason::Finished } else { Reason::Quit };
         }
         self.act(Message::ReallyQuit(yes))
     }

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift_bundle::testing::sample_document;
+use sealift_events::picture::RunPicture;
 
 use super::lines::FakeLines;
 use super::{Ended, Reason, World, run};
 use crate::effect::{Effect, Loaded, Message, Trouble, size};
 use crate::model::Start;
 use crate::page::PageId;
+use crate::runs::{Agreed, Standing};
+use crate::testing::{done, failed, going_on};
 use crate::words::{Language, Words};
 
 /// A machine with files in memory, the sample bundle and no hosts.
@@ -18,6 +21,10 @@ use crate::words::{Language, Words};
 pub(crate) struct FakeWorld {
     pub(crate) files: BTreeMap<PathBuf, String>,
     pub(crate) saves: usize,
+    /// What is seen of runs, one picture a look.
+    pub(crate) pictures: Vec<RunPicture>,
+    /// Plans of installs that were begun.
+    pub(crate) installs: Vec<Agreed>,
 }
 
 fn trouble(message: &str) -> Trouble {
@@ -56,6 +63,22 @@ impl World for FakeWorld {
             Effect::Plan { serial, .. } => {
                 Message::Planned { serial, outcome: Ok(vec!["71 steps on 2 hosts".to_owned()]) }
             }
+            Effect::FindRuns => Message::RunsFound(vec![crate::testing::summary("r0", Standing::Failed)]),
+            Effect::Install { serial, agreed, .. } => {
+                self.installs.push(agreed);
+                Message::InstallBegun { serial, outcome: Ok("r1".to_owned()) }
+            }
+            Effect::Watch { run } if self.pictures.is_empty() => {
+                Message::Watched { run, outcome: Err(trouble("it is gone")) }
+            }
+            Effect::Watch { run } => {
+                let picture = RunPicture { run: run.clone(), ..self.pictures.remove(0) };
+                Message::Watched { run, outcome: Ok(Box::new(picture)) }
+            }
+            Effect::StopRun { run } => Message::StopAsked { run, outcome: Ok(()) },
+            Effect::Report { serial, .. } => {
+                Message::Reported { serial, outcome: Err(trouble("the disk is full")) }
+            }
             Effect::End => return None,
         })
     }
@@ -81,21 +104,21 @@ const WHOLE: &str = "\n\n\nharbin-plant\nproduction\n\n\
     \n\n\n\n10.20.0.53\n\n\
     \n\n\n\n\n\n\
     \norders.harbin.example\nenv ADMIN_PASSWORD\n\n\
-    run\n\nrun\n\n\n";
+    run\n\nrun\n\n\nquit\nyes\n";
 
 #[test]
 fn the_whole_way_gives_a_profile_and_the_commands() {
     let mut world = FakeWorld::default();
     let (said, ended) = answered(start(), &mut world, WHOLE);
     let profile = &world.files[&PathBuf::from("site.yaml")];
-    assert_eq!((ended.reason, ended.model.page()), (Reason::Finished, PageId::Finish), "{said}");
+    assert_eq!((ended.reason, ended.model.page()), (Reason::Finished, PageId::Confirm), "{said}");
     assert!(!profile.contains("interactive"), "{profile}\n{said}");
     for part in ["name: harbin-plant", "users: 2000", "address: 10.20.0.22", "env: ADMIN_PASSWORD"] {
         assert!(profile.contains(part), "`{part}` is not in {profile}");
     }
     let commands = "installer plan --bundle orders.bundle --profile site.yaml --trust-key 'the vendor.pub'";
     for part in [
-        "Page 2 of 11: Needs",
+        "Page 2 of 13: Needs",
         "Question 1 of 11: How many people will have an account?",
         "Between two clicks people read and type.",
         "Sizing: recommended; Steer: ",
@@ -127,7 +150,7 @@ fn a_wrong_answer_is_refused_with_its_reason_and_asked_again() {
     let (said, ended) = answered(start(), &mut world, "\n\n\nHarbin Plant\nharbin\nquit\nno\nquit\nyes\n");
     assert_eq!(ended.reason, Reason::Quit);
     assert!(said.contains("error: `Harbin Plant` is no name for a site\n  next: use lowercase"), "{said}");
-    assert_eq!(said.matches("Question 4 of 5").count(), 2, "{said}");
+    assert_eq!(said.matches("Question 4 of 6").count(), 2, "{said}");
     assert!(said.contains("Leave the wizard? The answers are kept in site.yaml."), "{said}");
     assert!(world.files[&PathBuf::from("site.yaml")].contains("name: harbin\n"));
 }
@@ -160,7 +183,7 @@ fn a_profile_is_opened_one_answer_changed_and_the_rest_stays() {
     let mut world = FakeWorld::default();
     answered(start(), &mut world, WHOLE);
     let before = world.files[&PathBuf::from("site.yaml")].clone();
-    let (said, ended) = answered(start(), &mut world, "go needs\n1\n3000\ngo finish\n\n");
+    let (said, ended) = answered(start(), &mut world, "go needs\n1\n3000\ngo confirm\nquit\nyes\n");
     assert_eq!(ended.reason, Reason::Finished, "{said}");
     assert!(said.contains("opened site.yaml"), "{said}");
     let after = &world.files[&PathBuf::from("site.yaml")];
@@ -202,11 +225,78 @@ fn hosts_come_from_a_table_and_wrong_lines_are_named() {
     assert_eq!(ended.model.draft().get("hosts[1].address").unwrap(), "10.20.0.29", "{said}");
 }
 
+/// The whole way, and an install at its end.
+fn installing() -> String {
+    WHOLE.replace("\n\nquit\nyes\n", "\nharbin-plant\n\n")
+}
+
+#[test]
+fn an_install_is_followed_in_lines_to_its_result() {
+    let mut world = FakeWorld { pictures: vec![going_on("harbin-plant", ""); 3], ..FakeWorld::default() };
+    let again = world.pictures[0].log[0].clone();
+    world.pictures[1].log.push(again);
+    world.pictures[2].log = world.pictures[1].log.clone();
+    world.pictures[2].elapsed_millis += 5000;
+    world.pictures.push(done("harbin-plant", ""));
+    world.pictures[3].log = world.pictures[2].log.clone();
+    let (said, ended) = answered(start(), &mut world, &(installing() + "\n"));
+    assert_eq!((ended.reason, ended.model.page()), (Reason::Finished, PageId::Result), "{said}");
+    assert_eq!(world.installs, [Agreed::File(PathBuf::from("site.yaml.plan.json"))]);
+    let flat = said.replace('\n', " ");
+    for part in [
+        "Ctrl-C ends only this wizard",
+        "the run r1 has begun",
+        "06:39 the gate of the workers is open",
+        "38 of 72 steps done after 06:46",
+        "w2 (works): 5 of 24 steps; 412 MB of 1.3 GB, 81 MB/s, 00:11 left, Images into the store",
+        "Page 13 of 13: Result",
+        "3 of 3 nodes are ready",
+        "Acceptance test: The product answers; Result: passed; Seen: 200 after 41 ms",
+        "could not be written: the disk is full",
+    ] {
+        assert!(flat.contains(part), "`{part}` is not in {said}");
+    }
+    let starts = said.matches("Starts the cluster").count();
+    assert_eq!(starts, 2, "each line once, as often as it was written: {said}");
+    assert!(said.lines().all(|line| crate::width::columns(line) <= 80), "{said}");
+}
+
+#[test]
+fn an_install_that_fails_says_why_and_is_begun_again() {
+    let pictures = vec![failed("harbin-plant", ""), done("harbin-plant", "")];
+    let mut world = FakeWorld { pictures, ..FakeWorld::default() };
+    let (said, ended) = answered(start(), &mut world, &(installing() + "run\n\n"));
+    assert_eq!((ended.reason, ended.model.page()), (Reason::Finished, PageId::Result), "{said}");
+    assert_eq!(world.installs[1..], [Agreed::Run("r1".to_owned())]);
+    let flat = said.replace('\n', " ");
+    for part in
+        ["Page 12 of 13: Install", "w1 failed: Joins the cluster", "next: let port 10250", "bind: in use"]
+    {
+        assert!(flat.contains(part), "`{part}` is not in {said}");
+    }
+}
+
+#[test]
+fn a_run_that_is_there_is_watched_and_the_wrong_name_installs_nothing() {
+    let mut world = FakeWorld { pictures: vec![failed("harbin-plant", "")], ..FakeWorld::default() };
+    let (said, ended) = answered(start(), &mut world, "watch 1\nback\nquit\nyes\n");
+    assert_eq!(ended.reason, Reason::Quit, "{said}");
+    assert!(said.contains("Run: r0; Site: harbin-plant; State: failed; Steps: 38 of 72"), "{said}");
+    assert!(said.contains("w1 failed: Joins the cluster"), "{said}");
+    let wrong = installing().replace("\nharbin-plant\n\n", "\nharbin\n\n\nquit\nyes\n");
+    let mut world = FakeWorld::default();
+    let (said, ended) = answered(start(), &mut world, &wrong);
+    assert_eq!((ended.reason, world.installs.len()), (Reason::Finished, 0), "{said}");
+    assert!(said.contains("`harbin` is not the name of this site"), "{said}");
+}
+
 #[test]
 fn every_command_is_explained_in_both_languages() {
     for language in Language::ALL {
         let words = Words::of(language);
-        for key in ["plain.help.field", "plain.help.page", "plain.help.hosts", "plain.help.host"] {
+        for key in
+            ["plain.help.field", "plain.help.page", "plain.help.hosts", "plain.help.host", "plain.follow"]
+        {
             assert!(words.find(key).is_some_and(|text| text.len() > 40), "{key}");
         }
     }

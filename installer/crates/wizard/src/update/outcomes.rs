@@ -25,6 +25,11 @@ impl Message {
                 | Self::Sized { .. }
                 | Self::Checked { .. }
                 | Self::Planned { .. }
+                | Self::RunsFound(_)
+                | Self::InstallBegun { .. }
+                | Self::Watched { .. }
+                | Self::StopAsked { .. }
+                | Self::Reported { .. }
         )
     }
 }
@@ -53,6 +58,11 @@ impl Model {
             Message::Sized { serial, outcome } => self.sizing.finish(serial, outcome.map(|sizing| *sizing)),
             Message::Checked { serial, outcome } => self.checked.finish(serial, outcome),
             Message::Planned { serial, outcome } => self.planned.finish(serial, outcome),
+            Message::RunsFound(found) => self.runs_found(found),
+            Message::InstallBegun { serial, outcome } => return self.install_begun(serial, outcome),
+            Message::Watched { run, outcome } => return self.watched(run, outcome),
+            Message::StopAsked { run, outcome } => self.stop_asked(&run, outcome),
+            Message::Reported { serial, outcome } => self.runs.handover.finish(serial, outcome),
             // Hosts that came too late; everything else is what somebody did.
             _ => {}
         }
@@ -82,9 +92,10 @@ impl Model {
         self.after_save = None;
         self.checked.forget();
         self.planned.forget();
+        self.runs.beginning.forget();
     }
 
-    fn failed(&mut self, field: Option<String>, trouble: &Trouble) {
+    pub(super) fn failed(&mut self, field: Option<String>, trouble: &Trouble) {
         let message = trouble.causes.iter().fold(trouble.message.clone(), |text, cause| text + "\n" + cause);
         self.refused = Some(Refused { field, message, remedy: trouble.remedies.join("; ") });
     }
@@ -114,7 +125,7 @@ impl Model {
                     self.from_file = true;
                     self.judged = self.draft.judge(&self.circumstances());
                     // All of it can be looked at in any order.
-                    for page in PageId::ALL {
+                    for page in PageId::ALL.into_iter().filter(|page| !page.is_of_run()) {
                         self.marks.insert(page, self.mark(page).max(Mark::Seen));
                     }
                     self.notice = Some(words.fill("notice.opened", &[("file", &file)]));

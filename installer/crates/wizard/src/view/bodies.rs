@@ -21,8 +21,11 @@ impl Model {
             PageId::Product => self.product_rows(),
             PageId::Checks => self.check_rows(),
             PageId::Review => self.review_rows(),
-            PageId::Finish => self.finish_rows(),
-            PageId::Start | PageId::Needs | PageId::Access | PageId::Network | PageId::Storage => Vec::new(),
+            PageId::Start => self.start_rows(),
+            PageId::Confirm => self.confirm_rows(),
+            PageId::Install => self.install_rows(),
+            PageId::Result => self.result_rows(),
+            PageId::Needs | PageId::Access | PageId::Network | PageId::Storage => Vec::new(),
         };
         // What no field of the page shows.
         for problem in self.problems_of(self.page) {
@@ -38,16 +41,16 @@ impl Model {
         rows
     }
 
-    fn text(&self, key: &str) -> Row {
+    pub(super) fn text(&self, key: &str) -> Row {
         Row::Text(self.words().text(key))
     }
 
-    fn heading(&self, key: &str) -> Row {
+    pub(super) fn heading(&self, key: &str) -> Row {
         Row::Heading(self.words().text(key))
     }
 
     /// What a task came to: its rows, or why there are none.
-    fn task<T>(&self, task: &Task<T>, idle: &str, rows: impl FnOnce(&T) -> Vec<Row>) -> Vec<Row> {
+    pub(super) fn task<T>(&self, task: &Task<T>, idle: &str, rows: impl FnOnce(&T) -> Vec<Row>) -> Vec<Row> {
         match task {
             Task::Idle => vec![self.text(idle)],
             Task::Waiting(_) => vec![self.text("message.busy")],
@@ -274,39 +277,5 @@ impl Model {
             Some(Row::Text(words.fill("review.answer", &places)))
         });
         said.collect()
-    }
-
-    fn finish_rows(&self) -> Vec<Row> {
-        let words = self.words();
-        let file = self.file.display().to_string();
-        let open = self.problems().len() + self.left_open.len();
-        let mut rows = vec![Row::Text(words.fill("finish.saved", &[("file", &file)]))];
-        if open > 0 {
-            rows.push(Row::Text(words.fill("finish.open", &[("count", &open.to_string())])));
-        }
-        rows.push(self.heading("finish.next"));
-        rows.extend(self.commands().into_iter().map(Row::Text));
-        rows
-    }
-
-    /// The commands that come next, as a shell takes them.
-    fn commands(&self) -> Vec<String> {
-        let quoted = |text: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=~".contains(c);
-            if !text.is_empty() && text.chars().all(plain) {
-                text.to_owned()
-            } else {
-                format!("'{}'", text.replace('\'', "'\\''"))
-            }
-        };
-        let profile = quoted(&self.file.display().to_string());
-        let bundle = self.bundle.as_ref().map_or_else(
-            || self.words().text("finish.bundle"),
-            |bundle| quoted(&bundle.display().to_string()),
-        );
-        let trust = self.trust.iter().fold(String::new(), |text, word| text + " " + &quoted(word));
-        ["check", "plan", "install"]
-            .map(|verb| format!("installer {verb} --bundle {bundle} --profile {profile}{trust}"))
-            .to_vec()
     }
 }

@@ -1,0 +1,147 @@
+//! A run as lines: how far it is on each host, and what has happened on one. Pure.
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use sealift_wizard::{Progress, Row, Screen, Words, width};
+
+use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean};
+use super::state::{Spot, State};
+
+/// Most columns of a name and of what a host does.
+const NAME: usize = 14;
+const ROLE: usize = 13;
+/// Columns of a bar: of usual screens, and where there is room.
+const BAR: usize = 12;
+const LONG_BAR: usize = 20;
+/// Columns from which there is room.
+const ROOM: usize = 90;
+
+/// How wide the columns of all lines of a run are, so that they stand below each other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bars {
+    name: usize,
+    role: usize,
+    count: usize,
+    bar: usize,
+    age: usize,
+}
+
+impl Bars {
+    pub(super) fn of(screen: &Screen, columns: usize) -> Self {
+        let bar = if columns < ROOM { BAR } else { LONG_BAR };
+        let mut bars = Self { bar, ..Self::default() };
+        for row in &screen.rows {
+            let Row::Progress(progress) = row else { continue };
+            bars.name = bars.name.max(width::columns(&progress.name)).min(NAME);
+            bars.role = bars.role.max(width::columns(&progress.role)).min(ROLE);
+            bars.count = bars.count.max(count(progress).len());
+            bars.age = bars.age.max(progress.age.as_deref().map_or(0, width::columns));
+        }
+        bars
+    }
+}
+
+/// Steps done, of how many where that is known.
+fn count(progress: &Progress) -> String {
+    match progress.total {
+        0 => progress.done.to_string(),
+        total => format!("{}/{total}", progress.done),
+    }
+}
+
+/// A bar of so many columns; full only where all is done.
+fn bar(progress: &Progress, columns: usize) -> (String, String) {
+    let total = progress.total.max(1) as usize;
+    let done = (progress.done as usize).min(total);
+    let full = if progress.total == 0 { 0 } else { done * columns / total };
+    ("█".repeat(full), "░".repeat(columns - full))
+}
+
+impl Body {
+    /// One line; where it is looked at, what did not fit stands below it.
+    pub(super) fn progress(&mut self, progress: &Progress, bars: Bars, state: &State, columns: usize) {
+        let lines = self.spots.iter().filter(|(spot, _)| matches!(spot, Spot::Line(_))).count();
+        let here = progress.opens && state.spot == Spot::Line(lines);
+        let start = self.lines.len();
+        let name = if here { SELECTED } else { PLAIN };
+        let role =
+            if bars.role > 0 { width::pad(&clean(&progress.role), bars.role) + " " } else { String::new() };
+        let (full, rest) = bar(progress, bars.bar);
+        let text_style = if progress.alarm { BAD } else { PLAIN };
+        let age = progress.age.clone().unwrap_or_default();
+        let age = " ".repeat(bars.age.saturating_sub(width::columns(&age))) + &age;
+        let used = INDENT.len()
+            + bars.name
+            + 1
+            + width::columns(&role)
+            + bars.count
+            + 1
+            + bars.bar
+            + 1
+            + bars.age
+            + 1;
+        let room = columns.saturating_sub(used);
+        let text = clean(&progress.text).replace('\n', " ");
+        self.lines.push(Line::from(vec![
+            Span::raw(if here { HERE } else { INDENT }),
+            Span::styled(width::pad(&clean(&progress.name), bars.name), name),
+            Span::raw(format!(" {role}{:>width$} ", count(progress), width = bars.count)),
+            Span::styled(full, bar_style(progress)),
+            Span::styled(rest, FAINT),
+            Span::raw(" "),
+            Span::styled(width::pad(&text, room), text_style),
+            Span::styled(format!(" {age}"), FAINT),
+        ]));
+        if here && width::columns(&text) > room {
+            self.say(DEEPER, &text, PLAIN, columns);
+        }
+        if progress.opens {
+            self.spots.push((Spot::Line(lines), start..self.lines.len()));
+        }
+    }
+
+    /// Lines as others wrote them, each cut to the screen.
+    pub(super) fn log(&mut self, lines: &[String], columns: usize) {
+        for line in lines {
+            let text = width::cut(&clean(line).replace('\n', " "), columns.saturating_sub(INDENT.len()));
+            self.lines.push(Line::from(vec![Span::raw(INDENT), Span::styled(text, FAINT)]));
+        }
+    }
+}
+
+fn bar_style(progress: &Progress) -> Style {
+    if progress.alarm { BAD } else { GOOD }
+}
+
+/// The whole log of a host, each line with all its letters.
+pub(super) fn log(host: &str, lines: &[String], follows: bool, words: Words, columns: usize) -> Body {
+    let mut body = Body::default();
+    body.say(" ", &words.fill("draw.log", &[("name", host)]), HEADING, columns);
+    let key = if follows { "draw.log.follows" } else { "draw.log.holds" };
+    body.say(" ", &words.text(key), FAINT, columns);
+    body.blank();
+    if lines.is_empty() {
+        body.say(INDENT, &words.text("draw.log.none"), PLAIN, columns);
+    }
+    for line in lines {
+        body.say(INDENT, line, PLAIN, columns);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_full_only_where_all_is_done() {
+        let at = |done, total| {
+            let (full, rest) = bar(&Progress { done, total, ..Progress::default() }, 12);
+            (full.chars().count(), rest.chars().count())
+        };
+        assert_eq!(
+            [at(0, 24), at(23, 24), at(24, 24), at(30, 24), at(5, 0)],
+            [(0, 12), (11, 1), (12, 0), (12, 0), (0, 12)]
+        );
+    }
+}
