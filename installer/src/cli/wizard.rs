@@ -9,6 +9,7 @@ use sealift_wizard::plain::{self, Ended, Lines, Reason, World as _};
 use sealift_wizard::{PageId, Start};
 use serde_json::json;
 
+use self::memory::Memory;
 use self::seat::Seat;
 use super::report::Tongue;
 use crate::failure::{Failure, Kind};
@@ -19,6 +20,8 @@ use crate::trust::Trust;
 use crate::tui::{self, Over, Perform, Surroundings, Wanted, Way};
 
 mod look;
+mod memory;
+mod reach;
 mod seat;
 
 /// Longest line that is read, bytes; what is longer comes as several.
@@ -76,9 +79,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Way::Plain => ask_in_lines(start, arguments, output),
         Way::Drawn(display) => {
             let trust = arguments.trust.clone();
+            let memory = Memory::default();
             let perform: Perform = Arc::new(move |effect, ask| {
                 // Nothing but the drawing may speak.
-                Seat { trust: &trust, output: Output::Quiet, ask }.perform(effect)
+                Seat { trust: &trust, output: Output::Quiet, ask, memory: &memory }.perform(effect)
             });
             match tui::run(start, display, perform).map_err(|error| broken(&error))? {
                 Over::Ended(ended) => end(&ended, "draw", output),
@@ -95,7 +99,8 @@ pub(super) fn on_terminal() -> bool {
 
 fn ask_in_lines(start: Start, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mut lines = StandardLines { terminal: io::stdin().is_terminal() };
-    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask };
+    let memory = Memory::default();
+    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask, memory: &memory };
     let ended = plain::run(start, &mut lines, &mut seat).map_err(|error| broken(&error))?;
     end(&ended, "plain", output)
 }

@@ -51,13 +51,14 @@ fn one_message(screen: &Screen, state: &State, words: Words) -> (String, Style) 
         Some(notice) => words.fill("draw.notice", &[("notice", notice), ("message", &screen.message)]),
         None => screen.message.clone(),
     };
-    (text, if screen.next_open { GOOD } else { WARNING })
+    (text, if screen.next_open && !screen.warns { GOOD } else { WARNING })
 }
 
 fn work_key(work: Work) -> &'static str {
     match work {
         Work::OpenBundle => "draw.work.bundle",
         Work::Size => "draw.work.size",
+        Work::Reach => "draw.work.reach",
         Work::Check => "draw.work.check",
         Work::Plan => "draw.work.plan",
     }
@@ -92,6 +93,11 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
             vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
         }
         Some(Layer::RemoveHost(_)) => vec![("Enter", "draw.key.remove"), ("Esc", "draw.key.keep")],
+        Some(Layer::TrustKeys(_)) => vec![
+            ("Enter", "draw.key.confirm"),
+            ("Esc", "draw.key.close"),
+            ("draw.key.upDown", "draw.key.read"),
+        ],
         Some(Layer::Import(_)) => vec![("Enter", "draw.key.read"), ("Esc", "draw.key.close")],
         Some(Layer::List { .. }) => vec![("Enter", "draw.key.line"), ("Esc", "draw.key.close")],
         None => on_page(screen, state),
@@ -111,8 +117,14 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
+    if offers(Action::TrustKeys) {
+        keys.insert(0, ("Ctrl-K", "draw.key.trust"));
+    }
+    let reaches = matches!(screen.page, PageId::Hosts | PageId::Access) && offers(Action::Run);
     if offers(Action::AddHost) {
-        keys.extend([("Ins", "draw.key.add"), ("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
+        keys.push(("Ins", "draw.key.add"));
+        keys.extend(reaches.then_some(("F5", "draw.key.test")));
+        keys.extend([("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
     }
     if changed {
         keys.push(("Esc", "draw.key.undo"));
@@ -120,7 +132,9 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         keys.push(("Esc", "draw.key.back"));
     }
     keys.push(("F1", "draw.key.help"));
-    if offers(Action::Run) {
+    if reaches && !offers(Action::AddHost) {
+        keys.push(("F5", "draw.key.test"));
+    } else if offers(Action::Run) && !reaches {
         keys.push(("F5", "draw.key.run"));
     }
     keys.extend([
@@ -189,7 +203,9 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             Action::PasteHosts => "draw.button.pasteHosts",
             Action::ImportHosts => "draw.button.importHosts",
             Action::CloseHost => "draw.button.closeHost",
+            Action::TrustKeys => "draw.button.trustKeys",
             Action::Run => match screen.page {
+                PageId::Hosts | PageId::Access => "draw.button.test",
                 PageId::Sizing => "draw.button.calculate",
                 PageId::Checks => "draw.button.check",
                 _ => "draw.button.plan",

@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
-use sealift_wizard::testing::start;
+use sealift_wizard::testing::{reached, start};
 use sealift_wizard::{Effect, Language, Loaded, Message, Start, Trouble, size, width};
 
 use super::app::{App, Deed, Input};
@@ -53,6 +53,8 @@ pub(super) struct Somebody {
     pub(super) given: Vec<Option<String>>,
     /// Whether checks answer; else they go on for ever.
     pub(super) checks_answer: bool,
+    /// The same for hosts that are tried.
+    pub(super) hosts_answer: bool,
 }
 
 impl Somebody {
@@ -60,7 +62,8 @@ impl Somebody {
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
         let start = Start { language, ..start() };
         let (app, deeds) = App::new(start, display, size);
-        let mut somebody = Self { app, size, saved: None, given: Vec::new(), checks_answer: true };
+        let mut somebody =
+            Self { app, size, saved: None, given: Vec::new(), checks_answer: true, hosts_answer: true };
         somebody.perform(deeds, file);
         somebody
     }
@@ -101,6 +104,11 @@ impl Somebody {
                 Effect::Size { serial, document, site } => {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
+                }
+                Effect::Reach { .. } if !self.hosts_answer => continue,
+                Effect::Reach { serial, host, site } => {
+                    let outcome = reached(&host, &site);
+                    Message::Reached { serial, host, outcome }
                 }
                 Effect::Check { .. } if !self.checks_answer => continue,
                 Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },

@@ -28,6 +28,7 @@ mod model;
 mod page;
 pub mod plain;
 mod problems;
+mod reach;
 mod screen;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,7 +42,8 @@ pub use field::{Field, Kind};
 pub use model::{Mark, Model, Refused, Source, Start, Task};
 pub use page::PageId;
 pub use problems::Problem;
+pub use reach::{KnownBy, NewKey, Reached, ShownKey, Whose};
 pub use screen::{Action, FieldView, Row, Screen, Verdict};
 pub use update::update;
-pub use view::view;
+pub use view::{key_rows, view};
 pub use words::{Language, Words};

@@ -3,6 +3,7 @@
 use crate::field::Kind;
 use crate::model::{Mark, Refused, Source};
 use crate::page::PageId;
+use crate::reach::NewKey;
 
 /// How a field stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +99,10 @@ pub enum Action {
     ImportHosts,
     /// Back to the table of hosts.
     CloseHost,
-    /// Calculate, check or plan (again).
+    /// Calculate, try the hosts, check or plan (again).
     Run,
+    /// Confirm the host keys that are new.
+    TrustKeys,
 }
 
 /// A page as it is shown.
@@ -123,6 +126,10 @@ pub struct Screen {
     pub message: String,
     /// Whether the page can be done as it is.
     pub next_open: bool,
+    /// Whether the message is about something that should not be so, though Next is open.
+    pub warns: bool,
+    /// Host keys that wait to be confirmed on this page.
+    pub new_keys: Vec<NewKey>,
     /// Why the last thing was not taken.
     pub refused: Option<Refused>,
     /// What has just happened, if anything.

@@ -9,9 +9,14 @@ use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::testing::start;
-use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Trouble, size, update, view};
+use sealift_wizard::testing::{key_of, reached, start};
+use sealift_wizard::{
+    Effect, Language, Loaded, Message, Model, NewKey, PageId, Reached, Trouble, Whose, size, update, view,
+};
 use serde_json::Value as Json;
+
+/// Names that hosts get.
+const HOSTS: [&str; 4] = ["m1", "w1", "m2", "w5"];
 
 /// What somebody may do; which field or host is meant depends on what is there then.
 #[derive(Debug, Clone)]
@@ -30,6 +35,12 @@ enum Move {
     RemoveHost(usize),
     AddHosts(String),
     Run,
+    /// Confirms the keys that are shown.
+    Trust,
+    /// Confirms a key that perhaps nobody has shown.
+    TrustOther(usize),
+    /// An outcome that nobody waits for any more, or not yet.
+    ReachedLate(u64, usize),
     Save,
     /// Says no when asked whether to leave.
     AlmostQuit,
@@ -71,7 +82,10 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => (0usize..4).prop_map(Move::EditHost),
         1 => (0usize..4).prop_map(Move::RemoveHost),
         2 => hosts().prop_map(Move::AddHosts),
-        1 => Just(Move::Run),
+        2 => Just(Move::Run),
+        1 => Just(Move::Trust),
+        1 => (0usize..4).prop_map(Move::TrustOther),
+        1 => (0u64..9, 0usize..4).prop_map(|(serial, host)| Move::ReachedLate(serial, host)),
         1 => Just(Move::Save),
         1 => Just(Move::AlmostQuit),
         1 => any::<bool>().prop_map(Move::Speak),
@@ -116,6 +130,10 @@ impl Walk {
                 Effect::Size { serial, document, site } => {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
+                }
+                Effect::Reach { serial, host, site } => {
+                    let outcome = reached(&host, &site);
+                    Message::Reached { serial, host, outcome }
                 }
                 Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
                 Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
@@ -206,6 +224,26 @@ impl Walk {
             Move::RemoveHost(index) => self.send(Message::RemoveHost(index)),
             Move::AddHosts(text) => self.send(Message::AddHosts(text)),
             Move::Run => self.send(Message::Run),
+            Move::Trust => {
+                let keys = view(&self.model).new_keys;
+                let any = !keys.is_empty();
+                self.send(Message::TrustKeys(keys));
+                assert_eq!(self.model.refused().is_none(), any, "what is shown can be confirmed");
+            }
+            Move::TrustOther(host) => {
+                let host = HOSTS[host];
+                let key = NewKey { whose: Whose::Host(host.to_owned()), key: key_of(host) };
+                let shown = view(&self.model).new_keys.contains(&key);
+                self.send(Message::TrustKeys(vec![key]));
+                assert_eq!(self.model.refused().is_none(), shown, "nothing else can");
+            }
+            Move::ReachedLate(serial, host) => {
+                let trouble = Trouble { message: "late".to_owned(), ..Trouble::default() };
+                let outcome = Reached::Failed { key: None, trouble };
+                self.send(Message::Reached { serial, host: HOSTS[host].to_owned(), outcome });
+                let shown = format!("{:?}", view(&self.model).rows);
+                assert!(!shown.contains("late"), "every host has answered by now: {shown}");
+            }
             Move::Save => self.send(Message::Save),
             Move::AlmostQuit => {
                 self.send(Message::Quit);

@@ -50,6 +50,10 @@ impl World for FakeWorld {
                 let outcome = size(&document, &site).map(Box::new);
                 Message::Sized { serial, outcome: outcome.map_err(|error| trouble(&error.to_string())) }
             }
+            Effect::Reach { serial, host, site } => {
+                let outcome = crate::testing::reached(&host, &site);
+                Message::Reached { serial, host, outcome }
+            }
             Effect::Check { serial, .. } => {
                 Message::Checked { serial, outcome: Err(trouble("m1 cannot be reached")) }
             }
