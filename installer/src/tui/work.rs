@@ -193,4 +193,45 @@ mod tests {
             assert_eq!(workshop.open(), []);
         }
     }
+
+    #[test]
+    fn hosts_are_tried_at_once_and_one_question_is_asked_at_a_time() {
+        let (events, told) = channel();
+        let all = Arc::new(std::sync::Barrier::new(AT_ONCE));
+        let perform: Perform = Arc::new(move |effect, ask| {
+            let Effect::Reach { serial, host, .. } = effect else { return None };
+            // Nobody gets on before all are here.
+            all.wait();
+            let trouble =
+                Trouble { message: ask(&host).unwrap().expose_secret().to_owned(), ..Trouble::default() };
+            Some(Message::Reached { serial, host, outcome: Reached::Failed { key: None, trouble } })
+        });
+        let mut workshop = Workshop::new(perform, events);
+        let site = Arc::new(sealift_profile::Draft::default().so_far().unwrap());
+        for number in 0..AT_ONCE {
+            let (host, site) = (format!("m{number}"), Arc::clone(&site));
+            workshop.start(Work::Reach, Effect::Reach { serial: 1, host, site });
+        }
+        let open: Vec<Work> = workshop.open().into_iter().map(|(work, _)| work).collect();
+        assert_eq!(open, [Work::Reach], "said once, however many");
+        let (mut done, mut waiting) = (Vec::new(), std::collections::VecDeque::new());
+        while done.len() < AT_ONCE {
+            match waiting.pop_front().unwrap_or_else(|| told.recv().unwrap()) {
+                Event::Ask(label, answer) => {
+                    waiting.extend(told.try_iter());
+                    let more = waiting.iter().any(|event| matches!(event, Event::Ask(..)));
+                    assert!(!more, "another question waits until this one is answered");
+                    answer.send(Some(SecretString::from(label))).unwrap();
+                }
+                Event::Done(serial, Some(Message::Reached { host, outcome, .. })) => {
+                    let Reached::Failed { trouble, .. } = outcome else { unreachable!("{outcome:?}") };
+                    assert_eq!(trouble.message, host, "each gets its own answer");
+                    workshop.finished(serial);
+                    done.push(host);
+                }
+                _ => unreachable!("nothing else happens"),
+            }
+        }
+        assert_eq!(workshop.open(), []);
+    }
 }

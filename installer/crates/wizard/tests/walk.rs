@@ -15,6 +15,16 @@ use sealift_wizard::{
 };
 use serde_json::Value as Json;
 
+/// A profile whose hosts can be tried, and whose keys nobody knows.
+const READY: &str = "apiVersion: sealift/v1
+kind: Site
+metadata: {name: plant}
+hosts:
+  - {name: m1, address: 10.20.0.11, role: control-plane}
+  - {name: w1, address: 10.20.0.21, role: worker}
+access: {user: ops, privateKey: {file: ~/k}}
+";
+
 /// Names that hosts get.
 const HOSTS: [&str; 4] = ["m1", "w1", "m2", "w5"];
 
@@ -99,13 +109,15 @@ struct Walk {
     folder: tempfile::TempDir,
     saves: usize,
     hosts: usize,
+    /// What the file holds at first.
+    file: Option<&'static str>,
 }
 
 impl Walk {
-    fn new() -> Self {
+    fn new(file: Option<&'static str>) -> Self {
         let (model, effects) = Model::new(start());
         let folder = tempfile::tempdir().unwrap();
-        let mut walk = Self { model, answers: BTreeMap::new(), folder, saves: 0, hosts: 0 };
+        let mut walk = Self { model, answers: BTreeMap::new(), folder, saves: 0, hosts: 0, file };
         walk.perform(effects);
         walk
     }
@@ -115,7 +127,10 @@ impl Walk {
             let nothing = || Trouble { message: "not here".to_owned(), ..Trouble::default() };
             let message = match effect {
                 Effect::Save { text, .. } => Message::Saved(Ok(self.found_in(&text))),
-                Effect::Load { .. } => Message::Loaded(Loaded::New),
+                Effect::Load { .. } => {
+                    let text = self.file.take().map(str::to_owned);
+                    Message::Loaded(text.map_or(Loaded::New, Loaded::There))
+                }
                 Effect::OpenBundle { file } => {
                     let good = file.as_os_str() == "orders.bundle";
                     let outcome = if good { Ok(Arc::new(sample_document())) } else { Err(nothing()) };
@@ -240,9 +255,9 @@ impl Walk {
             Move::ReachedLate(serial, host) => {
                 let trouble = Trouble { message: "late".to_owned(), ..Trouble::default() };
                 let outcome = Reached::Failed { key: None, trouble };
+                let before = self.model.clone();
                 self.send(Message::Reached { serial, host: HOSTS[host].to_owned(), outcome });
-                let shown = format!("{:?}", view(&self.model).rows);
-                assert!(!shown.contains("late"), "every host has answered by now: {shown}");
+                assert!(self.model == before, "every host has answered by now: nothing comes of it");
             }
             Move::Save => self.send(Message::Save),
             Move::AlmostQuit => {
@@ -282,8 +297,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60)) {
-        let mut walk = Walk::new();
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), ready in any::<bool>()) {
+        let mut walk = Walk::new(ready.then_some(READY));
         for one in moves {
             walk.step(one);
         }
@@ -299,7 +314,7 @@ proptest! {
 
 #[test]
 fn a_walk_that_answers_saves() {
-    let mut walk = Walk::new();
+    let mut walk = Walk::new(None);
     for one in [
         Move::Answer(3, "harbin".to_owned()),
         Move::Next,
@@ -312,4 +327,16 @@ fn a_walk_that_answers_saves() {
         walk.step(one);
     }
     assert_eq!((walk.model.page(), walk.answers.len(), walk.saves), (PageId::Start, 3, 3));
+}
+
+#[test]
+fn a_walk_that_confirms_keys_keeps_them() {
+    let mut walk = Walk::new(Some(READY));
+    for one in [Move::Go(3), Move::Run, Move::TrustOther(3), Move::Trust, Move::Run, Move::Go(4), Move::Trust]
+    {
+        walk.step(one);
+    }
+    let pinned = walk.model.draft().get("hosts[0].hostKey").unwrap();
+    assert_eq!(pinned, key_of("m1").fingerprint.as_str());
+    assert!(format!("{:?}", view(&walk.model).rows).contains("Of 2 hosts 1 let the installer in"));
 }
