@@ -1,4 +1,5 @@
-//! `installer wizard`: asks for a whole site profile, page by page. Looks at hosts only where that is asked for.
+//! `installer wizard`: asks for a whole site profile, page by page. Hosts are looked at only where that is asked for, and
+//! tried where the page of hosts is left and it is known how to log in.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ use super::frame::draw;
 use super::keys::{Key, key};
 
 mod behaviour;
+mod reach;
 mod screens;
 mod walk;
 
@@ -55,6 +56,8 @@ pub(super) struct Somebody {
     pub(super) checks_answer: bool,
     /// The same for hosts that are tried.
     pub(super) hosts_answer: bool,
+    /// Serials of the tries, a host each.
+    pub(super) tried: Vec<u64>,
 }
 
 impl Somebody {
@@ -62,8 +65,15 @@ impl Somebody {
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
         let start = Start { language, ..start() };
         let (app, deeds) = App::new(start, display, size);
-        let mut somebody =
-            Self { app, size, saved: None, given: Vec::new(), checks_answer: true, hosts_answer: true };
+        let mut somebody = Self {
+            app,
+            size,
+            saved: None,
+            given: Vec::new(),
+            checks_answer: true,
+            hosts_answer: true,
+            tried: Vec::new(),
+        };
         somebody.perform(deeds, file);
         somebody
     }
@@ -105,7 +115,10 @@ impl Somebody {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
                 }
-                Effect::Reach { .. } if !self.hosts_answer => continue,
+                Effect::Reach { serial, .. } if !self.hosts_answer => {
+                    self.tried.push(serial);
+                    continue;
+                }
                 Effect::Reach { serial, host, site } => {
                     let outcome = reached(&host, &site);
                     Message::Reached { serial, host, outcome }
