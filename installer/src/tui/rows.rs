@@ -124,18 +124,18 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
     if offers(Action::AddHost) {
         keys.push(("Ins", "draw.key.add"));
         keys.extend(reaches.then_some(("F5", "draw.key.test")));
-        keys.extend([("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
+        keys.extend([("F4", "draw.key.import"), ("F6", "draw.key.paste"), ("F1", "draw.key.help")]);
     }
     if changed {
         keys.push(("Esc", "draw.key.undo"));
     } else if offers(Action::Back) || offers(Action::CloseHost) {
         keys.push(("Esc", "draw.key.back"));
     }
-    keys.push(("F1", "draw.key.help"));
-    if reaches && !offers(Action::AddHost) {
-        keys.push(("F5", "draw.key.test"));
-    } else if offers(Action::Run) && !reaches {
-        keys.push(("F5", "draw.key.run"));
+    if !offers(Action::AddHost) {
+        keys.push(("F1", "draw.key.help"));
+    }
+    if offers(Action::Run) && !offers(Action::AddHost) {
+        keys.push(("F5", if reaches { "draw.key.test" } else { "draw.key.run" }));
     }
     keys.extend([
         ("F8", "draw.key.next"),

@@ -268,7 +268,7 @@ fn the_bastion_has_a_key_too_and_copies_are_told() {
     };
     let bastion = NewKey { whose: Whose::Bastion, key: key_of("gate") };
     let model = shows(model, &effects, &|_| Reached::NewKey(bastion.clone()));
-    assert_eq!(view(&model).new_keys, [bastion.clone()], "once, not once for each host");
+    assert_eq!(view(&model).new_keys, std::slice::from_ref(&bastion), "once, not once for each host");
     assert!(body(&model).contains("in between"), "{}", body(&model));
     let (model, effects) = update(model, Message::TrustKeys(vec![bastion]));
     let written = model.draft().get("access.bastion.hostKey").unwrap();

@@ -204,15 +204,22 @@ fn shown(key: HostKey) -> ShownKey {
     ShownKey { algorithm: key.algorithm, fingerprint: key.fingerprint }
 }
 
-/// The program's own words for it; only that here no run goes on.
+/// The program's own words for it, and what is another thing to do here: no run goes on, and no key is written over.
 fn again(error: RemoteError) -> Failure {
-    let lost = matches!(error, RemoteError::Lost { .. });
+    let (lost, changed) =
+        (matches!(error, RemoteError::Lost { .. }), matches!(error, RemoteError::HostKeyChanged { .. }));
     let failure = Failure::from(error);
-    if !lost {
-        return failure;
+    if lost {
+        return Failure { hints: Vec::new(), ..failure }
+            .hint("test it again; if it stays so, look at the log of the host's SSH server");
     }
-    Failure { hints: Vec::new(), ..failure }
-        .hint("test it again; if it stays so, look at the log of the host's SSH server")
+    if changed {
+        return failure.hint(
+            "if the new key is right, take the old one back by hand: in the host's answers or in the file of known \
+             hosts; then test it again",
+        );
+    }
+    failure
 }
 
 fn failed(key: Option<HostKey>, failure: Failure) -> Reached {
