@@ -55,10 +55,7 @@ impl OpenSite {
         for exposure in secrets.exposures() {
             output.line("warning", &exposure.to_string(), &json!({"path": exposure.path}));
         }
-        let known_hosts = match &site.access.known_hosts {
-            Some(path) => read_known_hosts(path)?,
-            None => String::new(),
-        };
+        let known_hosts = known_hosts_of(&site)?;
         Ok(Self { site, secrets, known_hosts })
     }
 
@@ -68,46 +65,57 @@ impl OpenSite {
     }
 
     fn target(&self, host: &Host) -> Target {
-        let access = self.site.access_for(host);
-        Target {
-            name: host.name.clone(),
-            address: host.address.to_string(),
-            port: access.port,
-            user: access.user.to_owned(),
-            private_key: self.secret(access.private_key),
-            passphrase: self.secret(access.private_key_passphrase),
-            password: self.secret(access.password),
-            sudo_password: self.secret(access.sudo_password),
-            host_keys: self.host_keys(access.host_key),
-            bastion: access.bastion.map(|bastion| Box::new(self.bastion(bastion))),
-        }
+        target(&self.site, host, &self.known_hosts, &|reference| self.secrets.get(reference).cloned())
     }
+}
 
-    fn bastion(&self, bastion: &Bastion) -> Target {
+/// The known hosts that a site trusts, as text.
+pub(crate) fn known_hosts_of(site: &Site) -> Result<String, Failure> {
+    site.access.known_hosts.as_deref().map_or_else(|| Ok(String::new()), read_known_hosts)
+}
+
+/// How a host is reached, with the secrets that are at hand.
+pub(crate) fn target(
+    site: &Site,
+    host: &Host,
+    known_hosts: &str,
+    secret: &dyn Fn(&SecretRef) -> Option<SecretString>,
+) -> Target {
+    let access = site.access_for(host);
+    let bastion = |bastion: &Bastion| {
+        let key = bastion.private_key.as_ref().or(site.access.private_key.as_ref());
         Target {
             name: "bastion".to_owned(),
             address: bastion.address.clone(),
             port: bastion.port,
             user: bastion.user.clone(),
-            private_key: self.secret(bastion.private_key.as_ref().or(self.site.access.private_key.as_ref())),
-            passphrase: self.secret(self.site.access.private_key_passphrase.as_ref()),
-            password: self.secret(bastion.password.as_ref()),
+            private_key: key.and_then(secret),
+            passphrase: site.access.private_key_passphrase.as_ref().and_then(secret),
+            password: bastion.password.as_ref().and_then(secret),
             sudo_password: None,
-            host_keys: self.host_keys(bastion.host_key.as_deref()),
+            host_keys: host_keys(known_hosts, bastion.host_key.as_deref()),
             bastion: None,
         }
+    };
+    Target {
+        name: host.name.clone(),
+        address: host.address.to_string(),
+        port: access.port,
+        user: access.user.to_owned(),
+        private_key: access.private_key.and_then(secret),
+        passphrase: access.private_key_passphrase.and_then(secret),
+        password: access.password.and_then(secret),
+        sudo_password: access.sudo_password.and_then(secret),
+        host_keys: host_keys(known_hosts, access.host_key),
+        bastion: access.bastion.map(|way| Box::new(bastion(way))),
     }
+}
 
-    fn host_keys(&self, fingerprint: Option<&str>) -> HostKeys {
-        let keys = HostKeys::default().with_known_hosts(&self.known_hosts);
-        match fingerprint {
-            Some(fingerprint) => keys.with_fingerprint(fingerprint),
-            None => keys,
-        }
-    }
-
-    fn secret(&self, reference: Option<&SecretRef>) -> Option<SecretString> {
-        reference.and_then(|reference| self.secrets.get(reference)).cloned()
+fn host_keys(known_hosts: &str, fingerprint: Option<&str>) -> HostKeys {
+    let keys = HostKeys::default().with_known_hosts(known_hosts);
+    match fingerprint {
+        Some(fingerprint) => keys.with_fingerprint(fingerprint),
+        None => keys,
     }
 }
 

@@ -1,4 +1,5 @@
-//! `installer wizard`: asks for a whole site profile, page by page. Looks at hosts only where that is asked for.
+//! `installer wizard`: asks for a whole site profile, page by page. Hosts are looked at only where that is asked for, and
+//! tried where the page of hosts is left and it is known how to log in.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use sealift_wizard::plain::{self, Ended, Lines, Reason, World as _};
 use sealift_wizard::{PageId, Start};
 use serde_json::json;
 
+use self::memory::Memory;
 use self::run::Watching;
 use self::seat::Seat;
 use super::report::Tongue;
@@ -22,6 +24,8 @@ use crate::trust::Trust;
 use crate::tui::{self, Over, Perform, Surroundings, Wanted, Way};
 
 mod look;
+mod memory;
+mod reach;
 mod run;
 mod seat;
 
@@ -80,10 +84,12 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     match way {
         Way::Plain => ask_in_lines(start, arguments, output),
         Way::Drawn(display) => {
-            let (trust, watching) = (arguments.trust.clone(), Watching::default());
+            let trust = arguments.trust.clone();
+            let (memory, watching) = (Memory::default(), Watching::default());
             let perform: Perform = Arc::new(move |effect, ask| {
                 // Nothing but the drawing may speak.
-                Seat { trust: &trust, output: Output::Quiet, ask, watching: &watching }.perform(effect)
+                let (output, memory, watching) = (Output::Quiet, &memory, &watching);
+                Seat { trust: &trust, output, ask, memory, watching }.perform(effect)
             });
             match tui::run(start, display, perform).map_err(|error| broken(&error))? {
                 Over::Ended(ended) => end(&ended, "draw", output),
@@ -100,8 +106,8 @@ pub(super) fn on_terminal() -> bool {
 
 fn ask_in_lines(start: Start, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mut lines = StandardLines { terminal: io::stdin().is_terminal() };
-    let watching = Watching::default();
-    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask, watching: &watching };
+    let (memory, watching) = (Memory::default(), Watching::default());
+    let mut seat = Seat { trust: &arguments.trust, output, ask: &ask, memory: &memory, watching: &watching };
     let ended = plain::run(start, &mut lines, &mut seat).map_err(|error| broken(&error))?;
     end(&ended, "plain", output)
 }

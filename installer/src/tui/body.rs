@@ -60,29 +60,39 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
     let bars = Bars::of(screen, columns);
     for row in &screen.rows {
         match row {
-            Row::Text(text) => body.say(INDENT, text, PLAIN, columns),
-            Row::Heading(text) => {
-                if body.lines.last().is_some_and(|line| line.width() > 0) {
-                    body.blank();
-                }
-                body.say(" ", text, HEADING, columns);
-            }
-            Row::Table { names, lines } => {
+            Row::Table { names, lines } if table > 0 => {
                 // Only the first can be walked through.
-                let walked = std::mem::take(&mut table) > 0;
-                body.table(names, lines, walked.then_some(state), columns);
+                table = 0;
+                body.table(names, lines, Some(state), columns);
             }
             Row::Warning(text) => body.say(INDENT, text, WARNING, columns),
             Row::Progress(progress) => body.progress(progress, bars, state, columns),
             Row::Log(lines) => body.log(lines, columns),
             Row::Field(field) if field.enabled => body.field(field, screen, state, words, columns),
-            Row::Field(_) => {}
+            row => body.rows(std::slice::from_ref(row), columns),
         }
     }
     body
 }
 
 impl Body {
+    /// What is only read.
+    pub(super) fn rows(&mut self, rows: &[Row], columns: usize) {
+        for row in rows {
+            match row {
+                Row::Text(text) => self.say(INDENT, text, PLAIN, columns),
+                Row::Heading(text) => {
+                    if self.lines.last().is_some_and(|line| line.width() > 0) {
+                        self.blank();
+                    }
+                    self.say(" ", text, HEADING, columns);
+                }
+                Row::Table { names, lines } => self.table(names, lines, None, columns),
+                Row::Field(_) => {}
+            }
+        }
+    }
+
     fn table(&mut self, names: &[String], lines: &[Vec<String>], walked: Option<&State>, columns: usize) {
         let widths = widths(names, lines, columns.saturating_sub(INDENT.len() + 1));
         for text in in_columns(names, &widths) {

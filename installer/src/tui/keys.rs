@@ -13,6 +13,8 @@ pub(super) enum Key {
     Run,
     Next,
     Skip,
+    /// Confirm new host keys.
+    Trust,
     /// Leave the wizard.
     Leave,
     /// Leave it as it is and give the terminal back for now.
@@ -88,6 +90,7 @@ fn with_control(letter: char) -> Option<Key> {
         'z' => Key::Suspend,
         'l' => Key::Redraw,
         'o' => Key::Skip,
+        'k' => Key::Trust,
         'a' => Key::Home,
         'e' => Key::End,
         'd' => Key::Delete,

@@ -1,7 +1,7 @@
 //! What lies over the page, as lines: help, questions, lists. One at a time, in the place of the body.
 
 use ratatui::text::{Line, Span};
-use sealift_wizard::{FieldView, Screen, Verdict, Words, width};
+use sealift_wizard::{FieldView, NewKey, Screen, Verdict, Words, key_rows, width};
 use tui_input::Input;
 
 use super::body::{BAD, Body, FAINT, HEADING, PLAIN, SELECTED, clean, steps, visible};
@@ -30,6 +30,7 @@ pub(super) fn layer(screen: &Screen, state: &State, words: Words, columns: usize
             let question = words.fill("draw.remove.ask", &[("name", &name)]);
             heading(&words.text("draw.remove"), &question, columns)
         }
+        Layer::TrustKeys(keys) => trust(keys, words, columns),
         Layer::Import(input) => {
             let mut body = heading(&words.text("draw.import"), &words.text("draw.import.ask"), columns);
             body.blank();
@@ -63,6 +64,14 @@ impl Body {
         let text = Span::styled(width::pad(&shown, room), SELECTED);
         self.lines.push(Line::from(vec![Span::raw(" "), text]));
     }
+}
+
+/// The question stands above the list: it is seen however long the list is.
+fn trust(keys: &[NewKey], words: Words, columns: usize) -> Body {
+    let mut body = heading(&words.text("draw.trust"), &words.text("draw.trust.ask"), columns);
+    body.blank();
+    body.rows(&key_rows(words, keys), columns);
+    body
 }
 
 /// A password is shown as dots.

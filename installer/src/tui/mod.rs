@@ -25,7 +25,7 @@ mod work;
 
 pub(crate) use display::{Surroundings, Wanted, Way, choose};
 pub(crate) use runner::{Over, run};
-pub(crate) use work::{Ask, Perform};
+pub(crate) use work::{AT_ONCE, Ask, Perform};
 
 #[cfg(test)]
 mod tests;

@@ -51,13 +51,14 @@ fn one_message(screen: &Screen, state: &State, words: Words) -> (String, Style) 
         Some(notice) => words.fill("draw.notice", &[("notice", notice), ("message", &screen.message)]),
         None => screen.message.clone(),
     };
-    (text, if screen.well { GOOD } else { WARNING })
+    (text, if screen.well && !screen.warns { GOOD } else { WARNING })
 }
 
 fn work_key(work: Work) -> &'static str {
     match work {
         Work::OpenBundle => "draw.work.bundle",
         Work::Size => "draw.work.size",
+        Work::Reach => "draw.work.reach",
         Work::Check => "draw.work.check",
         Work::Plan => "draw.work.plan",
         Work::Install => "draw.work.install",
@@ -101,6 +102,11 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
             vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
         }
         Some(Layer::RemoveHost(_)) => vec![("Enter", "draw.key.remove"), ("Esc", "draw.key.keep")],
+        Some(Layer::TrustKeys(_)) => vec![
+            ("Enter", "draw.key.confirm"),
+            ("Esc", "draw.key.close"),
+            ("draw.key.upDown", "draw.key.read"),
+        ],
         Some(Layer::Import(_)) => vec![("Enter", "draw.key.read"), ("Esc", "draw.key.close")],
         Some(Layer::List { .. }) => vec![("Enter", "draw.key.line"), ("Esc", "draw.key.close")],
         None => on_page(screen, state),
@@ -122,18 +128,27 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
+    if offers(Action::TrustKeys) {
+        keys.insert(0, ("Ctrl-K", "draw.key.trust"));
+    }
+    let reaches = matches!(screen.page, PageId::Hosts | PageId::Access) && offers(Action::Run);
     if offers(Action::AddHost) {
-        keys.extend([("Ins", "draw.key.add"), ("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
+        keys.push(("Ins", "draw.key.add"));
+        keys.extend(reaches.then_some(("F5", "draw.key.test")));
+        keys.extend([("F4", "draw.key.import"), ("F6", "draw.key.paste"), ("F1", "draw.key.help")]);
     }
     if changed {
         keys.push(("Esc", "draw.key.undo"));
     } else if offers(Action::Back) || offers(Action::CloseHost) {
         keys.push(("Esc", "draw.key.back"));
     }
-    keys.push(("F1", "draw.key.help"));
-    if offers(Action::Run) {
+    if !offers(Action::AddHost) {
+        keys.push(("F1", "draw.key.help"));
+    }
+    if offers(Action::Run) && !offers(Action::AddHost) {
         let again = screen.page == PageId::Install;
-        keys.push(("F5", if again { "draw.key.again" } else { "draw.key.run" }));
+        let plain = if again { "draw.key.again" } else { "draw.key.run" };
+        keys.push(("F5", if reaches { "draw.key.test" } else { plain }));
     }
     if offers(Action::Detach) {
         keys.push(("F9", "draw.key.detach"));
@@ -210,7 +225,9 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             Action::Stop => "draw.button.stop",
             Action::Detach => "draw.button.detach",
             Action::CloseHost => "draw.button.closeHost",
+            Action::TrustKeys => "draw.button.trustKeys",
             Action::Run => match screen.page {
+                PageId::Hosts | PageId::Access => "draw.button.test",
                 PageId::Sizing => "draw.button.calculate",
                 PageId::Checks => "draw.button.check",
                 PageId::Install => "draw.button.again",

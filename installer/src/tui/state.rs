@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealift_wizard::{Action, FieldView, Kind, PageId, Progress, Row, Screen};
+use sealift_wizard::{Action, FieldView, Kind, NewKey, PageId, Progress, Row, Screen};
 use tui_input::Input;
 use zeroize::Zeroizing;
 
@@ -58,6 +58,8 @@ pub(super) enum Layer {
     Pages(usize),
     /// Whether this host shall go.
     RemoveHost(usize),
+    /// Whether these keys are right.
+    TrustKeys(Vec<NewKey>),
     /// Which file has hosts.
     Import(Input),
     /// Hosts, a line each, and the one that is typed.
@@ -126,6 +128,7 @@ impl fmt::Debug for Password {
 pub(crate) enum Work {
     OpenBundle,
     Size,
+    Reach,
     Check,
     Plan,
     Install,

@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
 use sealift_events::picture::RunPicture;
-use sealift_wizard::testing::start;
+use sealift_wizard::testing::{reached, start};
 use sealift_wizard::{Effect, Handover, Language, Loaded, Message, Start, Trouble, size, width};
 
 use super::app::{App, Deed, Input};
@@ -20,6 +20,7 @@ use super::frame::draw;
 use super::keys::{Key, key};
 
 mod behaviour;
+mod reach;
 mod runs;
 mod screens;
 mod walk;
@@ -61,6 +62,10 @@ pub(super) struct Somebody {
     pub(super) watched: VecDeque<String>,
     /// Runs that were asked to stop.
     pub(super) stopped: Vec<String>,
+    /// The same for hosts that are tried.
+    pub(super) hosts_answer: bool,
+    /// Serials of the tries, a host each.
+    pub(super) tried: Vec<u64>,
 }
 
 impl Somebody {
@@ -76,6 +81,8 @@ impl Somebody {
             checks_answer: true,
             watched: VecDeque::new(),
             stopped: Vec::new(),
+            hosts_answer: true,
+            tried: Vec::new(),
         };
         somebody.perform(deeds, file);
         somebody
@@ -117,6 +124,14 @@ impl Somebody {
                 Effect::Size { serial, document, site } => {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
+                }
+                Effect::Reach { serial, .. } if !self.hosts_answer => {
+                    self.tried.push(serial);
+                    continue;
+                }
+                Effect::Reach { serial, host, site } => {
+                    let outcome = reached(&host, &site);
+                    Message::Reached { serial, host, outcome }
                 }
                 Effect::Check { .. } if !self.checks_answer => continue,
                 Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },

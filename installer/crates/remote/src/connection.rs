@@ -46,17 +46,22 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects, compares the host key, logs in.
     pub(crate) fn open(target: &Target, timeouts: Timeouts) -> Result<Self, RemoteError> {
-        let connection = Self::open_trusted(target, timeouts)?;
-        login::login(&connection.session, target)?;
-        connection
-            .session
-            .set_keepalive(false, u32::try_from(timeouts.keepalive.as_secs()).unwrap_or(60).max(1));
-        connection.session.set_blocking(false);
-        tracing::debug!(host = connection.peer.name(), user = connection.user, "logged in");
-        Ok(connection)
+        Self::open_trusted(target, timeouts)?.logged_in(target)
     }
 
-    fn open_trusted(target: &Target, timeouts: Timeouts) -> Result<Self, RemoteError> {
+    /// Logs in on a host whose key was compared.
+    pub(crate) fn logged_in(self, target: &Target) -> Result<Self, RemoteError> {
+        login::login(&self.session, target)?;
+        let keepalive = u32::try_from(self.timeouts.keepalive.as_secs()).unwrap_or(60).max(1);
+        self.session.set_keepalive(false, keepalive);
+        self.session.set_blocking(false);
+        tracing::debug!(host = self.peer.name(), user = self.user, "logged in");
+        Ok(self)
+    }
+
+    /// Connects and compares the host key. Nobody is logged in, nothing secret was sent; on the way there a bastion had to
+    /// let somebody in.
+    pub(crate) fn open_trusted(target: &Target, timeouts: Timeouts) -> Result<Self, RemoteError> {
         let expected = target.host_keys.expected(&target.name, &target.address, target.port);
         let mut refusal = None;
         for preference in expected.preferences() {
@@ -122,9 +127,7 @@ impl Connection {
 
     fn judge(&self, expected: &Expected) -> Result<(), RemoteError> {
         let peer = self.peer.clone();
-        let Some((blob, _)) = self.session.host_key() else {
-            return Err(self.lost("during the SSH handshake", LostCause::Protocol("no host key".to_owned())));
-        };
+        let blob = self.host_key_blob()?;
         let got = HostKey::from_blob(blob);
         match expected.judge(blob) {
             Verdict::Trusted => Ok(()),
@@ -132,6 +135,17 @@ impl Connection {
             Verdict::Revoked => Err(RemoteError::HostKeyRevoked { peer, got }),
             Verdict::Changed(expected) => Err(RemoteError::HostKeyChanged { peer, expected, got }),
         }
+    }
+
+    fn host_key_blob(&self) -> Result<&[u8], RemoteError> {
+        let shown = self.session.host_key().map(|(blob, _)| blob);
+        let cause = || LostCause::Protocol("no host key".to_owned());
+        shown.ok_or_else(|| self.lost("during the SSH handshake", cause()))
+    }
+
+    /// The key that the host shows.
+    pub(crate) fn host_key(&self) -> Result<HostKey, RemoteError> {
+        self.host_key_blob().map(HostKey::from_blob)
     }
 
     /// A channel that runs `command` in the user's login shell.

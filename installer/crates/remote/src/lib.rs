@@ -9,6 +9,7 @@
 //! - [`AgentProgram`] is the program to run there;
 //! - [`AgentSession::connect`] logs in, brings the program over where it is missing, and starts it as root;
 //! - [`AgentSession::call`] asks and answers, streaming blobs from a [`BlobSource`];
+//! - [`look`] and [`visit`] only ask at the door: which key a host shows, and whether it lets the user in;
 //! - [`RemoteError`] and [`CallError`] name the host, the address and the cause.
 //!
 //! Inside, `connection` owns the SSH session and the rules for using it without blocking, `hop` leads one session
@@ -29,6 +30,7 @@ mod session;
 mod shell;
 mod target;
 mod upload;
+mod visit;
 mod wire;
 
 pub use error::{CallError, FolderRefusal, LostCause, RemoteError};
@@ -37,3 +39,4 @@ pub use lenders::Lenders;
 pub use quote::quote;
 pub use session::{AgentSession, BlobSource, Closer};
 pub use target::{AgentProgram, Peer, Target, Timeouts};
+pub use visit::{Account, Visit, look, visit};

@@ -10,6 +10,7 @@ use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 
 use crate::page::PageId;
+use crate::reach::{NewKey, Reached};
 use crate::runs::{Agreed, Handover, RunSummary};
 use crate::words::Language;
 
@@ -84,7 +85,7 @@ pub enum Message {
         /// The file, as it was typed.
         file: String,
     },
-    /// Do what this page is for again: calculate, check, plan, install.
+    /// Do what this page is for again: calculate, try the hosts, check, plan, install.
     Run,
     /// Watch a run that is there, by its number in the table from 0.
     WatchRun(usize),
@@ -94,6 +95,8 @@ pub enum Message {
     ReallyStop(bool),
     /// End the wizard; the run that is watched goes on.
     Detach,
+    /// These keys were compared with what the hosts' own consoles say, and are theirs.
+    TrustKeys(Vec<NewKey>),
     /// Write the profile now.
     Save,
     /// Somebody wants to leave.
@@ -129,6 +132,15 @@ pub enum Message {
         serial: u64,
         /// What is needed.
         outcome: Result<Box<Sizing>, Trouble>,
+    },
+    /// From [`Effect::Reach`].
+    Reached {
+        /// The effect's.
+        serial: u64,
+        /// The host's name.
+        host: String,
+        /// What it came to.
+        outcome: Reached,
     },
     /// From [`Effect::Check`].
     Checked {
@@ -217,6 +229,15 @@ pub enum Effect {
         document: Arc<BundleDocument>,
         /// The site as far as it is known.
         site: Box<Site>,
+    },
+    /// Try to log in on a host, with the answers as they are now. A host whose key nobody vouches for is not logged in on.
+    Reach {
+        /// To be given back.
+        serial: u64,
+        /// The host's name.
+        host: String,
+        /// The site as far as it is known; the host is in it.
+        site: Arc<Site>,
     },
     /// Look at the hosts of the saved profile.
     Check {

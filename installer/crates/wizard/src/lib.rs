@@ -29,6 +29,7 @@ mod model;
 mod page;
 pub mod plain;
 mod problems;
+mod reach;
 mod runs;
 mod screen;
 #[cfg(any(test, feature = "testing"))]
@@ -43,8 +44,9 @@ pub use field::{Field, Kind};
 pub use model::{Mark, Model, Refused, Source, Start, Task};
 pub use page::PageId;
 pub use problems::Problem;
+pub use reach::{KnownBy, NewKey, Reached, ShownKey, Whose};
 pub use runs::{Agreed, Handover, RunSummary, Standing};
 pub use screen::{Action, FieldView, Progress, Row, Screen, Verdict};
 pub use update::update;
-pub use view::view;
+pub use view::{key_rows, view};
 pub use words::{Language, Words};

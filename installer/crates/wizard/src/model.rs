@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use crate::effect::{Effect, Trouble};
 use crate::field::Field;
 use crate::page::PageId;
+use crate::reach::Tries;
 use crate::runs::Runs;
 use crate::words::{Language, Words};
 
@@ -214,6 +215,7 @@ pub struct Model {
     pub(crate) document: Option<Arc<BundleDocument>>,
     pub(crate) bundle_trouble: Option<Trouble>,
     pub(crate) sizing: Task<Sizing>,
+    pub(crate) tries: Tries,
     pub(crate) checked: Task<Vec<Finding>>,
     pub(crate) planned: Task<Vec<String>>,
     pub(crate) runs: Runs,
@@ -255,6 +257,7 @@ impl Model {
             document: None,
             bundle_trouble: None,
             sizing: Task::Idle,
+            tries: Tries::new(),
             checked: Task::Idle,
             planned: Task::Idle,
             runs: Runs::new(start.runs),

@@ -6,6 +6,7 @@
 mod command;
 mod follow;
 mod lines;
+mod reach;
 mod session;
 
 use std::io;
@@ -20,6 +21,12 @@ use crate::model::Start;
 pub trait World {
     /// Does it; what came out, if that is to be told.
     fn perform(&mut self, effect: Effect) -> Option<Message>;
+
+    /// Does several that do not wait for each other; what came out, in any order. One after the other, unless the world
+    /// can do more at once.
+    fn perform_together(&mut self, effects: Vec<Effect>) -> Vec<Message> {
+        effects.into_iter().filter_map(|effect| self.perform(effect)).collect()
+    }
 }
 
 /// Leads through the whole wizard.

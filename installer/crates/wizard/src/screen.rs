@@ -3,6 +3,7 @@
 use crate::field::Kind;
 use crate::model::{Mark, Refused, Source};
 use crate::page::PageId;
+use crate::reach::NewKey;
 
 /// How a field stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +126,7 @@ pub enum Action {
     ImportHosts,
     /// Back to the table of hosts.
     CloseHost,
-    /// Calculate, check, plan or install (again).
+    /// Calculate, try the hosts, check, plan or install (again).
     Run,
     /// Watch a run that is there.
     WatchRun,
@@ -133,6 +134,8 @@ pub enum Action {
     Stop,
     /// Leave the wizard while the run goes on.
     Detach,
+    /// Confirm the host keys that are new.
+    TrustKeys,
 }
 
 /// A page as it is shown.
@@ -160,6 +163,10 @@ pub struct Screen {
     pub well: bool,
     /// The page that Next leads to; none where it is the last.
     pub next: Option<PageId>,
+    /// Whether the message is about something that should not be so, though Next is open.
+    pub warns: bool,
+    /// Host keys that wait to be confirmed on this page.
+    pub new_keys: Vec<NewKey>,
     /// Why the last thing was not taken.
     pub refused: Option<Refused>,
     /// What has just happened, if anything.

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod outcomes;
+mod reach;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ impl Model {
                 Vec::new()
             }
             Message::Run => self.run(),
+            Message::TrustKeys(keys) => self.trust_keys(&keys),
             Message::Save => {
                 // What the world found may be mended: it is asked again.
                 self.found.clear();
@@ -197,7 +199,11 @@ impl Model {
         for section in self.page.sections() {
             self.left_open.remove(*section);
         }
-        self.leave(Mark::Done)
+        // A host that does not answer keeps no page open: a profile may be written far from its hosts.
+        let tries = if self.page == PageId::Hosts { self.reach_untried() } else { Vec::new() };
+        let mut effects = self.leave(Mark::Done);
+        effects.extend(tries);
+        effects
     }
 
     fn skip(&mut self) -> Vec<Effect> {
@@ -278,11 +284,12 @@ impl Model {
         vec![Effect::Size { serial: self.serial, document, site: Box::new(site) }]
     }
 
-    /// What the page is for: sizing, checks, plan.
+    /// What the page is for: sizing, logins, checks, plan.
     fn run(&mut self) -> Vec<Effect> {
         match self.page {
             PageId::Sizing if self.document.is_none() => self.no(None, "refused.noBundle", &[]),
             PageId::Sizing => self.calculate(),
+            PageId::Hosts | PageId::Access => self.reach(),
             PageId::Checks | PageId::Review => self.look_at_hosts(),
             PageId::Install => self.again(),
             _ => self.no(None, "refused.run", &[]),

@@ -1,6 +1,7 @@
 //! The model as a screen.
 
 mod bodies;
+mod reach;
 mod run;
 
 use serde_json::json;
@@ -11,6 +12,8 @@ use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
 use crate::words::Language;
+
+pub use reach::key_rows;
 
 /// What is shown of a model. Pure.
 #[must_use]
@@ -34,6 +37,8 @@ pub fn view(model: &Model) -> Screen {
         next_open,
         well: problems.is_empty() && !model.run_wants_somebody(),
         next: model.page_after(),
+        warns: model.reach_warns(),
+        new_keys: model.keys_to_confirm(),
         refused: model.refused.clone(),
         notice: model.notice.clone(),
         leaving: model.is_leaving().then(|| {
@@ -75,16 +80,17 @@ impl Model {
         if busy {
             return words.text("message.busy");
         }
-        match (problems, self.mark(self.page)) {
+        let said = match (problems, self.mark(self.page)) {
             (0, Mark::Review) => words.text("message.review"),
             (0, _) => words.text("message.well"),
             (1, _) => words.text("message.one"),
             (count, _) => words.fill("message.closed", &[("count", &count.to_string())]),
-        }
+        };
+        self.with_reach(said, problems)
     }
 
     fn actions(&self) -> Vec<Action> {
-        let mut actions = Vec::new();
+        let mut actions = self.first_reach_actions();
         match (self.page, self.host) {
             (PageId::Hosts, Some(_)) => {
                 actions.extend([Action::CloseHost, Action::RemoveHost]);
@@ -107,6 +113,7 @@ impl Model {
         if !self.trail.is_empty() || self.host.is_some() {
             actions.push(Action::Back);
         }
+        actions.extend(self.last_reach_actions());
         if !self.problems_of(self.page).is_empty() {
             actions.push(Action::Skip);
         }

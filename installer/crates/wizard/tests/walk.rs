@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
+use sealift_wizard::testing::{cut_off, done, failed, going_on, key_of, reached, start, stuck, summary};
 use sealift_wizard::{
-    Effect, Handover, Language, Loaded, Mark, Message, Model, PageId, Standing, Trouble, size, update, view,
+    Effect, Handover, Language, Loaded, Mark, Message, Model, NewKey, PageId, Reached, Standing, Trouble,
+    Whose, size, update, view,
 };
 use serde_json::Value as Json;
 
@@ -20,6 +21,19 @@ const WHOLE: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: harbin
     access: {user: ops, privateKey: {file: /k}, knownHosts: /h}\n\
     hosts:\n  - {name: m1, address: 10.20.0.11, role: control-plane}\n\
     product: {settings: {domain: x.example}, secrets: {adminPassword: {env: A}}}\n";
+
+/// A profile whose hosts can be tried, and whose keys nobody knows.
+const READY: &str = "apiVersion: sealift/v1
+kind: Site
+metadata: {name: plant}
+hosts:
+  - {name: m1, address: 10.20.0.11, role: control-plane}
+  - {name: w1, address: 10.20.0.21, role: worker}
+access: {user: ops, privateKey: {file: ~/k}}
+";
+
+/// Names that hosts get.
+const HOSTS: [&str; 4] = ["m1", "w1", "m2", "w5"];
 
 /// What somebody may do; which field or host is meant depends on what is there then.
 #[derive(Debug, Clone)]
@@ -44,6 +58,12 @@ enum Move {
     Stop(bool),
     /// Leaves a run to itself, but only looks at what would be.
     Detach,
+    /// Confirms the keys that are shown.
+    Trust,
+    /// Confirms a key that perhaps nobody has shown.
+    TrustOther(usize),
+    /// An outcome that nobody waits for any more, or not yet.
+    ReachedLate(u64, usize),
     Save,
     /// Says no when asked whether to leave.
     AlmostQuit,
@@ -90,6 +110,9 @@ fn a_move() -> impl Strategy<Value = Move> {
         2 => (0usize..3).prop_map(Move::WatchRun),
         1 => any::<bool>().prop_map(Move::Stop),
         1 => Just(Move::Detach),
+        1 => Just(Move::Trust),
+        1 => (0usize..4).prop_map(Move::TrustOther),
+        1 => (0u64..9, 0usize..4).prop_map(|(serial, host)| Move::ReachedLate(serial, host)),
         1 => Just(Move::Save),
         1 => Just(Move::AlmostQuit),
         1 => any::<bool>().prop_map(Move::Speak),
@@ -107,24 +130,19 @@ struct Walk {
     outside: VecDeque<Effect>,
     /// Runs that were begun.
     begun: usize,
+    /// What the file holds at first.
+    file: Option<&'static str>,
 }
 
 impl Walk {
     /// Before a file with this text; before none where it is empty.
-    fn new(file: &str) -> Self {
+    fn new(file: &'static str) -> Self {
         let (model, effects) = Model::new(start());
         let folder = tempfile::tempdir().unwrap();
         let (answers, outside) = (BTreeMap::new(), VecDeque::new());
-        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, outside, begun: 0 };
-        if !file.is_empty() {
-            walk.send(Message::Loaded(Loaded::There(file.to_owned())));
-        }
-        walk.perform(
-            effects
-                .into_iter()
-                .filter(|effect| file.is_empty() || !matches!(effect, Effect::Load { .. }))
-                .collect(),
-        );
+        let file = Some(file).filter(|file| !file.is_empty());
+        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, outside, begun: 0, file };
+        walk.perform(effects);
         walk
     }
 
@@ -133,7 +151,10 @@ impl Walk {
             let nothing = || Trouble { message: "not here".to_owned(), ..Trouble::default() };
             let message = match effect {
                 Effect::Save { text, .. } => Message::Saved(Ok(self.found_in(&text))),
-                Effect::Load { .. } => Message::Loaded(Loaded::New),
+                Effect::Load { .. } => {
+                    let text = self.file.take().map(str::to_owned);
+                    Message::Loaded(text.map_or(Loaded::New, Loaded::There))
+                }
                 Effect::OpenBundle { file } => {
                     let good = file.as_os_str() == "orders.bundle";
                     let outcome = if good { Ok(Arc::new(sample_document())) } else { Err(nothing()) };
@@ -148,6 +169,10 @@ impl Walk {
                 Effect::Size { serial, document, site } => {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
+                }
+                Effect::Reach { serial, host, site } => {
+                    let outcome = reached(&host, &site);
+                    Message::Reached { serial, host, outcome }
                 }
                 Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
                 Effect::FindRuns => {
@@ -295,6 +320,26 @@ impl Walk {
                 let (left, _) = update(self.model.clone(), Message::Detach);
                 assert_eq!(left.has_ended(), self.model.run_that_goes_on().is_some());
             }
+            Move::Trust => {
+                let keys = view(&self.model).new_keys;
+                let any = !keys.is_empty();
+                self.send(Message::TrustKeys(keys));
+                assert_eq!(self.model.refused().is_none(), any, "what is shown can be confirmed");
+            }
+            Move::TrustOther(host) => {
+                let host = HOSTS[host];
+                let key = NewKey { whose: Whose::Host(host.to_owned()), key: key_of(host) };
+                let shown = view(&self.model).new_keys.contains(&key);
+                self.send(Message::TrustKeys(vec![key]));
+                assert_eq!(self.model.refused().is_none(), shown, "nothing else can");
+            }
+            Move::ReachedLate(serial, host) => {
+                let trouble = Trouble { message: "late".to_owned(), ..Trouble::default() };
+                let outcome = Reached::Failed { key: None, trouble };
+                let before = self.model.clone();
+                self.send(Message::Reached { serial, host: HOSTS[host].to_owned(), outcome });
+                assert!(self.model == before, "every host has answered by now: nothing comes of it");
+            }
             Move::Save => self.send(Message::Save),
             Move::AlmostQuit => {
                 self.send(Message::Quit);
@@ -340,8 +385,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), whole in any::<bool>()) {
-        let mut walk = Walk::new(if whole { WHOLE } else { "" });
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), kind in 0usize..3) {
+        let mut walk = Walk::new(["", WHOLE, READY][kind]);
         for one in moves {
             walk.step(one);
         }
@@ -394,4 +439,16 @@ fn a_walk_that_installs_comes_to_the_result() {
         walk.step(one);
     }
     assert_eq!((walk.model.page(), walk.begun), (PageId::Result, 2));
+}
+
+#[test]
+fn a_walk_that_confirms_keys_keeps_them() {
+    let mut walk = Walk::new(READY);
+    for one in [Move::Go(3), Move::Run, Move::TrustOther(3), Move::Trust, Move::Run, Move::Go(4), Move::Trust]
+    {
+        walk.step(one);
+    }
+    let pinned = walk.model.draft().get("hosts[0].hostKey").unwrap();
+    assert_eq!(pinned, key_of("m1").fingerprint.as_str());
+    assert!(format!("{:?}", view(&walk.model).rows).contains("Of 2 hosts 1 let the installer in"));
 }

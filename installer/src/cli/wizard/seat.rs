@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_profile::{MAX_FILE_BYTES, ProfileError, ProfileFinding};
+use sealift_remote::Timeouts;
 use sealift_wizard::plain::World;
 use sealift_wizard::{Effect, Loaded, Message, Trouble};
 
 use super::look;
+use super::memory::Memory;
+use super::reach::Door;
 use super::run::{self, Watching};
 use crate::cli::prepare;
 use crate::failure::{Failure, Kind};
@@ -29,6 +32,8 @@ pub(super) struct Seat<'a> {
     /// How passwords are asked for.
     pub(super) ask: Ask<'a>,
     pub(super) watching: &'a Watching,
+    /// What somebody typed before.
+    pub(super) memory: &'a Memory,
 }
 
 impl World for Seat<'_> {
@@ -51,19 +56,21 @@ impl World for Seat<'_> {
                 let outcome = sealift_wizard::size(&document, &site).map(Box::new);
                 Message::Sized { serial, outcome: outcome.map_err(|error| trouble(error.into())) }
             }
+            Effect::Reach { serial, host, site } => self.door().try_host(serial, host, &site),
             Effect::Check { serial, file, bundle } => {
                 let outcome =
-                    look::check(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
+                    self.remembering(|ask| look::check(&self.prepare(file, bundle), self.output, ask));
                 Message::Checked { serial, outcome }
             }
             Effect::Plan { serial, file, bundle, keep } => {
                 let arguments = self.prepare(file, bundle);
-                let outcome = look::plan(&arguments, &keep, self.output, self.ask).map_err(trouble);
+                let outcome = self.remembering(|ask| look::plan(&arguments, &keep, self.output, ask));
                 Message::Planned { serial, outcome }
             }
             Effect::FindRuns => Message::RunsFound(run::find()),
             Effect::Install { serial, file, bundle, agreed } => {
-                let outcome = run::begin(self.prepare(file, bundle), agreed, self.ask).map_err(trouble);
+                let arguments = self.prepare(file, bundle);
+                let outcome = self.remembering(|ask| run::begin(arguments, agreed, ask));
                 Message::InstallBegun { serial, outcome }
             }
             Effect::Watch { run } => {
@@ -81,15 +88,35 @@ impl World for Seat<'_> {
             Effect::End => return None,
         })
     }
+
+    /// Hosts are what does not wait for each other.
+    fn perform_together(&mut self, effects: Vec<Effect>) -> Vec<Message> {
+        self.door().try_together(effects)
+    }
 }
 
 impl Seat<'_> {
+    /// Does work that asks for passwords: what was typed already is not asked for again, unless a host refuses it.
+    fn remembering<T>(&self, work: impl FnOnce(Ask<'_>) -> Result<T, Failure>) -> Result<T, Trouble> {
+        let recall = |label: &str| self.memory.recall(label, self.ask);
+        work(&recall).map_err(|failure| {
+            if failure.kind == Kind::Checks {
+                self.memory.forget();
+            }
+            trouble(failure)
+        })
+    }
+
+    fn door(&self) -> Door<'_> {
+        Door { memory: self.memory, ask: self.ask, timeouts: Timeouts::default() }
+    }
+
     fn prepare(&self, file: PathBuf, bundle: PathBuf) -> prepare::Arguments {
         prepare::Arguments { bundle, profile: vec![file], trust: self.trust.clone() }
     }
 }
 
-fn trouble(failure: Failure) -> Trouble {
+pub(super) fn trouble(failure: Failure) -> Trouble {
     let causes = failure.causes.into_iter().chain(failure.log).collect();
     Trouble { message: failure.message, causes, remedies: failure.hints }
 }

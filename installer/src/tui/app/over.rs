@@ -27,22 +27,37 @@ impl App {
             }
             Layer::RemoveHost(index) => Some(Layer::RemoveHost(index)),
             Layer::Log { host, lines, follows } => Some(self.log_key(key, host, lines, follows)),
+            // What is confirmed is what was shown, whatever has come meanwhile.
+            Layer::TrustKeys(keys) if key == Key::Enter => {
+                self.send(Message::TrustKeys(keys));
+                None
+            }
+            Layer::TrustKeys(keys) => {
+                self.scroll_layer(key);
+                Some(Layer::TrustKeys(keys))
+            }
             Layer::Import(input) => self.import_key(key, input),
             Layer::List { lines, input } => self.list_key(key, lines, input),
         };
     }
 
     fn help_key(&mut self, key: Key) -> Option<Layer> {
+        if matches!(key, Key::Help | Key::Enter) {
+            return None;
+        }
+        self.scroll_layer(key);
+        Some(Layer::Help)
+    }
+
+    fn scroll_layer(&mut self, key: Key) {
         let scroll = &mut self.state.layer_scroll;
         match key {
-            Key::Help | Key::Enter => return None,
             Key::Down => *scroll += 1,
             Key::Up => *scroll = scroll.saturating_sub(1),
             Key::PageDown | Key::Letter(' ') => *scroll += 10,
             Key::PageUp => *scroll = scroll.saturating_sub(10),
             _ => {}
         }
-        Some(Layer::Help)
     }
 
     fn pages_key(&mut self, key: Key, at: usize) -> Option<Layer> {

@@ -7,3 +7,4 @@ mod host_keys;
 mod login;
 mod sudo;
 mod upload;
+mod visit;

@@ -25,6 +25,7 @@ pub(super) enum Command {
     Pages,
     Go(PageId),
     Run,
+    Trust,
     Add,
     Edit(usize),
     /// A host, or the one that is looked at.
@@ -41,7 +42,7 @@ pub(super) enum Command {
 }
 
 /// Words of commands, English and Chinese, whatever language is spoken.
-const WORDS: [(&str, &str, Command); 15] = [
+const WORDS: [(&str, &str, Command); 17] = [
     ("?", "？", Command::Help),
     ("help", "帮助", Command::Help),
     ("next", "下一页", Command::Next),
@@ -54,6 +55,8 @@ const WORDS: [(&str, &str, Command); 15] = [
     ("all", "全部", Command::All),
     ("pages", "页面", Command::Pages),
     ("run", "执行", Command::Run),
+    ("test", "测试", Command::Run),
+    ("trust", "信任", Command::Trust),
     ("add", "添加", Command::Add),
     ("paste", "粘贴", Command::Paste),
     ("done", "完成", Command::Done),
@@ -136,6 +139,7 @@ mod tests {
             ("= back", Command::Text("back".to_owned())),
             // A command of the page of hosts is an answer like any other.
             ("add", Command::Text("add".to_owned())),
+            ("trust", Command::Text("trust".to_owned())),
         ] {
             assert_eq!(Command::of_answer(line), expected, "{line}");
         }
@@ -147,6 +151,8 @@ mod tests {
             ("import hosts.csv", Command::Import("hosts.csv".to_owned())),
             ("import", Command::Text("import".to_owned())),
             ("go 3", Command::Go(PageId::Sizing)),
+            ("test", Command::Run),
+            ("信任", Command::Trust),
         ] {
             assert_eq!(Command::of_page(line), expected, "{line}");
         }

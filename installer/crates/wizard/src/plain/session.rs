@@ -55,9 +55,9 @@ enum Then {
 }
 
 pub(super) struct Session<'a> {
-    model: Model,
+    pub(super) model: Model,
     lines: &'a mut dyn Lines,
-    world: &'a mut dyn World,
+    pub(super) world: &'a mut dyn World,
     reason: Reason,
     /// Pages whose questions were asked one after the other.
     asked: BTreeSet<PageId>,
@@ -81,16 +81,16 @@ impl<'a> Session<'a> {
         Ok(Ended { model: self.model, reason: self.reason })
     }
 
-    fn words(&self) -> Words {
+    pub(super) fn words(&self) -> Words {
         self.model.words()
     }
 
-    fn say(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
         width::wrap(text, WIDTH).iter().try_for_each(|line| self.lines.say(line))
     }
 
     /// A line; at the end of the input the wizard ends.
-    fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
+    pub(super) fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
         let line = self.lines.ask(prompt)?;
         if line.is_none() && !self.model.has_ended() {
             self.reason = Reason::InputEnded;
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does something and what follows from it, and says what was refused or has happened.
-    fn act(&mut self, message: Message) -> io::Result<()> {
+    pub(super) fn act(&mut self, message: Message) -> io::Result<()> {
         let (model, effects) = update(self.model.clone(), message);
         self.model = model;
         self.perform(effects)?;
@@ -118,6 +118,11 @@ impl<'a> Session<'a> {
     fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
         let mut open = VecDeque::from(effects);
         while let Some(effect) = open.pop_front() {
+            if matches!(effect, Effect::Reach { .. }) {
+                open.push_front(effect);
+                self.reach(&mut open)?;
+                continue;
+            }
             if matches!(effect, Effect::Check { .. } | Effect::Plan { .. } | Effect::OpenBundle { .. }) {
                 self.say(&self.words().text("plain.working"))?;
             }
@@ -194,8 +199,12 @@ impl<'a> Session<'a> {
         self.body(screen)
     }
 
-    fn body(&mut self, screen: &Screen) -> io::Result<()> {
-        for row in &screen.rows {
+    pub(super) fn body(&mut self, screen: &Screen) -> io::Result<()> {
+        self.rows(&screen.rows)
+    }
+
+    pub(super) fn rows(&mut self, rows: &[Row]) -> io::Result<()> {
+        for row in rows {
             match row {
                 Row::Text(text) | Row::Warning(text) => self.say(text)?,
                 Row::Progress(progress) => {
@@ -354,6 +363,7 @@ impl<'a> Session<'a> {
                 // Another page shows itself.
                 if self.place() == place { self.body(&view(&self.model)) } else { Ok(()) }
             }
+            Command::Trust => self.trust(),
             Command::Number(number) if hosts && self.model.host().is_none() => {
                 self.act(Message::EditHost(number.wrapping_sub(1)))
             }
@@ -407,10 +417,16 @@ impl<'a> Session<'a> {
     fn help(&mut self) -> io::Result<()> {
         let words = self.words();
         match (self.model.page(), self.model.host()) {
-            (PageId::Hosts, Some(_)) => return self.say(&words.text("plain.help.host")),
+            (PageId::Hosts, Some(_)) => {
+                self.say(&words.text("plain.help.host"))?;
+                return self.say(&words.text("plain.help.reach"));
+            }
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
             (PageId::Start, _) => self.say(&words.text("plain.help.start"))?,
             _ => {}
+        }
+        if matches!(self.model.page(), PageId::Hosts | PageId::Access) {
+            self.say(&words.text("plain.help.reach"))?;
         }
         self.say(&words.text("plain.help.page"))
     }
@@ -480,10 +496,14 @@ impl<'a> Session<'a> {
         self.say(&question)?;
         let prompt = self.words().text("plain.prompt.leave");
         let Some(line) = self.ask(&prompt)? else { return Ok(()) };
-        let yes = matches!(line.trim().to_lowercase().as_str(), "yes" | "y" | "是");
+        let yes = says_yes(&line);
         if yes {
             self.reason = if self.model.is_complete() { Reason::Finished } else { Reason::Quit };
         }
         self.act(Message::ReallyQuit(yes))
     }
+}
+
+pub(super) fn says_yes(line: &str) -> bool {
+    matches!(line.trim().to_lowercase().as_str(), "yes" | "y" | "是")
 }

@@ -57,6 +57,10 @@ impl World for FakeWorld {
                 let outcome = size(&document, &site).map(Box::new);
                 Message::Sized { serial, outcome: outcome.map_err(|error| trouble(&error.to_string())) }
             }
+            Effect::Reach { serial, host, site } => {
+                let outcome = crate::testing::reached(&host, &site);
+                Message::Reached { serial, host, outcome }
+            }
             Effect::Check { serial, .. } => {
                 Message::Checked { serial, outcome: Err(trouble("m1 cannot be reached")) }
             }
@@ -290,13 +294,55 @@ fn a_run_that_is_there_is_watched_and_the_wrong_name_installs_nothing() {
     assert!(said.contains("`harbin` is not the name of this site"), "{said}");
 }
 
+/// Hosts whose keys nobody knows.
+const STRANGERS: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\nhosts:\n\
+    \x20 - {name: m1, address: 10.20.0.11, role: control-plane}\n  - {name: w1, address: 10.20.0.21, role: worker}\n\
+    access: {user: ops, privateKey: {file: ~/k}}\n";
+
+#[test]
+fn hosts_are_tested_and_their_keys_confirmed_by_a_word() {
+    let pinned = |world: &FakeWorld| world.files[&PathBuf::from("site.yaml")].matches("hostKey").count();
+    let begin = || {
+        let mut world = FakeWorld::default();
+        world.files.insert(PathBuf::from("site.yaml"), STRANGERS.to_owned());
+        world
+    };
+    // Neither Enter nor the end of the input is a word.
+    for no in ["test\ntrust\n\nquit\nyes\n", "test\ntrust\n", "trust\nyes\nquit\nyes\n"] {
+        let mut world = begin();
+        let (said, _) = answered(start(), &mut world, &format!("go hosts\n{no}"));
+        assert_eq!(pinned(&world), 0, "{no}: {said}");
+    }
+    let mut world = begin();
+    let (said, _) = answered(start(), &mut world, "go hosts\ntest\ntrust\nyes\n?\n1\n\nquit\nyes\n");
+    assert_eq!(pinned(&world), 2, "{said}");
+    let flat = said.replace('\n', " ");
+    for part in [
+        "Name: m1; Address: 10.20.0.11; Does: steers; User: -; SSH: new key; Host key: SHA256:m1xm…",
+        "Machine: m1; Fingerprint: SHA256:m1xm1x",
+        "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        "Are these the keys that the consoles print? yes or no>",
+        "SSH: ok; Host key: SHA256:m1xm…; Seen: 8 cpu 31G",
+        "SSH: FAIL",
+        "w1 (10.20.0.21) refused the password of user ops   What to do: check the password",
+        "test: tries to log in on every host",
+    ] {
+        assert!(flat.contains(part), "`{part}` is not in {said}");
+    }
+    let mut world = begin();
+    let (said, _) = answered(start(), &mut world, "zh\n前往 hosts\n测试\n信任\n是\n退出\n是\n");
+    assert_eq!(pinned(&world), 2, "{said}");
+}
+
 #[test]
 fn every_command_is_explained_in_both_languages() {
     for language in Language::ALL {
         let words = Words::of(language);
-        for key in
-            ["plain.help.field", "plain.help.page", "plain.help.hosts", "plain.help.host", "plain.follow"]
-        {
+        for key in ["field", "page", "hosts", "host", "reach"] {
+            let text = words.find(&format!("plain.help.{key}"));
+            assert!(text.is_some_and(|text| text.len() > 40), "{key}");
+        }
+        for key in ["plain.follow"] {
             assert!(words.find(key).is_some_and(|text| text.len() > 40), "{key}");
         }
     }

@@ -23,6 +23,7 @@ impl Message {
                 | Self::TextRead { .. }
                 | Self::HostsRead(_)
                 | Self::Sized { .. }
+                | Self::Reached { .. }
                 | Self::Checked { .. }
                 | Self::Planned { .. }
                 | Self::RunsFound(_)
@@ -56,6 +57,7 @@ impl Model {
             }
             Message::HostsRead(Err(trouble)) => self.failed(None, &trouble),
             Message::Sized { serial, outcome } => self.sizing.finish(serial, outcome.map(|sizing| *sizing)),
+            Message::Reached { serial, host, outcome } => self.take_reached(serial, &host, outcome),
             Message::Checked { serial, outcome } => self.checked.finish(serial, outcome),
             Message::Planned { serial, outcome } => self.planned.finish(serial, outcome),
             Message::RunsFound(found) => self.runs_found(found),

@@ -9,6 +9,7 @@ use crate::field;
 use crate::model::{Model, Task};
 use crate::page::PageId;
 use crate::screen::Row;
+use crate::view::reach::without_empty;
 
 /// How checks come out that stand in the way.
 const BAD: [State; 3] = [State::Fail, State::Error, State::Blocked];
@@ -25,7 +26,8 @@ impl Model {
             PageId::Confirm => self.confirm_rows(),
             PageId::Install => self.install_rows(),
             PageId::Result => self.result_rows(),
-            PageId::Needs | PageId::Access | PageId::Network | PageId::Storage => Vec::new(),
+            PageId::Access => self.reach_summary(),
+            PageId::Needs | PageId::Network | PageId::Storage => Vec::new(),
         };
         // What no field of the page shows.
         for problem in self.problems_of(self.page) {
@@ -124,7 +126,8 @@ impl Model {
         let words = self.words();
         if let Some(index) = self.host {
             let number = (index + 1).to_string();
-            return vec![Row::Heading(words.fill("hosts.one", &[("number", &number)]))];
+            let heading = Row::Heading(words.fill("hosts.one", &[("number", &number)]));
+            return std::iter::once(heading).chain(self.reach_of_one(index)).collect();
         }
         if self.draft.hosts() == 0 {
             return vec![self.text("hosts.none")];
@@ -144,17 +147,15 @@ impl Model {
             let own = problems
                 .iter()
                 .filter(|problem| problem.field.as_ref().is_some_and(|field| field.starts_with(&start)));
-            let state = match own.count() {
-                0 => words.text("hosts.well"),
-                count => words.fill("hosts.open", &[("count", &count.to_string())]),
-            };
-            vec![(index + 1).to_string(), cell("name"), cell("address"), role, cell("user"), state]
+            let own = own.count();
+            let mut cells = vec![(index + 1).to_string(), cell("name"), cell("address"), role, cell("user")];
+            cells.extend(self.reach_cells(index, own));
+            cells
         };
-        let names = ["number", "name", "address", "role", "user", "state"];
-        let mut rows = vec![Row::Table {
-            names: names.map(|name| words.text(&format!("hosts.{name}"))).to_vec(),
-            lines: (0..self.draft.hosts()).map(line).collect(),
-        }];
+        let names = ["number", "name", "address", "role", "user", "ssh", "key", "seen"];
+        let names = names.map(|name| words.text(&format!("hosts.{name}"))).to_vec();
+        let mut rows = vec![without_empty(names, (0..self.draft.hosts()).map(line).collect(), 6)];
+        rows.extend(self.reach_rows());
         rows.extend(self.enough());
         rows
     }
