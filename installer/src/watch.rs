@@ -146,3 +146,6 @@ impl News {
         self.other || !self.records.is_empty() || !self.progress.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,9 @@ impl Body {
             Span::styled(width::pad(&text, room), text_style),
             Span::styled(format!(" {age}"), FAINT),
         ]));
+        if here && width::columns(&progress.name) > bars.name {
+            self.say(DEEPER, &progress.name, PLAIN, columns);
+        }
         if here && width::columns(&text) > room {
             self.say(DEEPER, &text, PLAIN, columns);
         }
@@ -100,11 +103,10 @@ impl Body {
         }
     }
 
-    /// Lines as others wrote them, each cut to the screen.
+    /// Lines as others wrote them, each with all its letters.
     pub(super) fn log(&mut self, lines: &[String], columns: usize) {
         for line in lines {
-            let text = width::cut(&clean(line).replace('\n', " "), columns.saturating_sub(INDENT.len()));
-            self.lines.push(Line::from(vec![Span::raw(INDENT), Span::styled(text, FAINT)]));
+            self.say(INDENT, line, FAINT, columns);
         }
     }
 }

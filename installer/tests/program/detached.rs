@@ -14,13 +14,14 @@ use crate::seat::{Ended, Seat};
 use crate::terminal::Terminal;
 
 impl Seat {
-    /// A profile with two secrets to ask for, and one host at this port of this machine.
+    /// A profile with two secrets to ask for, and one host behind a bastion at this port of this machine.
     fn asking(&self, port: u16) -> String {
         let text = format!(
             "apiVersion: sealift/v1\nkind: Site\nmetadata: {{name: plant}}\n\
-             access: {{user: ops, port: {port}, password: {{prompt: password of ops}}, \
-             sudoPassword: {{prompt: sudo password}}, knownHosts: /dev/null}}\n\
-             hosts:\n  - {{name: m1, address: 127.0.0.1, role: control-plane}}\n"
+             access: {{user: ops, password: {{prompt: password of ops}}, sudoPassword: {{prompt: sudo password}}, \
+             knownHosts: /dev/null, bastion: {{address: 127.0.0.1, port: {port}, user: ops, \
+             password: {{prompt: password of ops}}}}}}\n\
+             hosts:\n  - {{name: m1, address: 10.20.0.11, role: control-plane}}\n"
         );
         self.write("site.yaml", &text)
     }
@@ -86,7 +87,7 @@ fn questions_are_answered_over_the_streams_and_the_failure_is_the_last_line() {
     assert_eq!(asked, ["password of ops", "sudo password"]);
     let last = lines.last().unwrap();
     assert_eq!((&last["topic"], &last["exitCode"]), (&"error".into(), &3.into()));
-    assert!(last["text"].as_str().unwrap().contains("m1 (127.0.0.1"), "{last}");
+    assert!(last["text"].as_str().unwrap().contains("bastion (127.0.0.1"), "{last}");
     assert!(of(&lines, "run").is_empty() && !fs::exists(seat.path("runs")).unwrap(), "nothing has begun");
 }
 
@@ -94,13 +95,12 @@ fn questions_are_answered_over_the_streams_and_the_failure_is_the_last_line() {
 fn where_the_input_ends_nobody_answers() {
     let seat = Seat::new();
     let arguments = seat.detached(&seat.asking(no_ssh()), &["--yes", "--output", "json"]);
-    for input in ["", "canary-one\n", "canary-one\ncanary-tw"] {
+    // The bastion takes the password of the host.
+    for (input, missing) in [("", 3), ("canary-one\n", 1), ("canary-one\ncanary-tw", 1)] {
         let ended = given(&arguments, input);
         assert_eq!((ended.code, ended.errors.as_str()), (Some(2), ""), "{}", ended.output);
         let last = lines(&ended.output).pop().unwrap();
-        let answered = input.matches('\n').count();
-        let message = format!("{} of the profile's secrets cannot be had", 2 - answered);
-        assert_eq!(last["text"], message);
+        assert_eq!(last["text"], format!("{missing} of the profile's secrets cannot be had"));
         assert!(last["data"]["causes"][0].as_str().unwrap().contains("nobody answered \""), "{last}");
         assert!(!ended.output.contains("canary"), "{}", ended.output);
     }

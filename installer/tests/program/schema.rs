@@ -79,6 +79,17 @@ fn the_schema_knows_where_a_run_stands() {
 }
 
 #[test]
+fn the_schema_knows_the_line_that_names_a_run() {
+    let line = json!({"version": 1, "topic": "run", "text": "t", "data": {"run": "r", "folder": "/runs/r"}});
+    assert_eq!(complaints(&line.to_string()), [""; 0]);
+    for key in ["run", "folder"] {
+        let mut line = line.clone();
+        line["data"].as_object_mut().unwrap().remove(key);
+        assert_ne!(complaints(&line.to_string()), [""; 0], "{key}");
+    }
+}
+
+#[test]
 fn a_failure_is_a_line_of_the_schema() {
     let ended = program(&["replay", "--runs", "/nonexistent", "--output", "json"]);
     assert_eq!((ended.code, ended.errors.as_str()), (Some(2), ""));

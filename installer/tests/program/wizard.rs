@@ -216,7 +216,7 @@ fn the_wizard_speaks_chinese() {
     let seat = Seat::new();
     let ended = seat.wizard(&["--plain", "--language", "zh"], "\n\n\nharbin\n\n跳过\n跳过\n退出\n是\n");
     assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
-    for part in ["第 1 页，共 11 页：开始", "站点叫什么名字", "已保存到 site.yaml", "已退出。"]
+    for part in ["第 1 页，共 13 页：开始", "站点叫什么名字", "已保存到 site.yaml", "已退出。"]
     {
         assert!(ended.output.contains(part), "`{part}` is not in {}", ended.output);
     }

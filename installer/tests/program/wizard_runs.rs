@@ -96,7 +96,7 @@ fn the_wizard_ends_and_the_run_goes_on() {
     for signal in [Signal::HUP, Signal::TERM] {
         let mut terminal = watching(&seat);
         terminal.signal(signal);
-        terminal.wait_for("installer attach run");
+        terminal.wait_for("Come back to it with: installer attach run");
         terminal.ended();
     }
     assert!(!runs.folder("run").join("stop").exists());

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealift_events::RunResult;
 use sealift_events::picture::{HostPicture, RunPicture, StepPicture};
@@ -159,7 +160,7 @@ pub(crate) struct Watched {
     /// Whether this wizard has begun it.
     pub(crate) begun_here: bool,
     /// As it was seen last.
-    pub(crate) picture: Option<Box<RunPicture>>,
+    pub(crate) picture: Option<Arc<RunPicture>>,
     /// Why it cannot be seen.
     pub(crate) trouble: Option<Trouble>,
 }

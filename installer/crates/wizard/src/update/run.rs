@@ -1,6 +1,7 @@
 //! Runs: begun, watched, stopped, left to themselves, begun again.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sealift_events::RunResult;
 use sealift_events::picture::RunPicture;
@@ -177,7 +178,7 @@ impl Model {
         };
         let before = watched.picture.as_deref().and_then(|picture| picture.result);
         let (goes_on, result) = (picture.goes_on, picture.result);
-        (watched.picture, watched.trouble) = (Some(picture), None);
+        (watched.picture, watched.trouble) = (Some(Arc::from(picture)), None);
         if goes_on {
             return self.look(run);
         }
