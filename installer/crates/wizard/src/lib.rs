@@ -13,7 +13,9 @@
 //! 4. [`view`]: model to [`Screen`], a value that a drawing front end and the plain prompts both read. Pure.
 //! 5. [`RunSummary`], [`Standing`], [`Agreed`]: runs as the last pages and the first know them.
 //! 6. [`field::fields`]: the fields of a page as data, [`Words`]: all texts in each language.
-//! 7. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
+//! 7. [`Reached`]: what trying to log in on a host came to. A [`NewKey`] waits until somebody has compared it
+//!    ([`Message::TrustKeys`]); no host is logged in on before.
+//! 8. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
 //!
 //! **Rules of the flow.** Back returns to the page last seen and keeps every answer. An answer that changes marks the
 //! pages behind it that were done as to be looked at again, and erases nothing: what an answer makes needless is kept aside and

@@ -64,9 +64,9 @@ impl Door<'_> {
             Ok(text) => text,
             Err(failure) => return failed(None, failure),
         };
-        let mut try_ = Try { door: self, round, site, host, known_hosts, secrets: BTreeMap::new() };
-        match try_.prepare() {
-            Ok(()) => try_.log_in(),
+        let mut attempt = Try { door: self, round, site, host, known_hosts, secrets: BTreeMap::new() };
+        match attempt.prepare() {
+            Ok(()) => attempt.log_in(),
             Err(outcome) => *outcome,
         }
     }

@@ -295,3 +295,26 @@ fn no_host_waits_for_another() {
     }
     server.join().unwrap();
 }
+
+#[test]
+fn a_bastion_shows_its_key_before_the_host_behind_it() {
+    let server = Server::start();
+    let memory = Memory::default();
+    let through = |pin_of_bastion: &str, pin_of_host: &str| {
+        let way = format!("{{address: 127.0.0.1, port: {}, user: root{pin_of_bastion}}}", server.port);
+        let access = format!("privateKey: {{file: {}}}, bastion: {way}", server.user_key());
+        site(server.port, &access, pin_of_host)
+    };
+    let pin = format!(", hostKey: \"{}\"", server.fingerprint());
+    let whose = |outcome: Reached| match outcome {
+        Reached::NewKey(NewKey { whose, key }) => {
+            assert_eq!(key.fingerprint, server.fingerprint());
+            whose
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(whose(try_it(&memory, &nobody, 1, &through("", &pin))), Whose::Bastion);
+    assert_eq!(whose(try_it(&memory, &nobody, 2, &through(&pin, ""))), Whose::Host("m1".to_owned()));
+    let outcome = try_it(&memory, &nobody, 3, &through(&pin, &pin));
+    assert!(matches!(outcome, Reached::In { .. }), "{outcome:?}");
+}
