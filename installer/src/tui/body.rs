@@ -17,10 +17,10 @@ pub(super) const WARNING: Style = Style::new().fg(Color::Yellow);
 pub(super) const BAD: Style = Style::new().fg(Color::Red);
 
 /// Columns before the text of a line, where the mark of what is looked at stands.
-const INDENT: &str = "   ";
+pub(super) const INDENT: &str = "   ";
 /// The same for what belongs to the line above.
 const DEEPER: &str = "     ";
-const HERE: &str = " ▸ ";
+pub(super) const HERE: &str = " ▸ ";
 
 /// Lines, and where in them somebody can be.
 #[derive(Debug, Default)]
@@ -56,6 +56,7 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
     body.say(" ", &screen.intro, PLAIN, columns);
     body.blank();
     let mut table = table_lines(screen).len();
+    let mut line = 0;
     for row in &screen.rows {
         match row {
             Row::Text(text) => body.say(INDENT, text, PLAIN, columns),
@@ -68,8 +69,18 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
             Row::Table { names, lines } => {
                 // Only the first can be walked through.
                 let walked = std::mem::take(&mut table) > 0;
-                body.table(names, lines, walked.then_some(state), columns);
+                body.table(names, lines, walked.then_some((state, 0)), columns);
             }
+            Row::Entries { names, entries } => {
+                let cells: Vec<Vec<String>> = entries.iter().map(|entry| entry.cells.clone()).collect();
+                body.table(names, &cells, Some((state, line)), columns);
+                line += entries.len();
+            }
+            Row::Matrix { matrix, entries, site, hosts } => {
+                body.matrix(matrix, entries, (site, hosts), (state, line), columns);
+                line += entries.len();
+            }
+            Row::Pair { name, text } => body.pair(name, text, columns),
             Row::Field(field) if field.enabled => body.field(field, screen, state, words, columns),
             Row::Field(_) => {}
         }
@@ -78,14 +89,21 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
 }
 
 impl Body {
-    fn table(&mut self, names: &[String], lines: &[Vec<String>], walked: Option<&State>, columns: usize) {
+    /// A table; where it is walked, with the number of its first line among all that can be opened.
+    fn table(
+        &mut self,
+        names: &[String],
+        lines: &[Vec<String>],
+        walked: Option<(&State, usize)>,
+        columns: usize,
+    ) {
         let widths = widths(names, lines, columns.saturating_sub(INDENT.len() + 1));
         for text in in_columns(names, &widths) {
             self.lines.push(Line::from(vec![Span::raw(INDENT), Span::styled(text, HEADING)]));
         }
         for (index, cells) in lines.iter().enumerate() {
-            let spot = Spot::Line(index);
-            let here = walked.is_some_and(|state| state.spot == spot);
+            let spot = Spot::Line(index + walked.map_or(0, |(_, first)| first));
+            let here = walked.is_some_and(|(state, _)| state.spot == spot);
             let (mark, style) = if here { (HERE, SELECTED) } else { (INDENT, PLAIN) };
             let start = self.lines.len();
             for (row, text) in in_columns(cells, &widths).into_iter().enumerate() {

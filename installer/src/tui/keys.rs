@@ -11,6 +11,8 @@ pub(super) enum Key {
     Import,
     Paste,
     Run,
+    /// Accept a risk.
+    Accept,
     Next,
     Skip,
     /// Leave the wizard.
@@ -52,6 +54,7 @@ pub(super) fn key(event: KeyEvent) -> Option<Key> {
         KeyCode::F(4) => Key::Import,
         KeyCode::F(5) => Key::Run,
         KeyCode::F(6) => Key::Paste,
+        KeyCode::F(7) => Key::Accept,
         KeyCode::F(8) => Key::Next,
         KeyCode::F(10) => Key::Leave,
         KeyCode::Esc => Key::Back,

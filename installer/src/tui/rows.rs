@@ -60,6 +60,7 @@ fn work_key(work: Work) -> &'static str {
         Work::Size => "draw.work.size",
         Work::Check => "draw.work.check",
         Work::Plan => "draw.work.plan",
+        Work::Fix => "draw.work.fix",
     }
 }
 
@@ -107,12 +108,18 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Line(_), _) if screen.page == PageId::Hosts => {
             vec![("Enter", "draw.key.change"), ("Del", "draw.key.remove")]
         }
-        (Spot::Line(_), _) => vec![("Enter", "draw.key.go")],
+        (Spot::Line(_), _) => vec![("Enter", "draw.key.open")],
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
     if offers(Action::AddHost) {
         keys.extend([("Ins", "draw.key.add"), ("F4", "draw.key.import"), ("F6", "draw.key.paste")]);
+    }
+    if offers(Action::Fix) {
+        keys.push(("F6", "draw.key.fix"));
+    }
+    if offers(Action::AcceptRisk) {
+        keys.push(("F7", "draw.key.accept"));
     }
     if changed {
         keys.push(("Esc", "draw.key.undo"));
@@ -123,12 +130,10 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
     if offers(Action::Run) {
         keys.push(("F5", "draw.key.run"));
     }
-    keys.extend([
-        ("F8", "draw.key.next"),
-        ("F10", "draw.key.quit"),
-        ("F2", "draw.key.save"),
-        ("F3", "draw.key.pages"),
-    ]);
+    if offers(Action::Next) {
+        keys.push(("F8", "draw.key.next"));
+    }
+    keys.extend([("F10", "draw.key.quit"), ("F2", "draw.key.save"), ("F3", "draw.key.pages")]);
     if offers(Action::Skip) {
         keys.push(("Ctrl-O", "draw.key.skip"));
     }
@@ -182,6 +187,11 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             }
             Action::RemoveHost => "draw.button.removeThis",
             Action::Back => "draw.button.back",
+            Action::Fix => "draw.button.fix",
+            Action::MakeFixes => "draw.button.makeFixes",
+            Action::AcceptRisk => "draw.button.acceptRisk",
+            Action::KeepRisk => "draw.button.keepRisk",
+            Action::TakeRiskBack => "draw.button.takeRiskBack",
             Action::Skip => "draw.button.skip",
             Action::Save => "draw.button.save",
             Action::Quit => "draw.button.quit",

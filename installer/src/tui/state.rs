@@ -122,6 +122,7 @@ pub(crate) enum Work {
     Size,
     Check,
     Plan,
+    Fix,
 }
 
 /// All of it.
@@ -141,6 +142,8 @@ pub(super) struct State {
     pub(super) seen: Option<String>,
     /// The line of the table that was looked at last.
     pub(super) line: usize,
+    /// The same for each part of the page below the one that is looked at.
+    pub(super) lines_below: Vec<usize>,
     /// What goes on, and for how many seconds.
     pub(super) work: Vec<(Work, u64)>,
 }
@@ -157,6 +160,7 @@ impl State {
             remark: None,
             seen: None,
             line: 0,
+            lines_below: Vec::new(),
             work: Vec::new(),
         }
     }
@@ -188,13 +192,14 @@ pub(super) fn fields(screen: &Screen) -> impl Iterator<Item = &FieldView> {
     screen.fields().filter(|field| field.enabled)
 }
 
-/// The lines of the table that can be opened, as their cells.
+/// How many lines of the page can be opened.
+pub(super) fn line_count(screen: &Screen) -> usize {
+    table_lines(screen).len() + screen.entries().count()
+}
+
+/// The lines of the table of hosts, as their cells.
 pub(super) fn table_lines(screen: &Screen) -> &[Vec<String>] {
-    let opens = match screen.page {
-        PageId::Hosts => screen.actions.contains(&Action::AddHost),
-        PageId::Review => true,
-        _ => false,
-    };
+    let opens = screen.page == PageId::Hosts && screen.actions.contains(&Action::AddHost);
     let table = screen.rows.iter().find_map(|row| match row {
         Row::Table { lines, .. } => Some(lines.as_slice()),
         _ => None,

@@ -24,6 +24,7 @@ pub(super) fn sort(effect: &Effect) -> Option<Work> {
         Effect::Size { .. } => Work::Size,
         Effect::Check { .. } => Work::Check,
         Effect::Plan { .. } => Work::Plan,
+        Effect::Fix { .. } => Work::Fix,
         _ => return None,
     })
 }
@@ -50,7 +51,7 @@ impl Workshop {
         let bench = match work {
             Work::OpenBundle => 0,
             Work::Size => 1,
-            Work::Check | Work::Plan => 2,
+            Work::Check | Work::Plan | Work::Fix => 2,
         };
         let sender = self.benches[bench].get_or_insert_with(|| {
             let (sender, receiver) = channel();
@@ -102,6 +103,7 @@ fn crashed(effect: Effect) -> Option<Message> {
         Effect::Size { serial, .. } => Message::Sized { serial, outcome: Err(trouble) },
         Effect::Check { serial, .. } => Message::Checked { serial, outcome: Err(trouble) },
         Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(trouble) },
+        Effect::Fix { serial, .. } => Message::Fixed { serial, outcome: Err(trouble) },
         _ => return None,
     })
 }

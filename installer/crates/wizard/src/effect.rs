@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift_bundle::document::BundleDocument;
-use sealift_checks::Finding;
+use sealift_checks::{Finding, Wish};
 use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 
+use crate::look::{Mended, Planned};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::words::Language;
 
 /// Why something outside did not work.
@@ -84,6 +86,14 @@ pub enum Message {
     },
     /// Do what this page is for again: calculate, check, plan.
     Run,
+    /// Look at a part of the page by itself.
+    Open(Part),
+    /// Somebody accepts the risk of the finding that is looked at.
+    AcceptRisk,
+    /// Nobody accepts the risk any more that is looked at, or of the finding that is.
+    TakeRiskBack,
+    /// Mend what [`Part::Fixes`] shows.
+    MakeFixes,
     /// Write the profile now.
     Save,
     /// Somebody wants to leave.
@@ -131,8 +141,15 @@ pub enum Message {
     Planned {
         /// The effect's.
         serial: u64,
-        /// What would change, a line each.
-        outcome: Result<Vec<String>, Trouble>,
+        /// What would change.
+        outcome: Result<Planned, Trouble>,
+    },
+    /// From [`Effect::Fix`].
+    Fixed {
+        /// The effect's.
+        serial: u64,
+        /// What became of the changes, and what the checks say now.
+        outcome: Result<Mended, Trouble>,
     },
 }
 
@@ -195,6 +212,17 @@ pub enum Effect {
         file: PathBuf,
         /// The bundle.
         bundle: PathBuf,
+    },
+    /// Make those of these changes that the hosts of the saved profile still ask for, and check them again.
+    Fix {
+        /// To be given back.
+        serial: u64,
+        /// The profile.
+        file: PathBuf,
+        /// The bundle.
+        bundle: PathBuf,
+        /// The changes that somebody agreed to; no others are made.
+        wishes: Vec<Wish>,
     },
     /// The wizard is over.
     End,

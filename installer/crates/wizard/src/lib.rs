@@ -24,10 +24,13 @@ mod effect;
 pub mod field;
 mod help;
 mod hosts;
+mod look;
 mod model;
 mod page;
+mod part;
 pub mod plain;
 mod problems;
+mod risks;
 mod screen;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -38,10 +41,12 @@ mod words;
 
 pub use effect::{Effect, Loaded, Message, Trouble, size};
 pub use field::{Field, Kind};
+pub use look::{MadeChange, MadeResult, Mended, Planned, PlannedHost};
 pub use model::{Mark, Model, Refused, Source, Start, Task};
 pub use page::PageId;
+pub use part::{FindingName, Part};
 pub use problems::Problem;
-pub use screen::{Action, FieldView, Row, Screen, Verdict};
+pub use screen::{Action, Entry, FieldView, Row, Screen, Verdict};
 pub use update::update;
 pub use view::view;
 pub use words::{Language, Words};

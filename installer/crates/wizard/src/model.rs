@@ -13,7 +13,9 @@ use serde_json::Value as Json;
 
 use crate::effect::{Effect, Trouble};
 use crate::field::Field;
+use crate::look::{MadeChange, Planned};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::words::{Language, Words};
 
 /// What a wizard starts from.
@@ -198,6 +200,8 @@ pub struct Model {
     pub(crate) left_open: BTreeSet<String>,
     pub(crate) focus: Option<String>,
     pub(crate) host: Option<usize>,
+    /// Parts of the page that lie over each other, the one that is looked at last.
+    pub(crate) parts: Vec<Part>,
     pub(crate) refused: Option<Refused>,
     pub(crate) notice: Option<String>,
     pub(crate) file: PathBuf,
@@ -210,7 +214,8 @@ pub struct Model {
     pub(crate) bundle_trouble: Option<Trouble>,
     pub(crate) sizing: Task<Sizing>,
     pub(crate) checked: Task<Vec<Finding>>,
-    pub(crate) planned: Task<Vec<String>>,
+    pub(crate) planned: Task<Planned>,
+    pub(crate) fixed: Task<Vec<MadeChange>>,
     pub(crate) serial: u64,
     /// What is to be done when the profile is saved.
     pub(crate) after_save: Option<Effect>,
@@ -239,6 +244,7 @@ impl Model {
             left_open: BTreeSet::new(),
             focus: None,
             host: None,
+            parts: Vec::new(),
             refused: None,
             notice: None,
             file: start.file,
@@ -251,6 +257,7 @@ impl Model {
             sizing: Task::Idle,
             checked: Task::Idle,
             planned: Task::Idle,
+            fixed: Task::Idle,
             serial: 0,
             after_save: None,
             unsaved: false,

@@ -91,8 +91,9 @@ impl PageId {
             Self::Storage => &["cluster", "customerCa", "services"],
             Self::Product => &["product"],
             // What no page asks for is looked at as a whole.
-            Self::Review => &["api", "nodes", "replicas", "acceptedRisks"],
-            Self::Network | Self::Checks | Self::Finish => &[],
+            Self::Checks => &["acceptedRisks"],
+            Self::Review => &["api", "nodes", "replicas"],
+            Self::Network | Self::Finish => &[],
         }
     }
 
@@ -107,6 +108,7 @@ impl PageId {
             "cluster" => Self::Network,
             "customerCa" | "services" => Self::Storage,
             "product" => Self::Product,
+            "acceptedRisks" => Self::Checks,
             _ => Self::Review,
         }
     }

@@ -10,8 +10,8 @@ use sealift_profile::ProfileFinding;
 use sealift_wizard::field::{fields, word_keys};
 use sealift_wizard::testing::start;
 use sealift_wizard::{
-    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Task, Trouble, Verdict, Words,
-    update, view,
+    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Part, Source, Task, Trouble, Verdict,
+    Words, update, view,
 };
 
 fn begin(file: Loaded) -> Model {
@@ -74,7 +74,8 @@ fn pages(language: Language) -> Vec<Model> {
             ],
         ),
     ];
-    let mut model = send(opened(), Message::Speak(language));
+    let opened = begin(Loaded::There(format!("{OPEN}acceptedRisks:\n  - {{check: disk.space}}\n")));
+    let mut model = send(opened, Message::Speak(language));
     for (page, answers) in gates {
         model = send(model, Message::Go(page));
         for (field, text) in answers {
@@ -87,6 +88,9 @@ fn pages(language: Language) -> Vec<Model> {
         let mut there = send(model.clone(), Message::Go(page));
         if page == PageId::Hosts {
             there = send(there, Message::AddHost);
+        }
+        if page == PageId::Checks {
+            there = send(there, Message::Open(Part::Risk(0)));
         }
         assert_eq!(there.page(), page);
         found.push(there);
@@ -117,7 +121,7 @@ fn every_screen_has_all_its_words() {
 }
 
 /// A wrong answer for each field that is no free text, and a part of why.
-const WRONG: [(&str, &str, &str); 55] = [
+const WRONG: [(&str, &str, &str); 56] = [
     ("start.language", "fr", "none of the choices"),
     ("metadata.name", "Harbin", "no name for a site"),
     ("environment", "9", "none of the choices"),
@@ -173,6 +177,7 @@ const WRONG: [(&str, &str, &str); 55] = [
     ("services.metrics.user", "a:b", "colon"),
     ("services.metrics.password", "hunter2", "where the secret is"),
     ("product.secrets.adminPassword", "hunter2", "where the secret is"),
+    ("acceptedRisks[0].until", "2026-11-21", "ran out"),
 ];
 
 #[test]

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::testing::start;
-use sealift_wizard::{Effect, Language, Loaded, Message, Model, PageId, Trouble, size, update, view};
+use sealift_wizard::testing::{findings, planned, start};
+use sealift_wizard::{
+    Effect, Language, Loaded, Mended, Message, Model, PageId, Part, Trouble, size, update, view,
+};
 use serde_json::Value as Json;
 
 /// What somebody may do; which field or host is meant depends on what is there then.
@@ -29,6 +31,12 @@ enum Move {
     EditHost(usize),
     RemoveHost(usize),
     AddHosts(String),
+    /// Opens a line, whichever is there.
+    Open(usize),
+    Fixes,
+    MakeFixes,
+    AcceptRisk,
+    TakeRiskBack,
     Run,
     Save,
     /// Says no when asked whether to leave.
@@ -41,7 +49,7 @@ fn answer() -> impl Strategy<Value = String> {
         4 => prop_oneof![
             "harbin", "1", "3", "2000", "0.5", "yes", "no", "10.20.0.11", "10.20.0.12", "10.244.0.5", "m1", "w1",
             "control-plane", "work", "file ~/k", "env TOKEN", "ask", "10.96.0.0/12", "10.0.0.0/8", "22", "6443",
-            "https://logs.example:9200/", "because", "text.pem", "en", "production",
+            "https://logs.example:9200/", "because", "2026-12-31", "2020-01-01", "text.pem", "en", "production",
         ],
         1 => "[ -~é中文\u{200b}\t]{0,12}",
     ]
@@ -71,12 +79,23 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => (0usize..4).prop_map(Move::EditHost),
         1 => (0usize..4).prop_map(Move::RemoveHost),
         2 => hosts().prop_map(Move::AddHosts),
-        1 => Just(Move::Run),
+        6 => (0usize..20).prop_map(Move::Open),
+        1 => Just(Move::Fixes),
+        1 => Just(Move::MakeFixes),
+        3 => Just(Move::AcceptRisk),
+        1 => Just(Move::TakeRiskBack),
+        2 => Just(Move::Run),
         1 => Just(Move::Save),
         1 => Just(Move::AlmostQuit),
         1 => any::<bool>().prop_map(Move::Speak),
     ]
 }
+
+/// A profile in which nothing is missing.
+const WHOLE: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\n\
+    access: {user: ops, privateKey: {file: /k}, knownHosts: /h}\n\
+    hosts:\n  - {name: m1, address: 10.20.0.11, role: control-plane}\n\
+    product: {settings: {domain: x.example}, secrets: {adminPassword: {env: A}}}\n";
 
 /// A wizard with a world behind it and a memory of every answer.
 struct Walk {
@@ -85,13 +104,17 @@ struct Walk {
     folder: tempfile::TempDir,
     saves: usize,
     hosts: usize,
+    risks: usize,
+    /// What the profile's file holds at first, if it is there.
+    file: Option<&'static str>,
 }
 
 impl Walk {
-    fn new() -> Self {
+    fn new(file: Option<&'static str>) -> Self {
         let (model, effects) = Model::new(start());
         let folder = tempfile::tempdir().unwrap();
-        let mut walk = Self { model, answers: BTreeMap::new(), folder, saves: 0, hosts: 0 };
+        let answers = BTreeMap::new();
+        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, risks: 0, file };
         walk.perform(effects);
         walk
     }
@@ -101,7 +124,10 @@ impl Walk {
             let nothing = || Trouble { message: "not here".to_owned(), ..Trouble::default() };
             let message = match effect {
                 Effect::Save { text, .. } => Message::Saved(Ok(self.found_in(&text))),
-                Effect::Load { .. } => Message::Loaded(Loaded::New),
+                Effect::Load { .. } => {
+                    let there = self.file.take().map(|text| Loaded::There(text.to_owned()));
+                    Message::Loaded(there.unwrap_or(Loaded::New))
+                }
                 Effect::OpenBundle { file } => {
                     let good = file.as_os_str() == "orders.bundle";
                     let outcome = if good { Ok(Arc::new(sample_document())) } else { Err(nothing()) };
@@ -117,8 +143,17 @@ impl Walk {
                     let outcome = size(&document, &site).map(Box::new).map_err(|_| nothing());
                     Message::Sized { serial, outcome }
                 }
-                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
+                Effect::Check { serial, .. } => {
+                    Message::Checked { serial, outcome: Ok(findings(&["m1", "w1"])) }
+                }
+                Effect::Plan { serial, .. } if serial % 2 == 0 => {
+                    Message::Planned { serial, outcome: Ok(planned(&["m1", "w1"])) }
+                }
                 Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
+                Effect::Fix { serial, .. } => {
+                    let outcome = Ok(Mended { made: Vec::new(), findings: findings(&["m1"]) });
+                    Message::Fixed { serial, outcome }
+                }
                 Effect::End => continue,
             };
             self.send(message);
@@ -155,6 +190,11 @@ impl Walk {
             self.answers.retain(|path, _| !path.starts_with("hosts["));
         }
         self.hosts = hosts;
+        let risks = self.model.draft().get("acceptedRisks").and_then(Json::as_array).map_or(0, Vec::len);
+        if risks < self.risks {
+            self.answers.retain(|path, _| !path.starts_with("acceptedRisks["));
+        }
+        self.risks = risks;
         self.holds();
         self.perform(effects);
     }
@@ -166,7 +206,7 @@ impl Walk {
 
     fn step(&mut self, a_move: Move) {
         let before = self.model.page();
-        let in_host = self.model.host().is_some();
+        let in_host = self.model.host().is_some() || self.model.part().is_some();
         let turns = matches!(a_move, Move::Next | Move::Skip | Move::Go(_));
         match a_move {
             Move::Answer(at, text) => {
@@ -205,6 +245,18 @@ impl Walk {
             Move::EditHost(index) => self.send(Message::EditHost(index)),
             Move::RemoveHost(index) => self.send(Message::RemoveHost(index)),
             Move::AddHosts(text) => self.send(Message::AddHosts(text)),
+            Move::Open(at) => {
+                let opens: Vec<Message> =
+                    view(&self.model).entries().map(|entry| entry.opens.clone()).collect();
+                if !opens.is_empty() {
+                    self.send(opens[at % opens.len()].clone());
+                    assert_eq!(self.model.refused(), None, "what is shown can be opened");
+                }
+            }
+            Move::Fixes => self.send(Message::Open(Part::Fixes)),
+            Move::MakeFixes => self.send(Message::MakeFixes),
+            Move::AcceptRisk => self.send(Message::AcceptRisk),
+            Move::TakeRiskBack => self.send(Message::TakeRiskBack),
             Move::Run => self.send(Message::Run),
             Move::Save => self.send(Message::Save),
             Move::AlmostQuit => {
@@ -235,7 +287,9 @@ impl Walk {
         }
         let screen = view(&self.model);
         assert_eq!(screen.page, self.model.page());
-        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty());
+        let clear = screen.page != PageId::Checks || self.model.standing().is_empty();
+        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty() && clear);
+        assert!(self.model.parts().iter().all(|part| part.page() == screen.page), "{:?}", self.model.parts());
         assert_eq!(screen.fields().filter(|field| field.focused).count(), usize::from(!can.is_empty()));
     }
 }
@@ -244,8 +298,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60)) {
-        let mut walk = Walk::new();
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), whole in any::<bool>()) {
+        let mut walk = Walk::new(whole.then_some(WHOLE));
+        if whole {
+            walk.step(Move::Go(PageId::Checks.number() - 1));
+            walk.step(Move::Run);
+        }
         for one in moves {
             walk.step(one);
         }
@@ -261,7 +319,7 @@ proptest! {
 
 #[test]
 fn a_walk_that_answers_saves() {
-    let mut walk = Walk::new();
+    let mut walk = Walk::new(None);
     for one in [
         Move::Answer(3, "harbin".to_owned()),
         Move::Next,

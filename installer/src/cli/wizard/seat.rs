@@ -57,6 +57,10 @@ impl World for Seat<'_> {
                 let outcome = look::plan(&self.prepare(file, bundle), self.output, self.ask).map_err(trouble);
                 Message::Planned { serial, outcome }
             }
+            Effect::Fix { serial, file, bundle, wishes } => {
+                let outcome = look::fix(&self.prepare(file, bundle), self.output, self.ask, &wishes);
+                Message::Fixed { serial, outcome: outcome.map_err(trouble) }
+            }
             Effect::End => return None,
         })
     }

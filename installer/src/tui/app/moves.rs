@@ -1,6 +1,6 @@
 //! What keys do on a page.
 
-use sealift_wizard::{Action, FieldView, Message, PageId, Verdict};
+use sealift_wizard::{Action, FieldView, Message, PageId, Part, Verdict};
 use tui_input::{Input, InputRequest};
 
 use super::App;
@@ -24,7 +24,10 @@ impl App {
             Key::Leave => self.press(Button::Do(Action::Quit)),
             Key::Skip => self.press_if_offered(Action::Skip),
             Key::Import => self.press_if_offered(Action::ImportHosts),
+            // The same key, on other pages.
+            Key::Paste if self.offers(Action::Fix) => self.press(Button::Do(Action::Fix)),
             Key::Paste => self.press_if_offered(Action::PasteHosts),
+            Key::Accept => self.press_if_offered(Action::AcceptRisk),
             Key::Insert => self.press_if_offered(Action::AddHost),
             Key::Back => self.escape(),
             Key::Tab => self.forward(),
@@ -49,7 +52,7 @@ impl App {
             }
             Spot::Line(index) => match key {
                 Key::Enter if self.screen.page == PageId::Hosts => self.send(Message::EditHost(index)),
-                Key::Enter => self.go(index),
+                Key::Enter => self.open(index),
                 Key::Delete if self.offers(Action::RemoveHost) => {
                     self.state.layer = Some(Layer::RemoveHost(index));
                 }
@@ -115,6 +118,11 @@ impl App {
             Action::Save => self.send(Message::Save),
             Action::Quit => self.send(Message::Quit),
             Action::Run => self.send(Message::Run),
+            Action::Fix => self.send(Message::Open(Part::Fixes)),
+            Action::MakeFixes => self.send(Message::MakeFixes),
+            Action::AcceptRisk => self.send(Message::AcceptRisk),
+            Action::KeepRisk => self.next(),
+            Action::TakeRiskBack => self.send(Message::TakeRiskBack),
             Action::AddHost => self.send(Message::AddHost),
             Action::CloseHost => self.send(Message::CloseHost),
             Action::EditHost => self.send(Message::EditHost(self.host())),
@@ -142,9 +150,10 @@ impl App {
         self.send(Message::Next);
     }
 
-    fn go(&mut self, index: usize) {
-        if let Some(page) = PageId::ALL.get(index) {
-            self.send(Message::Go(*page));
+    fn open(&mut self, index: usize) {
+        let opens = self.screen.entries().nth(index).map(|entry| entry.opens.clone());
+        if let Some(message) = opens {
+            self.send(message);
         }
     }
 

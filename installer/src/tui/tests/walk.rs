@@ -10,7 +10,7 @@ use crate::tui::display::Display;
 use crate::tui::frame::layout;
 use crate::tui::keys::Key;
 use crate::tui::rows::button_row;
-use crate::tui::state::{Spot, fields, table_lines};
+use crate::tui::state::{Spot, fields, line_count};
 
 #[derive(Debug, Clone)]
 enum Move {
@@ -41,7 +41,8 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => Just(Key::Help),
         2 => Just(Key::Pages),
         1 => Just(Key::Save),
-        1 => Just(Key::Run),
+        2 => Just(Key::Run),
+        2 => Just(Key::Accept),
         1 => Just(Key::Import),
         1 => Just(Key::Paste),
         1 => Just(Key::Insert),
@@ -100,7 +101,7 @@ fn holds(somebody: &Somebody) {
                 Spot::Field(path) => {
                     assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
                 }
-                Spot::Line(index) => assert!(*index < table_lines(picture.screen).len(), "{text}"),
+                Spot::Line(index) => assert!(*index < line_count(picture.screen), "{text}"),
                 _ => {}
             }
             let range = layout.body.spots.iter().find(|(one, _)| one == spot).map(|(_, range)| range.clone());
@@ -143,6 +144,11 @@ proptest! {
         let file = if valid { VALID } else { EMPTY };
         let mut somebody = Somebody::at((80, 24), display, Language::English, file);
         holds(&somebody);
+        if valid {
+            somebody.go(PageId::Checks.number());
+            somebody.key(Key::Run);
+            holds(&somebody);
+        }
         for one in &moves {
             step(&mut somebody, one);
             if somebody.app.has_ended() {

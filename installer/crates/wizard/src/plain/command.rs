@@ -32,6 +32,12 @@ pub(super) enum Command {
     Paste,
     Import(String),
     Done,
+    /// Show what can be mended by itself.
+    Fix,
+    /// Accept the risk of the finding that is looked at.
+    Accept,
+    /// Nobody accepts it any more.
+    TakeBack,
     /// A question, or a host, by its number from 1.
     Number(usize),
     /// Anything else: an answer.
@@ -39,7 +45,7 @@ pub(super) enum Command {
 }
 
 /// Words of commands, English and Chinese, whatever language is spoken.
-const WORDS: [(&str, &str, Command); 15] = [
+const WORDS: [(&str, &str, Command); 18] = [
     ("?", "？", Command::Help),
     ("help", "帮助", Command::Help),
     ("next", "下一页", Command::Next),
@@ -55,6 +61,9 @@ const WORDS: [(&str, &str, Command); 15] = [
     ("add", "添加", Command::Add),
     ("paste", "粘贴", Command::Paste),
     ("done", "完成", Command::Done),
+    ("fix", "修复", Command::Fix),
+    ("accept", "接受", Command::Accept),
+    ("withdraw", "撤回", Command::TakeBack),
 ];
 
 impl Command {
@@ -131,6 +140,7 @@ mod tests {
             ("= back", Command::Text("back".to_owned())),
             // A command of the page of hosts is an answer like any other.
             ("add", Command::Text("add".to_owned())),
+            ("fix", Command::Text("fix".to_owned())),
         ] {
             assert_eq!(Command::of_answer(line), expected, "{line}");
         }
@@ -142,6 +152,8 @@ mod tests {
             ("import hosts.csv", Command::Import("hosts.csv".to_owned())),
             ("import", Command::Text("import".to_owned())),
             ("go 3", Command::Go(PageId::Sizing)),
+            ("接受", Command::Accept),
+            ("withdraw", Command::TakeBack),
         ] {
             assert_eq!(Command::of_page(line), expected, "{line}");
         }

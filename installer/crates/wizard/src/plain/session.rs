@@ -9,6 +9,7 @@ use super::lines::Lines;
 use crate::effect::{Effect, Message};
 use crate::model::{Model, Start};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::screen::{FieldView, Row, Screen, Verdict};
 use crate::update::update;
 use crate::view::view;
@@ -115,7 +116,11 @@ impl<'a> Session<'a> {
     fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
         let mut open = VecDeque::from(effects);
         while let Some(effect) = open.pop_front() {
-            if matches!(effect, Effect::Check { .. } | Effect::Plan { .. } | Effect::OpenBundle { .. }) {
+            let takes_time = matches!(
+                effect,
+                Effect::Check { .. } | Effect::Plan { .. } | Effect::Fix { .. } | Effect::OpenBundle { .. }
+            );
+            if takes_time {
                 self.say(&self.words().text("plain.working"))?;
             }
             let says = matches!(effect, Effect::Save { .. } | Effect::Load { .. } | Effect::ReadHosts { .. });
@@ -131,9 +136,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Where somebody is: the page and the host.
-    fn place(&self) -> (PageId, Option<usize>, bool) {
-        (self.model.page(), self.model.host(), self.model.has_ended())
+    /// Where somebody is: the page, the host and the parts of the page.
+    fn place(&self) -> (PageId, Option<usize>, Vec<Part>, bool) {
+        (self.model.page(), self.model.host(), self.model.parts().to_vec(), self.model.has_ended())
     }
 
     /// Shows a page, asks what was never asked, and waits for what to do next.
@@ -141,12 +146,17 @@ impl<'a> Session<'a> {
         let place = self.place();
         let screen = view(&self.model);
         self.show(&screen)?;
-        let first = match self.model.host() {
+        let whole_page = self.model.host().is_none() && self.model.part().is_none();
+        let first = match (self.model.host(), self.model.part()) {
             // A host that has no answer yet.
-            Some(index) => self.model.draft().get(&format!("hosts[{index}].name")).is_none(),
-            None => !self.model.is_from_file() || !self.model.problems_of(self.model.page()).is_empty(),
+            (Some(index), _) => self.model.draft().get(&format!("hosts[{index}].name")).is_none(),
+            (None, Some(Part::Risk(index))) => self.model.of_risk(*index, "person").is_none(),
+            (None, Some(_)) => false,
+            (None, None) => {
+                !self.model.is_from_file() || !self.model.problems_of(self.model.page()).is_empty()
+            }
         };
-        let seen = self.model.host().is_none() && !self.asked.insert(self.model.page());
+        let seen = whole_page && !self.asked.insert(self.model.page());
         if first && !seen {
             self.questions(true)?;
         } else {
@@ -170,6 +180,7 @@ impl<'a> Session<'a> {
     }
 
     fn body(&mut self, screen: &Screen) -> io::Result<()> {
+        let mut number = 0;
         for row in &screen.rows {
             match row {
                 Row::Text(text) => self.say(text)?,
@@ -185,6 +196,22 @@ impl<'a> Session<'a> {
                         self.say(&text)?;
                     }
                 }
+                // What can be opened has the number that opens it.
+                Row::Entries { names, entries } => {
+                    for entry in entries {
+                        number += 1;
+                        let cells =
+                            names.iter().zip(&entry.cells).map(|(name, cell)| format!("{name}: {cell}"));
+                        self.say(&format!("{number} {}", cells.collect::<Vec<_>>().join("; ")))?;
+                    }
+                }
+                Row::Matrix { entries, .. } => {
+                    for entry in entries {
+                        number += 1;
+                        self.say(&format!("{number} {}", entry.cells.join(": ")))?;
+                    }
+                }
+                Row::Pair { name, text } => self.say(&format!("{name}: {text}"))?,
                 Row::Field(_) => {}
             }
         }
@@ -307,11 +334,16 @@ impl<'a> Session<'a> {
         let screen = view(&self.model);
         self.lines.say("")?;
         self.say(&screen.message)?;
-        let prompt = match self.model.host() {
-            Some(index) => words.fill("plain.prompt.host", &[("number", &(index + 1).to_string())]),
-            None => words.fill("plain.prompt.page", &[("page", &screen.page_title)]),
+        let prompt = match (self.model.host(), self.model.part()) {
+            (Some(index), _) => words.fill("plain.prompt.host", &[("number", &(index + 1).to_string())]),
+            (None, Some(Part::Fixes)) => words.text("plain.prompt.fix"),
+            (None, Some(_)) => words.fill("plain.prompt.part", &[("page", &screen.page_title)]),
+            (None, None) => words.fill("plain.prompt.page", &[("page", &screen.page_title)]),
         };
         let Some(line) = self.ask(&prompt)? else { return Ok(()) };
+        if self.model.part() == Some(&Part::Fixes) {
+            return self.whether_to_fix(&line);
+        }
         let hosts = self.model.page() == PageId::Hosts;
         match Command::of_page(&line) {
             Command::Empty | Command::Done if self.model.host().is_some() => self.act(Message::CloseHost),
@@ -325,7 +357,16 @@ impl<'a> Session<'a> {
             Command::Number(number) if hosts && self.model.host().is_none() => {
                 self.act(Message::EditHost(number.wrapping_sub(1)))
             }
-            Command::Number(number) => self.one_question(number),
+            Command::Number(number) => {
+                let opens = screen.entries().nth(number.wrapping_sub(1)).map(|entry| entry.opens.clone());
+                match opens {
+                    Some(message) => self.act(message),
+                    None => self.one_question(number),
+                }
+            }
+            Command::Fix => self.act(Message::Open(Part::Fixes)),
+            Command::Accept => self.act(Message::AcceptRisk),
+            Command::TakeBack => self.act(Message::TakeRiskBack),
             Command::Add if hosts => self.act(Message::AddHost),
             Command::Edit(number) => self.act(Message::EditHost(number.wrapping_sub(1))),
             Command::Remove(Some(number)) => self.act(Message::RemoveHost(number.wrapping_sub(1))),
@@ -339,6 +380,15 @@ impl<'a> Session<'a> {
                 self.body(&view(&self.model))
             }
             Command::Text(text) => self.unknown(&text),
+            command => self.common(command),
+        }
+    }
+
+    /// Whether to mend what can be: nothing but a plain yes does it.
+    fn whether_to_fix(&mut self, line: &str) -> io::Result<()> {
+        match Command::of_answer(line) {
+            Command::Text(text) if is_yes(&text) => self.act(Message::MakeFixes),
+            Command::Empty | Command::Text(_) => self.act(Message::Back),
             command => self.common(command),
         }
     }
@@ -377,6 +427,7 @@ impl<'a> Session<'a> {
         match (self.model.page(), self.model.host()) {
             (PageId::Hosts, Some(_)) => return self.say(&words.text("plain.help.host")),
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
+            (PageId::Checks, _) => self.say(&words.text("plain.help.checks"))?,
             _ => {}
         }
         self.say(&words.text("plain.help.page"))
@@ -446,10 +497,14 @@ impl<'a> Session<'a> {
         self.say(&question)?;
         let prompt = self.words().text("plain.prompt.leave");
         let Some(line) = self.ask(&prompt)? else { return Ok(()) };
-        let yes = matches!(line.trim().to_lowercase().as_str(), "yes" | "y" | "是");
+        let yes = is_yes(&line);
         if yes {
             self.reason = Reason::Quit;
         }
         self.act(Message::ReallyQuit(yes))
     }
+}
+
+fn is_yes(line: &str) -> bool {
+    matches!(line.trim().to_lowercase().as_str(), "yes" | "y" | "是")
 }

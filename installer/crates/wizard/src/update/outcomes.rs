@@ -25,6 +25,7 @@ impl Message {
                 | Self::Sized { .. }
                 | Self::Checked { .. }
                 | Self::Planned { .. }
+                | Self::Fixed { .. }
         )
     }
 }
@@ -51,8 +52,7 @@ impl Model {
             }
             Message::HostsRead(Err(trouble)) => self.failed(None, &trouble),
             Message::Sized { serial, outcome } => self.sizing.finish(serial, outcome.map(|sizing| *sizing)),
-            Message::Checked { serial, outcome } => self.checked.finish(serial, outcome),
-            Message::Planned { serial, outcome } => self.planned.finish(serial, outcome),
+            Message::Checked { .. } | Message::Planned { .. } | Message::Fixed { .. } => self.looked(message),
             // Hosts that came too late; everything else is what somebody did.
             _ => {}
         }
@@ -82,6 +82,7 @@ impl Model {
         self.after_save = None;
         self.checked.forget();
         self.planned.forget();
+        self.fixed.forget();
     }
 
     fn failed(&mut self, field: Option<String>, trouble: &Trouble) {
