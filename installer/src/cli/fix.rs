@@ -140,8 +140,8 @@ fn by_host(wishes: Vec<Wish>) -> BTreeMap<String, Vec<Wish>> {
 /// What became of the changes of each host.
 pub(super) type Made = BTreeMap<String, Result<Vec<Fixed>, Failure>>;
 
-/// Makes those of the agreed changes that probed hosts still ask for, and probes them again. Says nothing.
-pub(super) fn make_agreed(prepared: &mut Prepared, agreed: &[Wish]) -> Result<Made, Failure> {
+/// Makes those of the agreed changes that probed hosts still ask for. Says nothing.
+pub(super) fn make_agreed(prepared: &Prepared, agreed: &[Wish]) -> Result<Made, Failure> {
     let mut wishes = sealift_checks::wishes(&prepared.findings());
     // What a host asks for only now was agreed to by nobody.
     wishes.retain(|wish| agreed.iter().any(|one| one.host == wish.host && one.fix == wish.fix));
@@ -150,9 +150,7 @@ pub(super) fn make_agreed(prepared: &mut Prepared, agreed: &[Wish]) -> Result<Ma
     }
     let run = run_name();
     prepared.sessions.lock(&owner(), &run)?;
-    let made = make(prepared, &run, wishes);
-    prepared.probe()?;
-    Ok(made)
+    Ok(make(prepared, &run, wishes))
 }
 
 fn make(prepared: &Prepared, run: &str, wishes: Vec<Wish>) -> Made {

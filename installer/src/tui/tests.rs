@@ -123,7 +123,7 @@ impl Somebody {
                     let made = wishes.iter().map(made).collect();
                     let mut findings = findings(&hosts);
                     findings.iter_mut().for_each(|finding| finding.fixes.clear());
-                    Message::Fixed { serial, outcome: Ok(Mended { made, findings }) }
+                    Message::Fixed { serial, outcome: Ok(Mended { made, findings: Ok(findings) }) }
                 }
                 Effect::End => continue,
             };

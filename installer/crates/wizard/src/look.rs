@@ -2,6 +2,8 @@
 
 use sealift_checks::Finding;
 
+use crate::effect::Trouble;
+
 /// What an install would change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Planned {
@@ -33,8 +35,8 @@ pub struct PlannedHost {
 pub struct Mended {
     /// What became of each change.
     pub made: Vec<MadeChange>,
-    /// What the checks say afterwards.
-    pub findings: Vec<Finding>,
+    /// What the checks say afterwards, or why nobody could look.
+    pub findings: Result<Vec<Finding>, Trouble>,
 }
 
 /// What became of a change.

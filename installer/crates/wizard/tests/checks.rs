@@ -189,7 +189,9 @@ fn a_day_that_is_over_or_none_and_a_host_that_is_none_are_refused() {
         ("host", "w9", "there is no host `w9`"),
         ("person", "\u{7}", "nobody can see"),
     ] {
-        let model = answer(form(), key, text);
+        // A host is judged once the acceptance has its day.
+        let model = if key == "host" { answer(form(), "until", "2026-12-31") } else { form() };
+        let model = answer(model, key, text);
         let refused = model.refused().unwrap_or_else(|| panic!("{key} took {text}"));
         assert!(refused.message.contains(why) && !refused.remedy.is_empty(), "{refused:?}");
     }
@@ -317,13 +319,17 @@ fn what_can_be_mended_is_shown_agreed_to_made_and_looked_at_again() {
     let made =
         vec![made(MadeResult::Done), made(MadeResult::Failed("/etc/fstab is not writable".to_owned()))];
     let well = vec![finding("swap.active", Group::System, Some("w1"), State::Pass)];
-    let outcome = Ok(Mended { made, findings: well });
+    let outcome = Ok(Mended { made: made.clone(), findings: Ok(well) });
     let done = send(model.clone(), Message::Fixed { serial, outcome });
     let shown = text(&done);
     assert!(shown.contains("w1: switch swap off: done") && shown.contains("FAILED: /etc/fstab"), "{shown}");
     assert!(view(&done).next_open && !view(&done).actions.contains(&Action::Fix), "{shown}");
 
     let locked = Trouble { message: "another run has the lock of w1".to_owned(), ..Trouble::default() };
+    // What was made is told also where nobody could look again.
+    let outcome = Ok(Mended { made, findings: Err(locked.clone()) });
+    let shown = text(&send(model.clone(), Message::Fixed { serial, outcome }));
+    assert!(shown.contains("switch swap off: done") && shown.contains("another run"), "{shown}");
     let failed = send(model, Message::Fixed { serial, outcome: Err(locked) });
     assert!(text(&failed).contains("another run has the lock") && !message(&failed).contains("At work"));
 }
@@ -336,7 +342,7 @@ fn an_answer_meanwhile_makes_what_was_mended_old_but_shows_it() {
     let model = send(model, Message::Answer { field: "needs.users".to_owned(), text: "3000".to_owned() });
     let made =
         vec![MadeChange { host: "w1".to_owned(), change: "swap".to_owned(), result: MadeResult::WasSo }];
-    let outcome = Ok(Mended { made, findings: findings(&HOSTS) });
+    let outcome = Ok(Mended { made, findings: Ok(findings(&HOSTS)) });
     let model = send(send(model, Message::Fixed { serial, outcome }), Message::Go(PageId::Checks));
     assert!(
         text(&model).contains("was so already") && text(&model).contains("not looked at yet"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::ProfileFinding;
 use sealift_wizard::field::{fields, word_keys};
-use sealift_wizard::testing::start;
+use sealift_wizard::testing::{findings, start};
 use sealift_wizard::{
     Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Part, Source, Task, Trouble, Verdict,
     Words, update, view,
@@ -347,7 +347,7 @@ fn the_hosts_are_looked_at_with_what_was_saved_or_not_at_all() {
     let [Effect::Check { serial, file, bundle }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((file.as_path(), bundle.as_path()), ("site.yaml".as_ref(), "orders.bundle".as_ref()));
     assert!(view(&saved).message.contains("At work"));
-    let done = send(saved, Message::Checked { serial: *serial, outcome: Ok(Vec::new()) });
+    let done = send(saved, Message::Checked { serial: *serial, outcome: Ok(findings(&["m1"])) });
     assert!(format!("{:?}", view(&done).rows).contains("Disks"));
 
     let full = Trouble { message: "the disk is full".to_owned(), ..Trouble::default() };

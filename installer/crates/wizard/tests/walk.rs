@@ -151,7 +151,7 @@ impl Walk {
                 }
                 Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
                 Effect::Fix { serial, .. } => {
-                    let outcome = Ok(Mended { made: Vec::new(), findings: findings(&["m1"]) });
+                    let outcome = Ok(Mended { made: Vec::new(), findings: Ok(findings(&["m1"])) });
                     Message::Fixed { serial, outcome }
                 }
                 Effect::End => continue,

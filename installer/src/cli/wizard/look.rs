@@ -7,6 +7,7 @@ use sealift_plan::Plan;
 use sealift_plan::changes::{HostChanges, Now, changes, found};
 use sealift_wizard::{MadeChange, MadeResult, Mended, Planned, PlannedHost};
 
+use super::seat::trouble;
 use crate::cli::prepare::{Arguments, Prepared};
 use crate::cli::{fix, plan_view};
 use crate::failure::Failure;
@@ -64,11 +65,11 @@ pub(super) fn fix(
     agreed: &[Wish],
 ) -> Result<Mended, Failure> {
     let mut prepared = Prepared::new_asking(arguments, output, ask)?;
-    let made = fix::make_agreed(&mut prepared, agreed);
-    let findings = prepared.findings();
+    let made = fix::make_agreed(&prepared, agreed);
+    let again = if made.is_ok() { prepared.probe() } else { Ok(()) };
     prepared.sessions.close();
     let made = made?.into_iter().flat_map(|(host, answer)| of_host(&host, answer)).collect();
-    Ok(Mended { made, findings })
+    Ok(Mended { made, findings: again.map(|()| prepared.findings()).map_err(trouble) })
 }
 
 fn of_host(host: &str, answer: Result<Vec<Fixed>, Failure>) -> Vec<MadeChange> {

@@ -72,7 +72,7 @@ impl Seat<'_> {
     }
 }
 
-fn trouble(failure: Failure) -> Trouble {
+pub(super) fn trouble(failure: Failure) -> Trouble {
     let causes = failure.causes.into_iter().chain(failure.log).collect();
     Trouble { message: failure.message, causes, remedies: failure.hints }
 }

@@ -64,7 +64,7 @@ impl World for FakeWorld {
             Effect::Fix { serial, .. } => {
                 let change = "switch swap off".to_owned();
                 let made = vec![MadeChange { host: "w1".to_owned(), change, result: MadeResult::Done }];
-                let outcome = Ok(Mended { made, findings: Vec::new() });
+                let outcome = Ok(Mended { made, findings: Ok(Vec::new()) });
                 Message::Fixed { serial, outcome }
             }
             Effect::End => return None,

@@ -212,7 +212,7 @@ impl Model {
         match outcome {
             Ok(Mended { made, findings }) => {
                 self.fixed.finish(serial, Ok(made));
-                self.checked.finish(serial, Ok(findings));
+                self.checked.finish(serial, findings);
             }
             // Nobody knows how the hosts are now; said in one place.
             Err(trouble) if self.checked == Task::Waiting(serial) => {
