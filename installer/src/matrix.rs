@@ -1,16 +1,16 @@
 //! Findings for people: groups by hosts in 80 columns, then what is not as it should be, in words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use sealift_checks::{Finding, Group, State, accepted};
+use sealift_checks::{Finding, Mark, Matrix, State};
 use sealift_profile::Site;
 
 /// Width of a terminal that nobody made wider.
 const WIDTH: usize = 80;
 /// Width of a row's title.
 const TITLE: usize = 8;
-/// Least width of a host's column: two digits and a space.
+/// Width of a mark for the whole site.
 const COLUMN: usize = 3;
 /// Lines about one check at most, where hosts differ in what was measured.
 const LINES: usize = 3;
@@ -20,44 +20,36 @@ const LEGEND: &str = ". ok  W warning  F fail  A accepted  B blocked  ? broke  -
 
 /// The matrix; more hosts than fit beside each other stand in blocks below each other.
 pub(crate) fn lines(findings: &[Finding], site: &Site) -> Vec<String> {
-    let hosts: Vec<&str> = site.hosts.iter().map(|host| host.name.as_str()).collect();
-    let widest = hosts.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let by_name = TITLE + hosts.len() * (widest + 1).max(COLUMN) <= WIDTH;
-    let column = if by_name { (widest + 1).max(COLUMN) } else { COLUMN };
-    let heads: Vec<String> = if by_name {
-        hosts.iter().map(|name| (*name).to_owned()).collect()
-    } else {
-        (1..=hosts.len()).map(|number| number.to_string()).collect()
-    };
-    let marks = marks(findings, site);
+    let hosts = site.hosts.iter().map(|host| host.name.clone()).collect();
+    let matrix = Matrix::of(findings, hosts, &site.accepted_risks);
+    let columns = matrix.columns(WIDTH - TITLE);
     let mut lines = Vec::new();
-    // Three digits fill a column: then there is a column more between numbers.
-    let column = if heads.len() > 99 { column.max(COLUMN + 1) } else { column };
-    let at_once = ((WIDTH - TITLE) / column).max(1);
-    for (hosts, heads) in hosts.chunks(at_once).zip(heads.chunks(at_once)) {
-        lines.push(row("", heads, column));
-        for group in Group::ALL {
-            let cells: Vec<String> = hosts
-                .iter()
-                .map(|host| marks.get(&(group, Some(*host))).copied().unwrap_or(' ').to_string())
-                .collect();
-            if cells.iter().any(|cell| cell != " ") {
-                lines.push(row(group.title(), &cells, column));
+    for first in (0..matrix.hosts.len()).step_by(columns.at_once) {
+        let block = first..matrix.hosts.len().min(first + columns.at_once);
+        lines.extend(columns.heads.iter().map(|heads| row("", &heads[block.clone()], columns.width)));
+        for group in &matrix.rows {
+            let marks = &group.hosts[block.clone()];
+            if marks.iter().any(Option::is_some) {
+                let cells: Vec<String> = marks.iter().copied().map(cell).collect();
+                lines.push(row(group.group.title(), &cells, columns.width));
             }
         }
     }
-    for group in Group::ALL {
-        if let Some(mark) = marks.get(&(group, None)) {
-            lines.push(format!("{} for the whole site", row(group.title(), &[mark.to_string()], COLUMN)));
-        }
+    for group in matrix.rows.iter().filter(|group| group.site.is_some()) {
+        let row = row(group.group.title(), &[cell(group.site)], COLUMN);
+        lines.push(format!("{row} for the whole site"));
     }
-    if !by_name {
+    if !columns.by_name {
         let names: Vec<String> =
-            hosts.iter().enumerate().map(|(i, name)| format!("{} {name}", i + 1)).collect();
+            matrix.hosts.iter().enumerate().map(|(i, name)| format!("{} {name}", i + 1)).collect();
         lines.extend(wrapped("Hosts    ", &names.join("  ")));
     }
     lines.push(LEGEND.to_owned());
     lines
+}
+
+fn cell(mark: Option<Mark>) -> String {
+    mark.map_or(' ', Mark::letter).to_string()
 }
 
 fn row(title: &str, cells: &[String], column: usize) -> String {
@@ -67,25 +59,6 @@ fn row(title: &str, cells: &[String], column: usize) -> String {
         let _ = write!(line, "{cell:>column$}");
     }
     line
-}
-
-/// The gravest finding of each group and host (none for the site as a whole).
-fn marks<'a>(findings: &'a [Finding], site: &Site) -> BTreeMap<(Group, Option<&'a str>), char> {
-    let mut marks: BTreeMap<(Group, Option<&str>), (u8, char)> = BTreeMap::new();
-    for finding in findings {
-        let mark = match finding.state {
-            State::Pass => (1, '.'),
-            State::NotRun => (0, '-'),
-            State::Warn => (2, 'W'),
-            State::Fail if accepted(finding, site) => (3, 'A'),
-            State::Blocked => (4, 'B'),
-            State::Error => (5, '?'),
-            State::Fail => (6, 'F'),
-        };
-        let place = marks.entry((finding.group, finding.host.as_deref())).or_insert(mark);
-        *place = (*place).max(mark);
-    }
-    marks.into_iter().map(|(place, (_, mark))| (place, mark)).collect()
 }
 
 /// What does not stand in the way but is not as it should be: a line or more for each check, hosts put together.

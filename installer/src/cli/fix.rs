@@ -1,9 +1,9 @@
 //! `installer check --fix` and `--undo-fixes`: what will be changed is shown first, made after a yes, and looked at again.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
-use sealift_checks::{Finding, Fix, catalogue, check};
+use sealift_checks::{Finding, Wish, catalogue, check};
 use sealift_host::fix::Fixed;
 use sealift_host::protocol::{Progress, Request, Response};
 use sealift_profile::nearest;
@@ -76,7 +76,7 @@ pub(super) fn mend(
     output: Output,
 ) -> Result<Mended, Failure> {
     let before = prepared.findings();
-    let wishes = wishes(&before, wanted);
+    let wishes = wished(&before, wanted);
     if wishes.is_empty() {
         output.line("fix", "there is nothing that can be mended by itself", &json!([]));
         return Ok(Mended::default());
@@ -87,8 +87,8 @@ pub(super) fn mend(
         no: "the changes were not agreed to",
         hint: "look at them above, then give `--yes`; `--undo-fixes` takes them back",
     };
-    let run = agreed(prepared, "fix", &wishes, &question, yes, output)?;
-    let (changed, failures) = make(prepared, &run, wishes, output);
+    let run = agreed(prepared, "fix", &by_host(wishes.clone()), &question, yes, output)?;
+    let (changed, failures) = tell(make(prepared, &run, wishes), output);
     prepared.probe()?;
     show_difference(&before, &prepared.findings(), output);
     let failed = match failures.len() {
@@ -124,52 +124,52 @@ fn agreed<T: Display + Serialize>(
     Ok(run)
 }
 
-/// A change and the check that asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Wish {
-    check: &'static str,
-    fix: Fix,
+/// What was asked for of all that can be mended by itself.
+fn wished(findings: &[Finding], wanted: &Wanted) -> Vec<Wish> {
+    sealift_checks::wishes(findings.iter().filter(|finding| wanted.takes(finding)))
 }
 
-impl Display for Wish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.fix, self.check)
+fn by_host(wishes: Vec<Wish>) -> BTreeMap<String, Vec<Wish>> {
+    let mut hosts: BTreeMap<String, Vec<Wish>> = BTreeMap::new();
+    for wish in wishes {
+        hosts.entry(wish.host.clone()).or_default().push(wish);
     }
+    hosts
 }
 
-/// By host, each change once.
-fn wishes(findings: &[Finding], wanted: &Wanted) -> BTreeMap<String, Vec<Wish>> {
-    let mut wishes: BTreeMap<String, Vec<Wish>> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| wanted.takes(finding)) {
-        let Some(host) = &finding.host else { continue };
-        for fix in &finding.fixes {
-            let here = wishes.entry(host.clone()).or_default();
-            if !here.iter().any(|wish| wish.fix == *fix) {
-                here.push(Wish { check: finding.check, fix: fix.clone() });
-            }
-        }
+/// What became of the changes of each host.
+pub(super) type Made = BTreeMap<String, Result<Vec<Fixed>, Failure>>;
+
+/// Makes those of the agreed changes that probed hosts still ask for. Says nothing.
+pub(super) fn make_agreed(prepared: &Prepared, agreed: &[Wish]) -> Result<Made, Failure> {
+    let mut wishes = sealift_checks::wishes(&prepared.findings());
+    // What a host asks for only now was agreed to by nobody.
+    wishes.retain(|wish| agreed.iter().any(|one| one.host == wish.host && one.fix == wish.fix));
+    if wishes.is_empty() {
+        return Ok(Made::new());
     }
-    wishes
+    let run = run_name();
+    prepared.sessions.lock(&owner(), &run)?;
+    Ok(make(prepared, &run, wishes))
 }
 
-/// Whether anything was changed, and what could not be.
-fn make(
-    prepared: &Prepared,
-    run: &str,
-    wishes: BTreeMap<String, Vec<Wish>>,
-    output: Output,
-) -> (bool, Vec<Failure>) {
+fn make(prepared: &Prepared, run: &str, wishes: Vec<Wish>) -> Made {
     let request = |(host, wishes): (String, Vec<Wish>)| {
         let fixes = wishes.into_iter().map(|wish| wish.fix).collect();
         (host, Request::Fix { run: run.to_owned(), fixes })
     };
-    let requests = wishes.into_iter().map(request).collect();
+    let requests = by_host(wishes).into_iter().map(request).collect();
     let results = |response| match response {
         Response::Fixed { results } => Some(results),
         _ => None,
     };
+    prepared.sessions.ask_each(requests, &silent, results)
+}
+
+/// Whether anything was changed, and what could not be.
+fn tell(made: Made, output: Output) -> (bool, Vec<Failure>) {
     let (mut changed, mut failures) = (false, Vec::new());
-    for (host, answer) in prepared.sessions.ask_each(requests, &silent, results) {
+    for (host, answer) in made {
         let results = match answer {
             Ok(results) => results,
             Err(failure) => {
@@ -266,7 +266,7 @@ fn ask(prepared: &Prepared, request: &dyn Fn() -> Request) -> Result<BTreeMap<St
 
 #[cfg(test)]
 mod tests {
-    use sealift_checks::{Group, Severity, State};
+    use sealift_checks::{Fix, Group, Severity, State};
 
     use super::*;
 
@@ -305,15 +305,14 @@ mod tests {
             finding("swap.active", "w2", vec![Fix::SwapOff]),
             finding("network.arp", "m1", Vec::new()),
         ];
-        let all = wishes(&findings, &Wanted::new(Vec::new()).unwrap());
+        let all = by_host(wished(&findings, &Wanted::new(Vec::new()).unwrap()));
         assert_eq!(
             all.iter().map(|(host, all)| (host.as_str(), all.len())).collect::<Vec<_>>(),
             [("w1", 2), ("w2", 1)]
         );
-        let some = wishes(&findings, &Wanted::new(vec!["swap.active".to_owned()]).unwrap());
-        assert_eq!(
-            some.into_values().collect::<Vec<_>>(),
-            [[Wish { check: "swap.active", fix: Fix::SwapOff }]]
-        );
+        let some = wished(&findings, &Wanted::new(vec!["swap.active".to_owned()]).unwrap());
+        assert_eq!(some, [Wish { host: "w2".to_owned(), check: "swap.active", fix: Fix::SwapOff }]);
+        let written = serde_json::to_value(by_host(some)).unwrap();
+        assert_eq!(written, json!({"w2": [{"check": "swap.active", "fix": {"kind": "swap-off"}}]}));
     }
 }

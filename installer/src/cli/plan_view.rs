@@ -13,7 +13,7 @@ const WIDTH: usize = 80;
 pub(crate) fn summary(changes: &[HostChanges]) -> Vec<String> {
     let mut groups: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
     for host in changes {
-        let block = block(host);
+        let block = block(host, WIDTH);
         match groups.iter_mut().find(|(_, same)| *same == block) {
             Some((hosts, _)) => hosts.push(&host.host),
             None => groups.push((vec![&host.host], block)),
@@ -22,19 +22,26 @@ pub(crate) fn summary(changes: &[HostChanges]) -> Vec<String> {
     let mut lines = Vec::new();
     for (hosts, block) in groups {
         lines.push(String::new());
-        wrap(&mut lines, 0, &hosts.join(", "));
+        wrap(&mut lines, 0, &hosts.join(", "), WIDTH);
         lines.extend(block);
     }
     lines
 }
 
-fn block(host: &HostChanges) -> Vec<String> {
+/// All that changes on one host, with the contents of files, so many columns wide.
+pub(crate) fn of_host(host: &HostChanges, width: usize) -> Vec<String> {
+    let mut lines = block(host, width);
+    lines.extend(contents(std::slice::from_ref(host)));
+    lines
+}
+
+fn block(host: &HostChanges, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut section = |title: &str, rows: Vec<String>| {
         if !rows.is_empty() {
             lines.push(format!("  {title}"));
             for row in rows {
-                wrap(&mut lines, 4, &row);
+                wrap(&mut lines, 4, &row, width);
             }
         }
     };
@@ -139,7 +146,7 @@ pub(crate) fn contents(changes: &[HostChanges]) -> Vec<String> {
     let mut lines = Vec::new();
     for ((path, block), hosts) in blocks {
         lines.push(String::new());
-        wrap(&mut lines, 0, &format!("{path} on {}", hosts.join(", ")));
+        wrap(&mut lines, 0, &format!("{path} on {}", hosts.join(", ")), WIDTH);
         lines.extend(block);
     }
     lines
@@ -159,11 +166,11 @@ fn content(now: Option<&Now>, text: &str) -> Vec<String> {
 }
 
 /// Breaks at spaces; what has none stays whole.
-fn wrap(lines: &mut Vec<String>, indent: usize, text: &str) {
+fn wrap(lines: &mut Vec<String>, indent: usize, text: &str, width: usize) {
     let mut rest = text;
     let mut indent = indent;
     loop {
-        let room = WIDTH - indent;
+        let room = width - indent;
         // One character more than there is room for: it may be the space behind the last word that fits.
         let head = rest.char_indices().nth(room).map(|(end, next)| &rest[..end + next.len_utf8()]);
         let lead = rest.len() - rest.trim_start().len();
@@ -210,18 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn one_host_is_shown_with_its_contents() {
+        let lines = of_host(&host("m1", "one"), 60).join("\n");
+        let expected = "  files\n    new    0644 /etc/a.conf\n  users, groups, packages\n    none\n\n/etc/a.conf on m1\n+one";
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
     fn long_rows_break_at_spaces_within_the_width() {
         let mut lines = Vec::new();
         let text = "word ".repeat(40);
-        wrap(&mut lines, 4, text.trim());
+        wrap(&mut lines, 4, text.trim(), WIDTH);
         assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:#?}");
         assert!(lines[0].starts_with("    word") && lines[1].starts_with("      word"));
         assert_eq!(lines.iter().flat_map(|line| line.split_whitespace()).count(), 40);
         let mut lines = Vec::new();
-        wrap(&mut lines, 4, &"x".repeat(100));
+        wrap(&mut lines, 4, &"x".repeat(100), WIDTH);
         assert_eq!(lines.len(), 1, "a word is never cut");
         let mut lines = Vec::new();
-        wrap(&mut lines, 0, &"ä ".repeat(60));
+        wrap(&mut lines, 0, &"ä ".repeat(60), WIDTH);
         assert_eq!(lines.iter().map(|line| line.chars().filter(|c| *c == 'ä').count()).sum::<usize>(), 60);
     }
 

@@ -1,4 +1,4 @@
-use sealift_checks::Severity;
+use sealift_checks::{Group, Severity};
 use serde_json::json;
 
 use super::*;

@@ -9,13 +9,13 @@ mod over;
 
 use sealift_wizard::plain::{Ended, Reason};
 use sealift_wizard::{
-    Action, Effect, Language, Message, Model, PageId, Row, Screen, Start, Words, update, view,
+    Action, Effect, Language, Message, Model, PageId, Part, Row, Screen, Start, Words, update, view,
 };
 
 use super::display::Display;
 use super::frame::{FLOOR, Layout, Picture, layout};
 use super::keys::Key;
-use super::state::{Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, walked};
+use super::state::{Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, line_count};
 
 /// Something that happens.
 #[derive(Debug)]
@@ -46,6 +46,13 @@ pub(super) enum Deed {
     Redraw,
 }
 
+/// The page, the host and the parts of the page that lie over each other.
+type Place = (PageId, Option<usize>, Vec<Part>);
+
+fn place(model: &Model) -> Place {
+    (model.page(), model.host(), model.parts().to_vec())
+}
+
 /// All of it.
 #[derive(Debug)]
 pub(super) struct App {
@@ -54,8 +61,8 @@ pub(super) struct App {
     state: State,
     display: Display,
     size: (u16, u16),
-    /// The page and the host that the state belongs to.
-    place: (PageId, Option<usize>),
+    /// What the state belongs to.
+    place: Place,
     reason: Reason,
     /// Whether somebody has pressed a key yet.
     touched: bool,
@@ -71,7 +78,7 @@ impl App {
         }
         let (model, effects) = Model::new(start);
         let screen = view(&model);
-        let place = (model.page(), model.host());
+        let place = place(&model);
         let mut app = Self {
             model,
             screen,
@@ -213,10 +220,10 @@ impl App {
         let moves = match &message {
             Message::Loaded(_) | Message::BundleOpened { .. } => !self.touched,
             Message::Sized { .. } => self.place.0 == PageId::Sizing,
-            Message::Checked { .. } => self.place.0 == PageId::Checks,
+            Message::Checked { .. } | Message::Fixed { .. } => self.place.0 == PageId::Checks,
             Message::Planned { .. } => self.place.0 == PageId::Review,
             // The first sign of a run: what can be looked at is there from now on.
-            Message::Watched { .. } => self.place.0 == PageId::Install && walked(&self.screen) == 0,
+            Message::Watched { .. } => self.place.0 == PageId::Install && line_count(&self.screen) == 0,
             _ => false,
         };
         let host = self.looked_at_host();
@@ -249,11 +256,16 @@ impl App {
         if let Some(field) = open {
             return Spot::Field(field.path.clone());
         }
-        let lines = walked(&self.screen);
-        if lines > 0 && matches!(self.screen.page, PageId::Hosts | PageId::Install) {
+        let lines = line_count(&self.screen);
+        if lines > 0 && matches!(self.screen.page, PageId::Hosts | PageId::Checks | PageId::Install) {
             return Spot::Line(self.state.line.min(lines - 1));
         }
-        let text_first = matches!(self.screen.rows.first(), Some(Row::Text(_) | Row::Table { .. }));
+        let text_first = match self.screen.rows.first() {
+            Some(Row::Text(_) | Row::Table { .. } | Row::Entries { .. }) => true,
+            // A heading may also stand over questions.
+            Some(Row::Heading(_)) => fields(&self.screen).next().is_none(),
+            _ => false,
+        };
         let layout = self.layout();
         if text_first && layout.body.lines.len() > layout.height() {
             return Spot::Reading;
@@ -279,7 +291,7 @@ impl App {
 
     /// After everything that happens: what is looked at is there, can be reached and is on the screen.
     fn settle(&mut self) {
-        let place = (self.model.page(), self.model.host());
+        let place = place(&self.model);
         if place != self.place {
             self.arrive(place);
         }
@@ -289,19 +301,37 @@ impl App {
         self.keep_visible();
     }
 
-    /// Another page or host.
-    fn arrive(&mut self, place: (PageId, Option<usize>)) {
-        match (self.place, place) {
+    /// Another page, host or part.
+    fn arrive(&mut self, place: Place) {
+        let (depth, before) = (place.2.len(), self.place.2.len());
+        match (&self.place, &place) {
             // Back from a host: the table where it was left.
-            ((PageId::Hosts, Some(host)), (PageId::Hosts, None)) => self.state.line = host,
-            _ if place.0 != self.place.0 => self.state.line = 0,
-            _ => {}
+            ((PageId::Hosts, Some(host), _), (PageId::Hosts, None, _)) => self.state.line = *host,
+            _ if place.0 != self.place.0 => {
+                self.state.line = 0;
+                self.state.lines_below.clear();
+            }
+            _ if depth > before => {
+                self.state.lines_below.push(self.state.line);
+                self.state.line = 0;
+            }
+            _ => {
+                for _ in depth..before {
+                    self.state.line = self.state.lines_below.pop().unwrap_or_default();
+                }
+            }
         }
+        let is_back = place.0 == self.place.0 && depth < before;
         self.place = place;
         self.state.scroll = 0;
         self.state.edit = None;
         self.state.layer = None;
         self.state.spot = self.first_spot();
+        let lines = line_count(&self.screen);
+        if is_back && lines > 0 {
+            // To the line that was opened.
+            self.state.spot = Spot::Line(self.state.line.min(lines - 1));
+        }
         if let Spot::Field(field) = self.state.spot.clone() {
             let refused = self.model.refused().is_some();
             if !refused && self.model.focus() != Some(field.as_str()) {
@@ -319,7 +349,7 @@ impl App {
         if spots.contains(&self.state.spot) {
             return;
         }
-        let lines = walked(&self.screen);
+        let lines = line_count(&self.screen);
         let focus = self.model.focus().map(|path| Spot::Field(path.to_owned()));
         let next = Spot::Button(Button::Do(sealift_wizard::Action::Next));
         let wanted = match &self.state.spot {

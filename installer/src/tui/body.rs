@@ -58,16 +58,27 @@ pub(super) fn page(screen: &Screen, state: &State, words: Words, columns: usize)
     body.blank();
     let mut table = table_lines(screen).len();
     let bars = Bars::of(screen, columns);
+    let mut line = 0;
     for row in &screen.rows {
         match row {
             Row::Table { names, lines } if table > 0 => {
                 // Only the first can be walked through.
-                table = 0;
-                body.table(names, lines, Some(state), columns);
+                let walked = std::mem::take(&mut table) > 0;
+                body.table(names, lines, walked.then_some((state, 0)), columns);
             }
             Row::Warning(text) => body.say(INDENT, text, WARNING, columns),
             Row::Progress(progress) => body.progress(progress, bars, state, columns),
             Row::Log(lines) => body.log(lines, columns),
+            Row::Entries { names, entries } => {
+                let cells: Vec<Vec<String>> = entries.iter().map(|entry| entry.cells.clone()).collect();
+                body.table(names, &cells, Some((state, line)), columns);
+                line += entries.len();
+            }
+            Row::Matrix { matrix, entries, site, hosts } => {
+                body.matrix(matrix, entries, (site, hosts), (state, line), columns);
+                line += entries.len();
+            }
+            Row::Pair { name, text } => body.pair(name, text, columns),
             Row::Field(field) if field.enabled => body.field(field, screen, state, words, columns),
             row => body.rows(std::slice::from_ref(row), columns),
         }
@@ -88,19 +99,26 @@ impl Body {
                     self.say(" ", text, HEADING, columns);
                 }
                 Row::Table { names, lines } => self.table(names, lines, None, columns),
-                Row::Field(_) => {}
+                _ => {}
             }
         }
     }
 
-    fn table(&mut self, names: &[String], lines: &[Vec<String>], walked: Option<&State>, columns: usize) {
+    /// A table; where it is walked, with the number of its first line among all that can be opened.
+    fn table(
+        &mut self,
+        names: &[String],
+        lines: &[Vec<String>],
+        walked: Option<(&State, usize)>,
+        columns: usize,
+    ) {
         let widths = widths(names, lines, columns.saturating_sub(INDENT.len() + 1));
         for text in in_columns(names, &widths) {
             self.lines.push(Line::from(vec![Span::raw(INDENT), Span::styled(text, HEADING)]));
         }
         for (index, cells) in lines.iter().enumerate() {
-            let spot = Spot::Line(index);
-            let here = walked.is_some_and(|state| state.spot == spot);
+            let spot = Spot::Line(index + walked.map_or(0, |(_, first)| first));
+            let here = walked.is_some_and(|(state, _)| state.spot == spot);
             let (mark, style) = if here { (HERE, SELECTED) } else { (INDENT, PLAIN) };
             let start = self.lines.len();
             for (row, text) in in_columns(cells, &widths).into_iter().enumerate() {

@@ -11,6 +11,8 @@ pub(super) enum Key {
     Import,
     Paste,
     Run,
+    /// Accept a risk.
+    Accept,
     Next,
     Skip,
     /// Confirm new host keys.
@@ -58,6 +60,7 @@ pub(super) fn key(event: KeyEvent) -> Option<Key> {
         KeyCode::F(4) => Key::Import,
         KeyCode::F(5) => Key::Run,
         KeyCode::F(6) => Key::Paste,
+        KeyCode::F(7) => Key::Accept,
         KeyCode::F(8) => Key::Next,
         KeyCode::F(9) => Key::Detach,
         KeyCode::F(10) => Key::Leave,

@@ -7,7 +7,8 @@
 //! are worked with: that is [`Perform`]'s, which says nothing and asks through [`Ask`] alone.
 //!
 //! **Rooms in order of use.** `display` decides what the terminal can show. `keys` reads keys, `app` says what follows
-//! from them, `state` is where somebody is. `frame` draws, of `body`, `run`, `layers` and `rows`. All these are pure. `terminal`
+//! from them, `state` is where somebody is. `frame` draws, of `body`, `lists`, `run`, `layers` and `rows`. All these are
+//! pure. `terminal`
 //! takes the terminal over and gives it back, `work` does what takes time, `runner` joins them.
 
 mod app;
@@ -16,6 +17,7 @@ mod display;
 mod frame;
 mod keys;
 mod layers;
+mod lists;
 mod rows;
 mod run;
 mod runner;

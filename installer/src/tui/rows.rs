@@ -61,6 +61,7 @@ fn work_key(work: Work) -> &'static str {
         Work::Reach => "draw.work.reach",
         Work::Check => "draw.work.check",
         Work::Plan => "draw.work.plan",
+        Work::Fix => "draw.work.fix",
         Work::Install => "draw.work.install",
         // What is only looked at is not told.
         Work::Report | Work::Watch | Work::Short => "draw.work.report",
@@ -124,7 +125,7 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         }
         (Spot::Line(_), _) if screen.page == PageId::Start => vec![("Enter", "draw.key.watch")],
         (Spot::Line(_), _) if screen.page == PageId::Install => vec![("Enter", "draw.key.log")],
-        (Spot::Line(_), _) => vec![("Enter", "draw.key.go")],
+        (Spot::Line(_), _) => vec![("Enter", "draw.key.open")],
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
@@ -136,6 +137,12 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         keys.push(("Ins", "draw.key.add"));
         keys.extend(reaches.then_some(("F5", "draw.key.test")));
         keys.extend([("F4", "draw.key.import"), ("F6", "draw.key.paste"), ("F1", "draw.key.help")]);
+    }
+    if offers(Action::Fix) {
+        keys.push(("F6", "draw.key.fix"));
+    }
+    if offers(Action::AcceptRisk) {
+        keys.push(("F7", "draw.key.accept"));
     }
     if changed {
         keys.push(("Esc", "draw.key.undo"));
@@ -215,6 +222,11 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             }
             Action::RemoveHost => "draw.button.removeThis",
             Action::Back => "draw.button.back",
+            Action::Fix => "draw.button.fix",
+            Action::MakeFixes => "draw.button.makeFixes",
+            Action::AcceptRisk => "draw.button.acceptRisk",
+            Action::KeepRisk => "draw.button.keepRisk",
+            Action::TakeRiskBack => "draw.button.takeRiskBack",
             Action::Skip => "draw.button.skip",
             Action::Save => "draw.button.save",
             Action::Quit => "draw.button.quit",

@@ -137,6 +137,7 @@ pub(crate) enum Work {
     /// Something short that speaks to a run or to the disk.
     Short,
     Report,
+    Fix,
 }
 
 /// All of it.
@@ -156,6 +157,8 @@ pub(super) struct State {
     pub(super) seen: Option<String>,
     /// The line of the table that was looked at last.
     pub(super) line: usize,
+    /// The same for each part of the page below the one that is looked at.
+    pub(super) lines_below: Vec<usize>,
     /// What goes on, and for how many seconds.
     pub(super) work: Vec<(Work, u64)>,
 }
@@ -172,6 +175,7 @@ impl State {
             remark: None,
             seen: None,
             line: 0,
+            lines_below: Vec::new(),
             work: Vec::new(),
         }
     }
@@ -203,11 +207,15 @@ pub(super) fn fields(screen: &Screen) -> impl Iterator<Item = &FieldView> {
     screen.fields().filter(|field| field.enabled)
 }
 
-/// The lines of the table that can be opened, as their cells.
+/// How many lines of the page can be opened.
+pub(super) fn line_count(screen: &Screen) -> usize {
+    table_lines(screen).len() + screen.entries().count() + progress_lines(screen).count()
+}
+
+/// The lines of the table of hosts, as their cells.
 pub(super) fn table_lines(screen: &Screen) -> &[Vec<String>] {
     let opens = match screen.page {
         PageId::Hosts => screen.actions.contains(&Action::AddHost),
-        PageId::Review => true,
         PageId::Start => screen.actions.contains(&Action::WatchRun),
         _ => false,
     };
@@ -224,11 +232,6 @@ pub(super) fn progress_lines(screen: &Screen) -> impl Iterator<Item = &Progress>
         Row::Progress(progress) if progress.opens => Some(progress),
         _ => None,
     })
-}
-
-/// How many lines can be walked through.
-pub(super) fn walked(screen: &Screen) -> usize {
-    table_lines(screen).len() + progress_lines(screen).count()
 }
 
 /// The buttons, in their order. In a host, there is one way out of it.

@@ -11,8 +11,10 @@ use ratatui::buffer::Buffer;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
 use sealift_events::picture::RunPicture;
-use sealift_wizard::testing::{reached, start};
-use sealift_wizard::{Effect, Handover, Language, Loaded, Message, Start, Trouble, size, width};
+use sealift_wizard::testing::{findings, planned, reached, start};
+use sealift_wizard::{
+    Effect, Handover, Language, Loaded, MadeChange, MadeResult, Mended, Message, Start, Trouble, size, width,
+};
 
 use super::app::{App, Deed, Input};
 use super::display::Display;
@@ -20,6 +22,7 @@ use super::frame::draw;
 use super::keys::{Key, key};
 
 mod behaviour;
+mod checks;
 mod reach;
 mod runs;
 mod screens;
@@ -66,6 +69,8 @@ pub(super) struct Somebody {
     pub(super) hosts_answer: bool,
     /// Serials of the tries, a host each.
     pub(super) tried: Vec<u64>,
+    /// The hosts that the file names.
+    hosts: Vec<String>,
 }
 
 impl Somebody {
@@ -73,6 +78,8 @@ impl Somebody {
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
         let start = Start { language, ..start() };
         let (app, deeds) = App::new(start, display, size);
+        let names = file.split("{name: ").skip(1).filter_map(|rest| rest.split_once(", address"));
+        let hosts = names.map(|(name, _)| name.to_owned()).filter(|name| !name.contains('}')).collect();
         let mut somebody = Self {
             app,
             size,
@@ -83,6 +90,7 @@ impl Somebody {
             stopped: Vec::new(),
             hosts_answer: true,
             tried: Vec::new(),
+            hosts,
         };
         somebody.perform(deeds, file);
         somebody
@@ -93,6 +101,8 @@ impl Somebody {
     }
 
     fn perform(&mut self, deeds: Vec<Deed>, file: &str) {
+        let hosts = self.hosts.clone();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         for deed in deeds {
             let effect = match deed {
                 Deed::Perform(effect) => effect,
@@ -134,10 +144,18 @@ impl Somebody {
                     Message::Reached { serial, host, outcome }
                 }
                 Effect::Check { .. } if !self.checks_answer => continue,
-                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
-                Effect::Plan { serial, .. } => {
-                    let lines = (1..=40).map(|step| format!("step {step} of 40 on m1"));
-                    Message::Planned { serial, outcome: Ok(lines.collect()) }
+                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(findings(&hosts)) },
+                Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Ok(planned(&hosts)) },
+                Effect::Fix { serial, wishes, .. } => {
+                    let made = |wish: &sealift_checks::Wish| MadeChange {
+                        host: wish.host.clone(),
+                        change: wish.fix.to_string(),
+                        result: MadeResult::Done,
+                    };
+                    let made = wishes.iter().map(made).collect();
+                    let mut findings = findings(&hosts);
+                    findings.iter_mut().for_each(|finding| finding.fixes.clear());
+                    Message::Fixed { serial, outcome: Ok(Mended { made, findings: Ok(findings) }) }
                 }
                 Effect::Install { serial, .. } => {
                     Message::InstallBegun { serial, outcome: Ok("2026-11-22-120000".to_owned()) }

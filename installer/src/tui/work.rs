@@ -32,6 +32,7 @@ pub(super) fn sort(effect: &Effect) -> Option<Work> {
         Effect::Watch { .. } => Work::Watch,
         Effect::StopRun { .. } | Effect::FindRuns => Work::Short,
         Effect::Report { .. } => Work::Report,
+        Effect::Fix { .. } => Work::Fix,
         _ => return None,
     })
 }
@@ -68,7 +69,7 @@ impl Workshop {
         let bench = match work {
             Work::OpenBundle => 0,
             Work::Size => 1,
-            Work::Check | Work::Plan | Work::Install | Work::Report => 2,
+            Work::Check | Work::Plan | Work::Fix | Work::Install | Work::Report => 2,
             Work::Watch => 3,
             Work::Short => 4,
             Work::Reach => 5,
@@ -164,6 +165,7 @@ fn crashed(effect: Effect) -> Option<Message> {
         Effect::Watch { run } => Message::Watched { run, outcome: Err(trouble) },
         Effect::StopRun { run } => Message::StopAsked { run, outcome: Err(trouble) },
         Effect::Report { serial, .. } => Message::Reported { serial, outcome: Err(trouble) },
+        Effect::Fix { serial, .. } => Message::Fixed { serial, outcome: Err(trouble) },
         _ => return None,
     })
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::Finding;
+
 /// The file that holds every kernel setting that a fix sets, so that it lasts. It comes after the files of distributions
 /// (`sysctl.d(5)`) and after our own, which sets others.
 pub const SETTINGS_FILE: &str = "/etc/sysctl.d/95-sealift-fixes.conf";
@@ -55,4 +57,40 @@ impl fmt::Display for Fix {
             Self::FolderMode { path, mode } => write!(formatter, "set the mode of {path} to {mode:04o}"),
         }
     }
+}
+
+/// A change of one host, and the check that asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wish {
+    /// The host's name in the profile. Not written: lists of wishes are written by host.
+    #[serde(skip)]
+    pub host: String,
+    /// The check's id.
+    pub check: &'static str,
+    /// What would be changed.
+    pub fix: Fix,
+}
+
+impl fmt::Display for Wish {
+    /// What would be changed and for which check; the host stands before it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.fix, self.check)
+    }
+}
+
+/// Everything that findings ask for and that can be made by itself: each change of a host once, with the hosts in the
+/// order of their names.
+#[must_use]
+pub fn wishes<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Wish> {
+    let mut wishes: Vec<Wish> = Vec::new();
+    for finding in findings {
+        let Some(host) = &finding.host else { continue };
+        for fix in &finding.fixes {
+            if !wishes.iter().any(|wish| wish.host == *host && wish.fix == *fix) {
+                wishes.push(Wish { host: host.clone(), check: finding.check, fix: fix.clone() });
+            }
+        }
+    }
+    wishes.sort_by(|a, b| a.host.cmp(&b.host));
+    wishes
 }

@@ -13,7 +13,8 @@
 //! 3. [`run`]: one [`Finding`] per check and host; [`catalogue`] lists the checks themselves.
 //! 4. [`Record`], [`FactsFile`] and [`assign`]: facts that came in files, days before; [`run_alone`] for one host alone.
 //! 5. [`Fix`]: what of a finding can be mended by itself, as a value; [`given_host`]: a measured machine for the sizing room.
-//! 6. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts.
+//! 6. [`blocking`]: the findings that stand in the way, accepted risks taken out; [`Summary`] counts, [`Matrix`] puts
+//!    groups beside hosts, [`wishes`] is all that can be mended by itself.
 //!
 //! **Rules.** A check that could not see what it needs says *error*, and one whose host was not measured says
 //! *blocked*; neither is ever *pass*, and neither can be accepted as a risk. Advice never blocks, not even where it
@@ -27,6 +28,7 @@ pub mod facts;
 mod finding;
 mod fix;
 mod import;
+mod matrix;
 mod record;
 mod requirements;
 mod run;
@@ -35,12 +37,15 @@ mod text;
 
 pub use catalogue::{Check, Severity, catalogue, check, given_host, risk_faults};
 pub use finding::{Finding, Group, State, Summary};
-pub use fix::{Fix, SETTINGS_FILE};
+pub use fix::{Fix, SETTINGS_FILE, Wish, wishes};
 pub use import::{FactsFile, ImportError, assign};
+pub use matrix::{Columns, Mark, Matrix, MatrixRow};
 pub use record::{MAX_BYTES, Record, RecordError};
 pub use requirements::{
     COMMANDS, DiskNeed, MODULES, PortNeed, Protocol, Requirements, RoleNeeds, SETTINGS, disk_needs,
     mesh_ports, paths, usual_disk_needs,
 };
-pub use run::{CheckInput, accepted, blocking, run, run_alone};
+pub use run::{
+    CheckInput, acceptance, accepted, blocking, may_be_accepted, run, run_alone, stands_in_the_way,
+};
 pub use services::services_of;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealift_bundle::document::BundleDocument;
-use sealift_profile::{Host, HostRole, Site};
+use sealift_profile::{AcceptedRisk, Host, HostRole, Site};
 
 use crate::catalogue::{BUNDLE, Check, HostInput, Peer, SEAT, Scope, Severity, Verdict, catalogue};
 use crate::environment;
@@ -182,22 +182,37 @@ fn tame(text: &str) -> String {
 /// run out is decided when the profile is loaded.) An error cannot be accepted: nobody knows what would be.
 #[must_use]
 pub fn blocking<'a>(findings: &'a [Finding], site: &Site) -> Vec<&'a Finding> {
-    let stands = |finding: &&Finding| match finding.state {
-        State::Fail => !accepted(finding, site),
+    findings.iter().filter(|finding| stands_in_the_way(finding, &site.accepted_risks)).collect()
+}
+
+/// Whether a finding stands in the way of an install as long as these risks are accepted; see [`blocking`].
+#[must_use]
+pub fn stands_in_the_way(finding: &Finding, risks: &[AcceptedRisk]) -> bool {
+    match finding.state {
+        State::Fail => acceptance(finding, risks).is_none(),
         State::Error => finding.severity != Severity::Advice,
         State::Blocked => true,
         State::Pass | State::Warn | State::NotRun => false,
+    }
+}
+
+/// Whether this is something that somebody may accept.
+#[must_use]
+pub fn may_be_accepted(finding: &Finding) -> bool {
+    finding.state == State::Fail && finding.severity == Severity::Block
+}
+
+/// Who accepts this failure, if somebody does and may.
+#[must_use]
+pub fn acceptance<'a>(finding: &Finding, risks: &'a [AcceptedRisk]) -> Option<&'a AcceptedRisk> {
+    let named = |risk: &&AcceptedRisk| {
+        risk.check == finding.check && (risk.host.is_none() || risk.host == finding.host)
     };
-    findings.iter().filter(stands).collect()
+    risks.iter().find(named).filter(|_| may_be_accepted(finding))
 }
 
 /// Whether the profile accepts this failure, and may.
 #[must_use]
 pub fn accepted(finding: &Finding, site: &Site) -> bool {
-    let named = |risk: &sealift_profile::AcceptedRisk| {
-        risk.check == finding.check && (risk.host.is_none() || risk.host == finding.host)
-    };
-    finding.state == State::Fail
-        && finding.severity == Severity::Block
-        && site.accepted_risks.iter().any(named)
+    acceptance(finding, &site.accepted_risks).is_some()
 }

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::field::{self, Field, Kind};
 use crate::model::{Mark, Model, Refused};
 use crate::page::PageId;
+use crate::risks::RISKS;
 
 /// Longest answer, characters.
 const MOST: usize = 4096;
@@ -95,7 +96,7 @@ impl Model {
             for path in back {
                 self.aside.remove(&path);
             }
-            self.changed();
+            self.changed(&field.path);
         }
         Ok(())
     }
@@ -112,7 +113,7 @@ impl Model {
                 self.aside.insert(path, value);
             }
         }
-        self.rejudge();
+        self.rejudge_after(&field.path);
     }
 
     /// Paths of what is kept aside as long as the field at `gate` has no answer.
@@ -131,18 +132,26 @@ impl Model {
 
     /// After the draft has changed.
     pub(crate) fn rejudge(&mut self) {
+        self.rejudge_after("");
+    }
+
+    /// After the draft has changed at this path.
+    pub(crate) fn rejudge_after(&mut self, path: &str) {
         self.judged = self.draft.judge(&self.circumstances());
-        self.changed();
+        self.changed(path);
     }
 
     /// Pages behind this one that were done are to be looked at again; what was calculated is old.
-    fn changed(&mut self) {
+    fn changed(&mut self, path: &str) {
         self.unsaved = true;
         self.found.clear();
         self.notice = None;
-        self.sizing.outdate();
-        self.checked.outdate();
-        self.planned.outdate();
+        // Who accepts a risk changes nothing on any host.
+        if !path.starts_with(RISKS) {
+            self.sizing.outdate();
+            self.checked.outdate();
+            self.planned.outdate();
+        }
         for page in PageId::ALL.into_iter().filter(|page| *page > self.page && !page.is_of_run()) {
             if self.mark(page) == Mark::Done {
                 self.marks.insert(page, Mark::Review);

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift_bundle::document::BundleDocument;
-use sealift_checks::Finding;
+use sealift_checks::{Finding, Wish};
 use sealift_events::picture::RunPicture;
 use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 
+use crate::look::{Mended, Planned};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::reach::{NewKey, Reached};
 use crate::runs::{Agreed, Handover, RunSummary};
 use crate::words::Language;
@@ -97,6 +99,14 @@ pub enum Message {
     Detach,
     /// These keys were compared with what the hosts' own consoles say, and are theirs.
     TrustKeys(Vec<NewKey>),
+    /// Look at a part of the page by itself.
+    Open(Part),
+    /// Somebody accepts the risk of the finding that is looked at.
+    AcceptRisk,
+    /// Nobody accepts the risk any more that is looked at, or of the finding that is.
+    TakeRiskBack,
+    /// Mend what [`Part::Fixes`] shows.
+    MakeFixes,
     /// Write the profile now.
     Save,
     /// Somebody wants to leave.
@@ -153,8 +163,15 @@ pub enum Message {
     Planned {
         /// The effect's.
         serial: u64,
-        /// What would change, a line each.
-        outcome: Result<Vec<String>, Trouble>,
+        /// What would change.
+        outcome: Result<Planned, Trouble>,
+    },
+    /// From [`Effect::Fix`].
+    Fixed {
+        /// The effect's.
+        serial: u64,
+        /// What became of the changes, and what the checks say now.
+        outcome: Result<Mended, Trouble>,
     },
     /// From [`Effect::FindRuns`], the newest first.
     RunsFound(Vec<RunSummary>),
@@ -294,6 +311,17 @@ pub enum Effect {
         bundle: PathBuf,
         /// Language of its words.
         language: Language,
+    },
+    /// Make those of these changes that the hosts of the saved profile still ask for, and check them again.
+    Fix {
+        /// To be given back.
+        serial: u64,
+        /// The profile.
+        file: PathBuf,
+        /// The bundle.
+        bundle: PathBuf,
+        /// The changes that somebody agreed to; no others are made.
+        wishes: Vec<Wish>,
     },
     /// The wizard is over.
     End,

@@ -6,6 +6,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::Model;
 use crate::page::PageId;
+use crate::part::Part;
+use crate::risks::{RISKS, path_of};
 
 /// What an answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum Who {
     Services,
     /// The vendor of the product.
     Vendor,
+    /// Whoever answers for the site.
+    Responsible,
     /// Whoever sits here.
     Yourself,
 }
@@ -56,6 +60,7 @@ impl Who {
             Self::Security => "who.security",
             Self::Services => "who.services",
             Self::Vendor => "who.vendor",
+            Self::Responsible => "who.responsible",
             Self::Yourself => "who.yourself",
         }
     }
@@ -228,19 +233,31 @@ const STORAGE: [Row; 17] = [
     ("services.metrics.password", Kind::Secret, Who::Services, METRICS),
 ];
 
+const RISK: [Row; 4] = [
+    ("person", Kind::Text, Who::Responsible, None),
+    ("reason", Kind::Text, Who::Responsible, None),
+    ("until", Kind::Text, Who::Responsible, None),
+    ("host", Kind::Text, Who::Yourself, None),
+];
+
 /// Every field with words of its own, as the tables name them.
 pub fn word_keys() -> impl Iterator<Item = String> {
     let host = HOST.iter().map(|row| format!("hosts.{}", row.0));
     let pages: [&[Row]; 7] = [&START, &NEEDS, &SIZING, &ACCESS, &NETWORK, &STORAGE, &CONFIRM];
     let fixed = pages.into_iter().flatten().map(|row| row.0.to_owned());
-    fixed.chain(host).chain(["product.settings", "product.secrets"].map(str::to_owned))
+    let risk = RISK.iter().map(|row| format!("{RISKS}.{}", row.0));
+    fixed.chain(host).chain(risk).chain(["product.settings", "product.secrets"].map(str::to_owned))
 }
 
 /// The fields of the model's page, those that cannot be answered yet included. On the page of hosts, those of the host
-/// that is looked at.
+/// that is looked at; on the page of checks, those of the risk.
 #[must_use]
 pub fn fields(model: &Model) -> Vec<Field> {
-    of_page(model, model.page())
+    match (model.page(), model.part()) {
+        (PageId::Checks, Some(Part::Risk(index))) => of_risk(*index),
+        (PageId::Checks, _) => Vec::new(),
+        (page, _) => of_page(model, page),
+    }
 }
 
 /// The fields of a page.
@@ -248,6 +265,7 @@ pub(crate) fn of_page(model: &Model, page: PageId) -> Vec<Field> {
     match page {
         PageId::Hosts => model.host().map(of_host).unwrap_or_default(),
         PageId::Product => model.product().map(of_product).unwrap_or_default(),
+        PageId::Checks => (0..model.risk_count()).flat_map(of_risk).collect(),
         _ => rows(page).iter().map(|row| field(row, "")).collect(),
     }
 }
@@ -273,6 +291,12 @@ fn rows(page: PageId) -> &'static [Row] {
 /// The fields of one host.
 pub(crate) fn of_host(index: usize) -> Vec<Field> {
     HOST.iter().map(|row| field(row, &format!("hosts[{index}]."))).collect()
+}
+
+/// The fields of one accepted risk.
+fn of_risk(index: usize) -> Vec<Field> {
+    let before = format!("{}.", path_of(index));
+    RISK.iter().map(|row| Field { usual: true, ..field(row, &before) }).collect()
 }
 
 fn field(row: &Row, before: &str) -> Field {

@@ -13,7 +13,9 @@ use serde_json::Value as Json;
 
 use crate::effect::{Effect, Trouble};
 use crate::field::Field;
+use crate::look::{MadeChange, Planned};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::reach::Tries;
 use crate::runs::Runs;
 use crate::words::{Language, Words};
@@ -204,6 +206,8 @@ pub struct Model {
     pub(crate) left_open: BTreeSet<String>,
     pub(crate) focus: Option<String>,
     pub(crate) host: Option<usize>,
+    /// Parts of the page that lie over each other, the one that is looked at last.
+    pub(crate) parts: Vec<Part>,
     pub(crate) refused: Option<Refused>,
     pub(crate) notice: Option<String>,
     pub(crate) file: PathBuf,
@@ -217,7 +221,8 @@ pub struct Model {
     pub(crate) sizing: Task<Sizing>,
     pub(crate) tries: Tries,
     pub(crate) checked: Task<Vec<Finding>>,
-    pub(crate) planned: Task<Vec<String>>,
+    pub(crate) planned: Task<Planned>,
+    pub(crate) fixed: Task<Vec<MadeChange>>,
     pub(crate) runs: Runs,
     pub(crate) serial: u64,
     /// What is to be done when the profile is saved.
@@ -247,6 +252,7 @@ impl Model {
             left_open: BTreeSet::new(),
             focus: None,
             host: None,
+            parts: Vec::new(),
             refused: None,
             notice: None,
             file: start.file,
@@ -261,6 +267,7 @@ impl Model {
             checked: Task::Idle,
             planned: Task::Idle,
             runs: Runs::new(start.runs),
+            fixed: Task::Idle,
             serial: 0,
             after_save: None,
             unsaved: false,

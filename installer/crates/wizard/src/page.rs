@@ -105,8 +105,9 @@ impl PageId {
             Self::Storage => &["cluster", "customerCa", "services"],
             Self::Product => &["product"],
             // What no page asks for is looked at as a whole.
-            Self::Review => &["api", "nodes", "replicas", "acceptedRisks"],
-            Self::Network | Self::Checks | Self::Confirm | Self::Install | Self::Result => &[],
+            Self::Checks => &["acceptedRisks"],
+            Self::Review => &["api", "nodes", "replicas"],
+            Self::Network | Self::Confirm | Self::Install | Self::Result => &[],
         }
     }
 
@@ -121,6 +122,7 @@ impl PageId {
             "cluster" => Self::Network,
             "customerCa" | "services" => Self::Storage,
             "product" => Self::Product,
+            "acceptedRisks" => Self::Checks,
             _ => Self::Review,
         }
     }

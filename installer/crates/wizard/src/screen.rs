@@ -1,5 +1,8 @@
 //! What a front end shows, as a value: no colours, no places on a screen.
 
+use sealift_checks::Matrix;
+
+use crate::effect::Message;
 use crate::field::Kind;
 use crate::model::{Mark, Refused, Source};
 use crate::page::PageId;
@@ -56,8 +59,17 @@ pub struct FieldView {
     pub help: Vec<String>,
 }
 
+/// A line that can be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its cells.
+    pub cells: Vec<String>,
+    /// What opens it.
+    pub opens: Message,
+}
+
 /// One part of a page's body, from top to bottom.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Row {
     /// A paragraph.
     Text(String),
@@ -69,6 +81,31 @@ pub enum Row {
         names: Vec<String>,
         /// Cells of each line.
         lines: Vec<Vec<String>>,
+    },
+    /// Columns with a line of names, and lines of which each can be opened.
+    Entries {
+        /// Names of the columns.
+        names: Vec<String>,
+        /// The lines.
+        entries: Vec<Entry>,
+    },
+    /// A mark for each group on each host.
+    Matrix {
+        /// The marks.
+        matrix: Matrix,
+        /// A line for each of its rows: the group's name, and the same as its marks in words.
+        entries: Vec<Entry>,
+        /// What stands over the marks for the site as a whole.
+        site: String,
+        /// What stands before the list of hosts where they are numbered.
+        hosts: String,
+    },
+    /// Something with its name before it.
+    Pair {
+        /// The name.
+        name: String,
+        /// What it is.
+        text: String,
     },
     /// A question.
     Field(Box<FieldView>),
@@ -136,10 +173,20 @@ pub enum Action {
     Detach,
     /// Confirm the host keys that are new.
     TrustKeys,
+    /// Show what can be mended by itself, and ask.
+    Fix,
+    /// Mend that.
+    MakeFixes,
+    /// Accept the risk of the finding that is looked at, or change who accepts it.
+    AcceptRisk,
+    /// The acceptance is whole.
+    KeepRisk,
+    /// Nobody accepts it any more.
+    TakeRiskBack,
 }
 
 /// A page as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Screen {
     /// Product and site, as far as they are known.
     pub title: String,
@@ -189,5 +236,13 @@ impl Screen {
     /// The fields, in their order.
     pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
         self.rows.iter().filter_map(|row| if let Row::Field(field) = row { Some(&**field) } else { None })
+    }
+
+    /// The lines that can be opened, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.rows.iter().flat_map(|row| match row {
+            Row::Entries { entries, .. } | Row::Matrix { entries, .. } => entries.as_slice(),
+            _ => &[],
+        })
     }
 }

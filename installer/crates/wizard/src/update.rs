@@ -1,5 +1,6 @@
 //! What follows from a message.
 
+mod checks;
 mod hosts;
 mod outcomes;
 mod reach;
@@ -70,6 +71,9 @@ impl Model {
             | Message::RemoveHost(_)
             | Message::AddHosts(_)
             | Message::ImportHosts { .. } => self.change_hosts(message),
+            Message::Open(_) | Message::AcceptRisk | Message::TakeRiskBack | Message::MakeFixes => {
+                self.change_part(message)
+            }
             outcome => self.outcome(outcome),
         }
     }
@@ -186,9 +190,16 @@ impl Model {
         if self.host.is_some() {
             return self.close_host();
         }
+        if self.part().is_some() {
+            return self.next_of_part();
+        }
         let problems = self.problems_of(self.page).len();
         if problems > 0 {
             return self.no(None, "refused.next", &[("count", &problems.to_string())]);
+        }
+        let standing = self.in_the_way().len();
+        if self.page == PageId::Checks && standing > 0 {
+            return self.no(None, "refused.standing", &[("count", &standing.to_string())]);
         }
         if self.page == PageId::Start && self.file_state == FileState::Unknown {
             return self.no(Some("start.file"), "refused.file", &[]);
@@ -214,6 +225,7 @@ impl Model {
             return self.no(None, "refused.skip", &[]);
         }
         self.put_host_away();
+        self.close_parts();
         self.leave(Mark::Open)
     }
 
@@ -235,6 +247,9 @@ impl Model {
         if self.host.is_some() {
             return self.close_host();
         }
+        if self.part().is_some() {
+            return self.close_part();
+        }
         let Some(page) = self.trail.pop() else {
             return self.no(None, "refused.back", &[]);
         };
@@ -250,6 +265,7 @@ impl Model {
             return self.no(None, "refused.go", &[("page", &title)]);
         }
         self.put_host_away();
+        self.close_parts();
         let mut effects = self.save(false);
         if page != self.page {
             self.trail.push(self.page);
@@ -296,26 +312,6 @@ impl Model {
         }
     }
 
-    fn look_at_hosts(&mut self) -> Vec<Effect> {
-        let Some(bundle) = self.bundle.clone().filter(|_| self.document.is_some()) else {
-            return self.no(None, "refused.noBundle", &[]);
-        };
-        let open = self.problems().len();
-        if open > 0 || !self.left_open.is_empty() {
-            return self.no(None, "refused.open", &[("count", &open.max(1).to_string())]);
-        }
-        self.serial += 1;
-        let (serial, file) = (self.serial, self.file.clone());
-        self.after_save = Some(if self.page == PageId::Checks {
-            self.checked = Task::Waiting(serial);
-            Effect::Check { serial, file, bundle }
-        } else {
-            self.planned = Task::Waiting(serial);
-            Effect::Plan { serial, file, bundle, keep: self.plan_file() }
-        });
-        self.save(true)
-    }
-
     /// The profile as it is, unless there is nothing to write; `asked` where somebody wants it now.
     pub(super) fn save(&mut self, asked: bool) -> Vec<Effect> {
         if !self.can_save() {
@@ -347,6 +343,7 @@ impl Model {
 
     fn end(&mut self) -> Vec<Effect> {
         self.put_host_away();
+        self.close_parts();
         let mut effects = self.save(false);
         self.stage = Stage::Ended;
         effects.push(Effect::End);

@@ -1,6 +1,8 @@
 //! The model as a screen.
 
 mod bodies;
+mod checks;
+mod plan;
 mod reach;
 mod run;
 
@@ -10,6 +12,7 @@ use crate::field::{self, Field, Kind};
 use crate::help::as_typed;
 use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
 use crate::words::Language;
 
@@ -24,14 +27,14 @@ pub fn view(model: &Model) -> Screen {
     let mut rows: Vec<Row> = model.body();
     rows.extend(fields.into_iter().map(|field| Row::Field(Box::new(field))));
     let problems = model.problems_of(model.page);
-    let next_open = problems.is_empty() && model.run_lets_go_on();
+    let next_open = problems.is_empty() && model.run_lets_go_on() && model.in_the_way_message().is_none();
     Screen {
         title: model.title(),
         page: model.page,
         page_title: title(model.page),
         step: (model.page.number(), PageId::ALL.len()),
         steps: PageId::ALL.into_iter().map(|page| (page, title(page), model.mark(page))).collect(),
-        intro: words.text(&format!("page.{}.intro", model.page.name())),
+        intro: model.part_intro().unwrap_or_else(|| words.text(&format!("page.{}.intro", model.page.name()))),
         rows,
         message: model.message(problems.len()),
         next_open,
@@ -73,12 +76,17 @@ impl Model {
         }
         let busy = match self.page {
             PageId::Sizing => matches!(self.sizing, Task::Waiting(_)),
-            PageId::Checks => matches!(self.checked, Task::Waiting(_)),
+            PageId::Checks => {
+                matches!(self.checked, Task::Waiting(_)) || matches!(self.fixed, Task::Waiting(_))
+            }
             PageId::Review => matches!(self.planned, Task::Waiting(_)),
             _ => false,
         };
         if busy {
             return words.text("message.busy");
+        }
+        if let Some(message) = self.in_the_way_message().filter(|_| problems == 0) {
+            return message;
         }
         let said = match (problems, self.mark(self.page)) {
             (0, Mark::Review) => words.text("message.review"),
@@ -101,10 +109,16 @@ impl Model {
                     actions.extend([Action::EditHost, Action::RemoveHost]);
                 }
             }
-            (PageId::Sizing | PageId::Checks | PageId::Review, _) if self.document.is_some() => {
-                actions.push(Action::Run);
-            }
+            (PageId::Checks | PageId::Review, _) => actions.extend(self.check_actions()),
+            (PageId::Sizing, _) if self.document.is_some() => actions.push(Action::Run),
             _ => {}
+        }
+        if let Some(part) = self.part() {
+            // One comes back from it to the page; first where it is only read.
+            let read = matches!(part, Part::Finding(_) | Part::PlannedHost(_));
+            actions.insert(if read { 0 } else { actions.len() }, Action::Back);
+            actions.extend([Action::Save, Action::Quit]);
+            return actions;
         }
         actions.extend(self.run_actions());
         if self.run_lets_go_on() {
@@ -114,7 +128,7 @@ impl Model {
             actions.push(Action::Back);
         }
         actions.extend(self.last_reach_actions());
-        if !self.problems_of(self.page).is_empty() {
+        if !self.problems_of(self.page).is_empty() || self.in_the_way_message().is_some() {
             actions.push(Action::Skip);
         }
         actions.extend([Action::Save, Action::Quit]);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::ProfileFinding;
 use sealift_wizard::field::{fields, word_keys};
-use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
+use sealift_wizard::testing::{cut_off, done, failed, findings, going_on, start, stuck, summary};
 use sealift_wizard::{
-    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Source, Standing, Task, Trouble, Verdict,
-    Words, update, view,
+    Effect, Kind, Language, Loaded, Mark, Message, Model, PageId, Part, Source, Standing, Task, Trouble,
+    Verdict, Words, update, view,
 };
 
 fn begin(file: Loaded) -> Model {
@@ -74,7 +74,8 @@ fn pages(language: Language) -> Vec<Model> {
             ],
         ),
     ];
-    let mut model = send(opened(), Message::Speak(language));
+    let opened = begin(Loaded::There(format!("{OPEN}acceptedRisks:\n  - {{check: disk.space}}\n")));
+    let mut model = send(opened, Message::Speak(language));
     for (page, answers) in gates {
         model = send(model, Message::Go(page));
         for (field, text) in answers {
@@ -87,6 +88,9 @@ fn pages(language: Language) -> Vec<Model> {
         let mut there = send(model.clone(), Message::Go(page));
         if page == PageId::Hosts {
             there = send(there, Message::AddHost);
+        }
+        if page == PageId::Checks {
+            there = send(there, Message::Open(Part::Risk(0)));
         }
         assert_eq!(there.page(), page);
         found.push(there);
@@ -126,7 +130,7 @@ fn every_screen_has_all_its_words() {
 }
 
 /// A wrong answer for each field that is no free text, and a part of why.
-const WRONG: [(&str, &str, &str); 57] = [
+const WRONG: [(&str, &str, &str); 58] = [
     ("start.language", "fr", "none of the choices"),
     ("start.purpose", "all", "none of the choices"),
     ("confirm.site", "plants", "not the name of this site"),
@@ -184,6 +188,7 @@ const WRONG: [(&str, &str, &str); 57] = [
     ("services.metrics.user", "a:b", "colon"),
     ("services.metrics.password", "hunter2", "where the secret is"),
     ("product.secrets.adminPassword", "hunter2", "where the secret is"),
+    ("acceptedRisks[0].until", "2026-11-21", "ran out"),
 ];
 
 #[test]
@@ -353,7 +358,7 @@ fn the_hosts_are_looked_at_with_what_was_saved_or_not_at_all() {
     let [Effect::Check { serial, file, bundle }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((file.as_path(), bundle.as_path()), ("site.yaml".as_ref(), "orders.bundle".as_ref()));
     assert!(view(&saved).message.contains("At work"));
-    let done = send(saved, Message::Checked { serial: *serial, outcome: Ok(Vec::new()) });
+    let done = send(saved, Message::Checked { serial: *serial, outcome: Ok(findings(&["m1"])) });
     assert!(format!("{:?}", view(&done).rows).contains("Disks"));
 
     let full = Trouble { message: "the disk is full".to_owned(), ..Trouble::default() };

@@ -9,8 +9,8 @@ use sealift_events::RunResult;
 use sealift_events::picture::RunPicture;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
 use sealift_wizard::{
-    Action, Agreed, Effect, Handover, Loaded, Mark, Message, Model, PageId, Row, Standing, Trouble, update,
-    view,
+    Action, Agreed, Effect, Handover, Loaded, Mark, Message, Model, PageId, Row, Standing, Trouble, testing,
+    update, view,
 };
 
 const WHOLE: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\n\
@@ -49,7 +49,7 @@ fn planned() -> Model {
     let (model, effects) = update(model, Message::Saved(Ok(Vec::new())));
     let [Effect::Plan { serial, keep, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(keep, &PathBuf::from("site.yaml.plan.json"));
-    send(model, Message::Planned { serial: *serial, outcome: Ok(vec!["71 steps on 1 host".to_owned()]) })
+    send(model, Message::Planned { serial: *serial, outcome: Ok(testing::planned(&["m1"])) })
 }
 
 fn confirm() -> Model {

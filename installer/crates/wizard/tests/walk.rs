@@ -9,10 +9,12 @@ use proptest::prelude::*;
 use sealift_bundle::testing::sample_document;
 use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::field::fields;
-use sealift_wizard::testing::{cut_off, done, failed, going_on, key_of, reached, start, stuck, summary};
+use sealift_wizard::testing::{
+    cut_off, done, failed, findings, going_on, key_of, planned, reached, start, stuck, summary,
+};
 use sealift_wizard::{
-    Effect, Handover, Language, Loaded, Mark, Message, Model, NewKey, PageId, Reached, Standing, Trouble,
-    Whose, size, update, view,
+    Effect, Handover, Language, Loaded, Mark, Mended, Message, Model, NewKey, PageId, Part, Reached,
+    Standing, Trouble, Whose, size, update, view,
 };
 use serde_json::Value as Json;
 
@@ -51,6 +53,12 @@ enum Move {
     EditHost(usize),
     RemoveHost(usize),
     AddHosts(String),
+    /// Opens a line, whichever is there.
+    Open(usize),
+    Fixes,
+    MakeFixes,
+    AcceptRisk,
+    TakeRiskBack,
     Run,
     /// Outside, something that takes long has come to an end, in one of some ways.
     Happen(u8),
@@ -75,7 +83,8 @@ fn answer() -> impl Strategy<Value = String> {
         4 => prop_oneof![
             "harbin", "1", "3", "2000", "0.5", "yes", "no", "10.20.0.11", "10.20.0.12", "10.244.0.5", "m1", "w1",
             "control-plane", "work", "file ~/k", "env TOKEN", "ask", "10.96.0.0/12", "10.0.0.0/8", "22", "6443",
-            "https://logs.example:9200/", "because", "text.pem", "en", "production", "install", "plan",
+            "https://logs.example:9200/", "because", "2026-12-31", "2020-01-01", "text.pem", "en", "production",
+            "install", "plan",
         ],
         1 => "[ -~é中文\u{200b}\t]{0,12}",
     ]
@@ -105,6 +114,11 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => (0usize..4).prop_map(Move::EditHost),
         1 => (0usize..4).prop_map(Move::RemoveHost),
         2 => hosts().prop_map(Move::AddHosts),
+        6 => (0usize..20).prop_map(Move::Open),
+        1 => Just(Move::Fixes),
+        1 => Just(Move::MakeFixes),
+        3 => Just(Move::AcceptRisk),
+        1 => Just(Move::TakeRiskBack),
         3 => Just(Move::Run),
         6 => any::<u8>().prop_map(Move::Happen),
         2 => (0usize..3).prop_map(Move::WatchRun),
@@ -126,6 +140,7 @@ struct Walk {
     folder: tempfile::TempDir,
     saves: usize,
     hosts: usize,
+    risks: usize,
     /// What takes long outside, the oldest first.
     outside: VecDeque<Effect>,
     /// Runs that were begun.
@@ -141,7 +156,7 @@ impl Walk {
         let folder = tempfile::tempdir().unwrap();
         let (answers, outside) = (BTreeMap::new(), VecDeque::new());
         let file = Some(file).filter(|file| !file.is_empty());
-        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, outside, begun: 0, file };
+        let mut walk = Self { model, answers, folder, saves: 0, hosts: 0, risks: 0, outside, begun: 0, file };
         walk.perform(effects);
         walk
     }
@@ -174,7 +189,13 @@ impl Walk {
                     let outcome = reached(&host, &site);
                     Message::Reached { serial, host, outcome }
                 }
-                Effect::Check { serial, .. } => Message::Checked { serial, outcome: Ok(Vec::new()) },
+                Effect::Check { serial, .. } => {
+                    Message::Checked { serial, outcome: Ok(findings(&["m1", "w1"])) }
+                }
+                Effect::Fix { serial, .. } => {
+                    let outcome = Ok(Mended { made: Vec::new(), findings: Ok(findings(&["m1"])) });
+                    Message::Fixed { serial, outcome }
+                }
                 Effect::FindRuns => {
                     let runs = [("r1", Standing::Failed), ("r0", Standing::Done)];
                     Message::RunsFound(runs.map(|(run, standing)| summary(run, standing)).to_vec())
@@ -200,7 +221,7 @@ impl Walk {
         let works = !way.is_multiple_of(4);
         let message = match effect {
             Effect::Plan { serial, .. } if works => {
-                Message::Planned { serial, outcome: Ok(vec!["9 steps".to_owned()]) }
+                Message::Planned { serial, outcome: Ok(planned(&["m1", "w1"])) }
             }
             Effect::Plan { serial, .. } => Message::Planned { serial, outcome: Err(nothing()) },
             Effect::Install { serial, .. } if works => {
@@ -254,6 +275,11 @@ impl Walk {
             self.answers.retain(|path, _| !path.starts_with("hosts["));
         }
         self.hosts = hosts;
+        let risks = self.model.draft().get("acceptedRisks").and_then(Json::as_array).map_or(0, Vec::len);
+        if risks < self.risks {
+            self.answers.retain(|path, _| !path.starts_with("acceptedRisks["));
+        }
+        self.risks = risks;
         self.holds();
         self.perform(effects);
     }
@@ -265,7 +291,7 @@ impl Walk {
 
     fn step(&mut self, a_move: Move) {
         let before = self.model.page();
-        let in_host = self.model.host().is_some();
+        let in_host = self.model.host().is_some() || self.model.part().is_some();
         let turns = matches!(a_move, Move::Next | Move::Skip | Move::Go(_));
         match a_move {
             Move::Answer(at, text) => {
@@ -306,6 +332,18 @@ impl Walk {
             Move::EditHost(index) => self.send(Message::EditHost(index)),
             Move::RemoveHost(index) => self.send(Message::RemoveHost(index)),
             Move::AddHosts(text) => self.send(Message::AddHosts(text)),
+            Move::Open(at) => {
+                let opens: Vec<Message> =
+                    view(&self.model).entries().map(|entry| entry.opens.clone()).collect();
+                if !opens.is_empty() {
+                    self.send(opens[at % opens.len()].clone());
+                    assert_eq!(self.model.refused(), None, "what is shown can be opened");
+                }
+            }
+            Move::Fixes => self.send(Message::Open(Part::Fixes)),
+            Move::MakeFixes => self.send(Message::MakeFixes),
+            Move::AcceptRisk => self.send(Message::AcceptRisk),
+            Move::TakeRiskBack => self.send(Message::TakeRiskBack),
             Move::Run => self.send(Message::Run),
             Move::Happen(way) => self.happen(way),
             Move::WatchRun(index) => self.send(Message::WatchRun(index)),
@@ -370,7 +408,9 @@ impl Walk {
         let screen = view(&self.model);
         assert_eq!(screen.page, self.model.page());
         let run_is_open = screen.page == PageId::Install && self.model.standing() != Some(Standing::Done);
-        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty() && !run_is_open);
+        let clear = screen.page != PageId::Checks || self.model.in_the_way().is_empty();
+        assert_eq!(screen.next_open, self.model.problems_of(screen.page).is_empty() && clear && !run_is_open);
+        assert!(self.model.parts().iter().all(|part| part.page() == screen.page), "{:?}", self.model.parts());
         let watched = self.outside.iter().filter(|effect| matches!(effect, Effect::Watch { .. }));
         let runs: Vec<_> = watched.collect();
         assert!(runs.iter().all(|one| runs.iter().filter(|other| *other == one).count() == 1), "{runs:?}");
@@ -385,8 +425,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), kind in 0usize..3) {
-        let mut walk = Walk::new(["", WHOLE, READY][kind]);
+    fn nothing_is_lost_on_any_way(moves in vec(a_move(), 1..60), kind in 0usize..4) {
+        let mut walk = Walk::new(["", WHOLE, READY, WHOLE][kind]);
+        if kind == 3 {
+            walk.step(Move::Go(PageId::Checks.number() - 1));
+            walk.step(Move::Run);
+        }
         for one in moves {
             walk.step(one);
         }

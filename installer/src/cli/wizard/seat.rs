@@ -85,6 +85,11 @@ impl World for Seat<'_> {
                 let outcome = run::hand_over(self.prepare(file, bundle), &run, language).map_err(trouble);
                 Message::Reported { serial, outcome }
             }
+            Effect::Fix { serial, file, bundle, wishes } => {
+                let arguments = self.prepare(file, bundle);
+                let outcome = self.remembering(|ask| look::fix(&arguments, self.output, ask, &wishes));
+                Message::Fixed { serial, outcome }
+            }
             Effect::End => return None,
         })
     }

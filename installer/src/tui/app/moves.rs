@@ -1,6 +1,6 @@
 //! What keys do on a page.
 
-use sealift_wizard::{Action, FieldView, Message, PageId, Verdict};
+use sealift_wizard::{Action, FieldView, Message, PageId, Part, Verdict};
 use tui_input::{Input, InputRequest};
 
 use super::App;
@@ -25,7 +25,10 @@ impl App {
             Key::Skip => self.press_if_offered(Action::Skip),
             Key::Trust => self.press_if_offered(Action::TrustKeys),
             Key::Import => self.press_if_offered(Action::ImportHosts),
+            // The same key, on other pages.
+            Key::Paste if self.offers(Action::Fix) => self.press(Button::Do(Action::Fix)),
             Key::Paste => self.press_if_offered(Action::PasteHosts),
+            Key::Accept => self.press_if_offered(Action::AcceptRisk),
             Key::Insert => self.press_if_offered(Action::AddHost),
             Key::Detach => self.press_if_offered(Action::Detach),
             Key::Back => self.escape(),
@@ -53,7 +56,7 @@ impl App {
                 Key::Enter if self.screen.page == PageId::Hosts => self.send(Message::EditHost(index)),
                 Key::Enter if self.screen.page == PageId::Start => self.send(Message::WatchRun(index)),
                 Key::Enter if self.screen.page == PageId::Install => self.open_log(index),
-                Key::Enter => self.go(index),
+                Key::Enter => self.open(index),
                 Key::Delete if self.offers(Action::RemoveHost) => {
                     self.state.layer = Some(Layer::RemoveHost(index));
                 }
@@ -123,6 +126,11 @@ impl App {
             Action::Stop => self.send(Message::Stop),
             Action::Detach => self.send(Message::Detach),
             Action::TrustKeys => self.state.layer = Some(Layer::TrustKeys(self.screen.new_keys.clone())),
+            Action::Fix => self.send(Message::Open(Part::Fixes)),
+            Action::MakeFixes => self.send(Message::MakeFixes),
+            Action::AcceptRisk => self.send(Message::AcceptRisk),
+            Action::KeepRisk => self.next(),
+            Action::TakeRiskBack => self.send(Message::TakeRiskBack),
             Action::AddHost => self.send(Message::AddHost),
             Action::CloseHost => self.send(Message::CloseHost),
             Action::EditHost => self.send(Message::EditHost(self.host())),
@@ -154,9 +162,10 @@ impl App {
         }
     }
 
-    fn go(&mut self, index: usize) {
-        if let Some(page) = PageId::ALL.get(index) {
-            self.send(Message::Go(*page));
+    fn open(&mut self, index: usize) {
+        let opens = self.screen.entries().nth(index).map(|entry| entry.opens.clone());
+        if let Some(message) = opens {
+            self.send(message);
         }
     }
 

@@ -157,5 +157,5 @@ fn a_host_that_does_not_answer_lets_somebody_go_on() {
     let mut somebody = tested(VALID);
     assert!(somebody.flat().contains("do not answer as they should: 1 of 3"), "{}", somebody.text());
     somebody.key(Key::Next);
-    assert!(somebody.flat().contains("5/11 Access"), "{}", somebody.text());
+    assert!(somebody.flat().contains("5/13 Access"), "{}", somebody.text());
 }

@@ -27,7 +27,7 @@ fn wrong(page: PageId) -> Option<(usize, &'static str)> {
 }
 
 /// Looks at a field by its number on the page, from 0.
-fn look_at(somebody: &mut Somebody, number: usize) {
+pub(super) fn look_at(somebody: &mut Somebody, number: usize) {
     let path = somebody.app.picture().screen.fields().filter(|field| field.enabled).nth(number);
     let path = path.unwrap().path.clone();
     for _ in 0..60 {

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, stuck, summary};
-use sealift_wizard::{Language, Message, Standing, Words};
+use sealift_wizard::{Language, Message, PageId, Standing, Words};
 
 use super::{BEST, EMPTY, Somebody, VALID};
 use crate::tui::app::Input;
@@ -11,7 +11,7 @@ use crate::tui::display::Display;
 use crate::tui::frame::layout;
 use crate::tui::keys::Key;
 use crate::tui::rows::button_row;
-use crate::tui::state::{Spot, fields, walked};
+use crate::tui::state::{Spot, fields, line_count};
 
 #[derive(Debug, Clone)]
 enum Move {
@@ -46,6 +46,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => Just(Key::Save),
         2 => Just(Key::Run),
         1 => Just(Key::Trust),
+        2 => Just(Key::Accept),
         1 => Just(Key::Import),
         1 => Just(Key::Paste),
         1 => Just(Key::Insert),
@@ -108,7 +109,7 @@ fn holds(somebody: &Somebody) {
                 Spot::Field(path) => {
                     assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
                 }
-                Spot::Line(index) => assert!(*index < walked(picture.screen), "{text}"),
+                Spot::Line(index) => assert!(*index < line_count(picture.screen), "{text}"),
                 _ => {}
             }
             let range = layout.body.spots.iter().find(|(one, _)| one == spot).map(|(_, range)| range.clone());
@@ -160,6 +161,11 @@ proptest! {
         let runs = runs.map(|(run, standing)| summary(run, standing)).to_vec();
         somebody.happen(Input::Outcome(Message::RunsFound(runs)));
         holds(&somebody);
+        if valid {
+            somebody.go(PageId::Checks.number());
+            somebody.key(Key::Run);
+            holds(&somebody);
+        }
         for one in &moves {
             step(&mut somebody, one);
             if somebody.app.has_ended() {

@@ -35,6 +35,12 @@ pub(super) enum Command {
     /// A run of the table, by its number from 1.
     Watch(usize),
     Done,
+    /// Show what can be mended by itself.
+    Fix,
+    /// Accept the risk of the finding that is looked at.
+    Accept,
+    /// Nobody accepts it any more.
+    TakeBack,
     /// A question, or a host, by its number from 1.
     Number(usize),
     /// Anything else: an answer.
@@ -42,7 +48,7 @@ pub(super) enum Command {
 }
 
 /// Words of commands, English and Chinese, whatever language is spoken.
-const WORDS: [(&str, &str, Command); 17] = [
+const WORDS: [(&str, &str, Command); 20] = [
     ("?", "？", Command::Help),
     ("help", "帮助", Command::Help),
     ("next", "下一页", Command::Next),
@@ -60,6 +66,9 @@ const WORDS: [(&str, &str, Command); 17] = [
     ("add", "添加", Command::Add),
     ("paste", "粘贴", Command::Paste),
     ("done", "完成", Command::Done),
+    ("fix", "修复", Command::Fix),
+    ("accept", "接受", Command::Accept),
+    ("withdraw", "撤回", Command::TakeBack),
 ];
 
 impl Command {
@@ -140,6 +149,7 @@ mod tests {
             // A command of the page of hosts is an answer like any other.
             ("add", Command::Text("add".to_owned())),
             ("trust", Command::Text("trust".to_owned())),
+            ("fix", Command::Text("fix".to_owned())),
         ] {
             assert_eq!(Command::of_answer(line), expected, "{line}");
         }
@@ -153,6 +163,8 @@ mod tests {
             ("go 3", Command::Go(PageId::Sizing)),
             ("test", Command::Run),
             ("信任", Command::Trust),
+            ("接受", Command::Accept),
+            ("withdraw", Command::TakeBack),
         ] {
             assert_eq!(Command::of_page(line), expected, "{line}");
         }

@@ -10,6 +10,7 @@ use super::lines::Lines;
 use crate::effect::{Effect, Message};
 use crate::model::{Model, Start};
 use crate::page::PageId;
+use crate::part::Part;
 use crate::screen::{FieldView, Row, Screen, Verdict};
 use crate::update::update;
 use crate::view::view;
@@ -123,7 +124,11 @@ impl<'a> Session<'a> {
                 self.reach(&mut open)?;
                 continue;
             }
-            if matches!(effect, Effect::Check { .. } | Effect::Plan { .. } | Effect::OpenBundle { .. }) {
+            let takes_time = matches!(
+                effect,
+                Effect::Check { .. } | Effect::Plan { .. } | Effect::Fix { .. } | Effect::OpenBundle { .. }
+            );
+            if takes_time {
                 self.say(&self.words().text("plain.working"))?;
             }
             if matches!(effect, Effect::Install { .. }) {
@@ -161,9 +166,9 @@ impl<'a> Session<'a> {
         news.unwrap_or_default().iter().try_for_each(|line| self.say(line))
     }
 
-    /// Where somebody is: the page and the host.
-    fn place(&self) -> (PageId, Option<usize>, bool) {
-        (self.model.page(), self.model.host(), self.model.has_ended())
+    /// Where somebody is: the page, the host and the parts of the page.
+    fn place(&self) -> (PageId, Option<usize>, Vec<Part>, bool) {
+        (self.model.page(), self.model.host(), self.model.parts().to_vec(), self.model.has_ended())
     }
 
     /// Shows a page, asks what was never asked, and waits for what to do next.
@@ -171,12 +176,17 @@ impl<'a> Session<'a> {
         let place = self.place();
         let screen = view(&self.model);
         self.show(&screen)?;
-        let first = match self.model.host() {
+        let whole_page = self.model.host().is_none() && self.model.part().is_none();
+        let first = match (self.model.host(), self.model.part()) {
             // A host that has no answer yet.
-            Some(index) => self.model.draft().get(&format!("hosts[{index}].name")).is_none(),
-            None => !self.model.is_from_file() || !self.model.problems_of(self.model.page()).is_empty(),
+            (Some(index), _) => self.model.draft().get(&format!("hosts[{index}].name")).is_none(),
+            (None, Some(Part::Risk(index))) => self.model.of_risk(*index, "person").is_none(),
+            (None, Some(_)) => false,
+            (None, None) => {
+                !self.model.is_from_file() || !self.model.problems_of(self.model.page()).is_empty()
+            }
         };
-        let seen = self.model.host().is_none() && !self.asked.insert(self.model.page());
+        let seen = whole_page && !self.asked.insert(self.model.page());
         if first && !seen {
             self.questions(true)?;
         } else {
@@ -204,6 +214,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn rows(&mut self, rows: &[Row]) -> io::Result<()> {
+        let mut number = 0;
         for row in rows {
             match row {
                 Row::Text(text) | Row::Warning(text) => self.say(text)?,
@@ -224,6 +235,22 @@ impl<'a> Session<'a> {
                         self.say(&text)?;
                     }
                 }
+                // What can be opened has the number that opens it.
+                Row::Entries { names, entries } => {
+                    for entry in entries {
+                        number += 1;
+                        let cells =
+                            names.iter().zip(&entry.cells).map(|(name, cell)| format!("{name}: {cell}"));
+                        self.say(&format!("{number} {}", cells.collect::<Vec<_>>().join("; ")))?;
+                    }
+                }
+                Row::Matrix { entries, .. } => {
+                    for entry in entries {
+                        number += 1;
+                        self.say(&format!("{number} {}", entry.cells.join(": ")))?;
+                    }
+                }
+                Row::Pair { name, text } => self.say(&format!("{name}: {text}"))?,
                 Row::Field(_) => {}
             }
         }
@@ -346,11 +373,16 @@ impl<'a> Session<'a> {
         let screen = view(&self.model);
         self.lines.say("")?;
         self.say(&screen.message)?;
-        let prompt = match self.model.host() {
-            Some(index) => words.fill("plain.prompt.host", &[("number", &(index + 1).to_string())]),
-            None => words.fill("plain.prompt.page", &[("page", &screen.page_title)]),
+        let prompt = match (self.model.host(), self.model.part()) {
+            (Some(index), _) => words.fill("plain.prompt.host", &[("number", &(index + 1).to_string())]),
+            (None, Some(Part::Fixes)) => words.text("plain.prompt.fix"),
+            (None, Some(_)) => words.fill("plain.prompt.part", &[("page", &screen.page_title)]),
+            (None, None) => words.fill("plain.prompt.page", &[("page", &screen.page_title)]),
         };
         let Some(line) = self.ask(&prompt)? else { return Ok(()) };
+        if self.model.part() == Some(&Part::Fixes) {
+            return self.whether_to_fix(&line);
+        }
         let hosts = self.model.page() == PageId::Hosts;
         match Command::of_page(&line) {
             Command::Empty | Command::Done if self.model.host().is_some() => self.act(Message::CloseHost),
@@ -367,7 +399,16 @@ impl<'a> Session<'a> {
             Command::Number(number) if hosts && self.model.host().is_none() => {
                 self.act(Message::EditHost(number.wrapping_sub(1)))
             }
-            Command::Number(number) => self.one_question(number),
+            Command::Number(number) => {
+                let opens = screen.entries().nth(number.wrapping_sub(1)).map(|entry| entry.opens.clone());
+                match opens {
+                    Some(message) => self.act(message),
+                    None => self.one_question(number),
+                }
+            }
+            Command::Fix => self.act(Message::Open(Part::Fixes)),
+            Command::Accept => self.act(Message::AcceptRisk),
+            Command::TakeBack => self.act(Message::TakeRiskBack),
             Command::Add if hosts => self.act(Message::AddHost),
             Command::Edit(number) => self.act(Message::EditHost(number.wrapping_sub(1))),
             Command::Remove(Some(number)) => self.act(Message::RemoveHost(number.wrapping_sub(1))),
@@ -381,6 +422,15 @@ impl<'a> Session<'a> {
                 self.body(&view(&self.model))
             }
             Command::Text(text) => self.unknown(&text),
+            command => self.common(command),
+        }
+    }
+
+    /// Whether to mend what can be: nothing but a plain yes does it.
+    fn whether_to_fix(&mut self, line: &str) -> io::Result<()> {
+        match Command::of_answer(line) {
+            Command::Text(text) if says_yes(&text) => self.act(Message::MakeFixes),
+            Command::Empty | Command::Text(_) => self.act(Message::Back),
             command => self.common(command),
         }
     }
@@ -423,6 +473,7 @@ impl<'a> Session<'a> {
             }
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
             (PageId::Start, _) => self.say(&words.text("plain.help.start"))?,
+            (PageId::Checks, _) => self.say(&words.text("plain.help.checks"))?,
             _ => {}
         }
         if matches!(self.model.page(), PageId::Hosts | PageId::Access) {

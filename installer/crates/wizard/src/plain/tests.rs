@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift_bundle::testing::sample_document;
+use sealift_checks::Finding;
 use sealift_events::picture::RunPicture;
 
 use super::lines::FakeLines;
 use super::{Ended, Reason, World, run};
 use crate::effect::{Effect, Loaded, Message, Trouble, size};
+use crate::look::{MadeChange, MadeResult, Mended};
 use crate::model::Start;
 use crate::page::PageId;
 use crate::runs::{Agreed, Standing};
@@ -25,6 +27,8 @@ pub(crate) struct FakeWorld {
     pub(crate) pictures: Vec<RunPicture>,
     /// Plans of installs that were begun.
     pub(crate) installs: Vec<Agreed>,
+    /// What checks find; hosts cannot be reached where there is nothing.
+    pub(crate) found: Option<Vec<Finding>>,
 }
 
 fn trouble(message: &str) -> Trouble {
@@ -62,10 +66,17 @@ impl World for FakeWorld {
                 Message::Reached { serial, host, outcome }
             }
             Effect::Check { serial, .. } => {
-                Message::Checked { serial, outcome: Err(trouble("m1 cannot be reached")) }
+                let found = self.found.clone();
+                Message::Checked { serial, outcome: found.ok_or_else(|| trouble("m1 cannot be reached")) }
             }
             Effect::Plan { serial, .. } => {
-                Message::Planned { serial, outcome: Ok(vec!["71 steps on 2 hosts".to_owned()]) }
+                Message::Planned { serial, outcome: Ok(crate::testing::planned(&["m1", "w1"])) }
+            }
+            Effect::Fix { serial, .. } => {
+                let change = "switch swap off".to_owned();
+                let made = vec![MadeChange { host: "w1".to_owned(), change, result: MadeResult::Done }];
+                let outcome = Ok(Mended { made, findings: Ok(Vec::new()) });
+                Message::Fixed { serial, outcome }
             }
             Effect::FindRuns => Message::RunsFound(vec![crate::testing::summary("r0", Standing::Failed)]),
             Effect::Install { serial, agreed, .. } => {
@@ -127,7 +138,7 @@ fn the_whole_way_gives_a_profile_and_the_commands() {
         "Between two clicks people read and type.",
         "Sizing: recommended; Steer: ",
         "m1 cannot be reached",
-        "71 steps on 2 hosts",
+        "61 steps on 2 hosts",
         commands,
     ] {
         let flat = said.replace('\n', " ");
@@ -335,10 +346,61 @@ fn hosts_are_tested_and_their_keys_confirmed_by_a_word() {
 }
 
 #[test]
+fn findings_are_opened_accepted_and_taken_back_by_numbers() {
+    let mut world = FakeWorld::default();
+    answered(start(), &mut world, WHOLE);
+    world.found = Some(crate::testing::findings(&["m1", "w1"]));
+    let file = PathBuf::from("site.yaml");
+    let accept = "go checks\nrun\nnext\n6\n1\naccept\nLi Wei\n2020-01-01 comes\n2020-01-01\n2026-12-31\n\n\n";
+    let (said, _) = answered(start(), &mut world, &format!("{accept}\n\nsave\nquit\nyes\n"));
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "6 Disks: 1 FAIL (m1), 2 ok, 1 not run",
+        "error: 1 findings stand in the way",
+        "1 State: FAIL; Check: disk.space; Host: m1",
+        "What to do: free some space",
+        "Question 1 of 4: Who accepts this risk?",
+        "ran out on 2020-01-01",
+        "Accepted: by Li Wei until 2026-12-31: 2020-01-01 comes",
+        "8 Check: disk.space; Host: m1; By: Li Wei; Until: 2026-12-31; State: accepts 1",
+        "All is well on this page.",
+    ] {
+        assert!(flat.contains(part), "`{part}` is not in {said}");
+    }
+    assert!(world.files[&file].contains("person: Li Wei"), "{}", world.files[&file]);
+    let (said, _) = answered(start(), &mut world, "go checks\nrun\n8\nwithdraw\nquit\nyes\n");
+    assert!(!world.files[&file].contains("Li Wei"), "{said}");
+}
+
+#[test]
+fn what_can_be_mended_is_mended_after_a_yes_alone() {
+    let mut world = FakeWorld::default();
+    answered(start(), &mut world, WHOLE);
+    world.found = Some(crate::testing::findings(&["m1", "w1"]));
+    for (answer, made) in [("\n", false), ("no\n", false), ("maybe\n", false), ("yes\n", true)] {
+        let (said, _) = answered(start(), &mut world, &format!("go checks\nrun\nfix\n{answer}quit\nyes\n"));
+        assert!(
+            said.contains("Make these changes?") && said.contains("Host: w1; Change: switch swap off"),
+            "{said}"
+        );
+        assert_eq!(said.contains("w1: switch swap off: done"), made, "{answer}: {said}");
+    }
+}
+
+#[test]
+fn a_hosts_plan_is_opened_by_its_number() {
+    let mut world = FakeWorld::default();
+    answered(start(), &mut world, WHOLE);
+    let (said, _) = answered(start(), &mut world, "go review\nrun\n11\n\nquit\nyes\n");
+    assert!(said.contains("11 Host: w1; Steps: 30; Files: 12; Services: 4; What stops: -"), "{said}");
+    assert!(said.contains("/etc/w1/30.conf") && !said.contains("/etc/m1/"), "{said}");
+}
+
+#[test]
 fn every_command_is_explained_in_both_languages() {
     for language in Language::ALL {
         let words = Words::of(language);
-        for key in ["field", "page", "hosts", "host", "reach"] {
+        for key in ["field", "page", "hosts", "host", "reach", "checks"] {
             let text = words.find(&format!("plain.help.{key}"));
             assert!(text.is_some_and(|text| text.len() > 40), "{key}");
         }

@@ -59,11 +59,15 @@ impl Model {
         if self.draft.hosts() == 0 {
             self.draft.take("hosts");
         }
-        self.typed =
-            std::mem::take(&mut self.typed).into_iter().filter_map(|path| moved(&path, index)).collect();
+        self.typed = std::mem::take(&mut self.typed)
+            .into_iter()
+            .filter_map(|path| moved("hosts", &path, index))
+            .collect();
         let aside: BTreeMap<String, Json> = std::mem::take(&mut self.aside);
-        self.aside =
-            aside.into_iter().filter_map(|(path, value)| Some((moved(&path, index)?, value))).collect();
+        self.aside = aside
+            .into_iter()
+            .filter_map(|(path, value)| Some((moved("hosts", &path, index)?, value)))
+            .collect();
         self.host = match self.host {
             Some(open) if open == index => None,
             Some(open) if open > index => Some(open - 1),
@@ -125,14 +129,15 @@ impl Model {
     }
 }
 
-/// The path of a value after the host of this number was taken out; none where it was of that host.
-fn moved(path: &str, removed: usize) -> Option<String> {
-    let Some((index, rest)) = path.strip_prefix("hosts[").and_then(|rest| rest.split_once(']')) else {
+/// The path of a value after the item of this number was taken out of a list; none where it was of that item.
+pub(super) fn moved(list: &str, path: &str, removed: usize) -> Option<String> {
+    let of_list = path.strip_prefix(list).and_then(|rest| rest.strip_prefix('['));
+    let Some((index, rest)) = of_list.and_then(|rest| rest.split_once(']')) else {
         return Some(path.to_owned());
     };
     match index.parse::<usize>().ok()? {
         index if index == removed => None,
-        index if index > removed => Some(format!("hosts[{}]{rest}", index - 1)),
+        index if index > removed => Some(format!("{list}[{}]{rest}", index - 1)),
         _ => Some(path.to_owned()),
     }
 }

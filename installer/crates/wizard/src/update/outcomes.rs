@@ -31,6 +31,7 @@ impl Message {
                 | Self::Watched { .. }
                 | Self::StopAsked { .. }
                 | Self::Reported { .. }
+                | Self::Fixed { .. }
         )
     }
 }
@@ -58,13 +59,12 @@ impl Model {
             Message::HostsRead(Err(trouble)) => self.failed(None, &trouble),
             Message::Sized { serial, outcome } => self.sizing.finish(serial, outcome.map(|sizing| *sizing)),
             Message::Reached { serial, host, outcome } => self.take_reached(serial, &host, outcome),
-            Message::Checked { serial, outcome } => self.checked.finish(serial, outcome),
-            Message::Planned { serial, outcome } => self.planned.finish(serial, outcome),
             Message::RunsFound(found) => self.runs_found(found),
             Message::InstallBegun { serial, outcome } => return self.install_begun(serial, outcome),
             Message::Watched { run, outcome } => return self.watched(run, outcome),
             Message::StopAsked { run, outcome } => self.stop_asked(&run, outcome),
             Message::Reported { serial, outcome } => self.runs.handover.finish(serial, outcome),
+            Message::Checked { .. } | Message::Planned { .. } | Message::Fixed { .. } => self.looked(message),
             // Hosts that came too late; everything else is what somebody did.
             _ => {}
         }
@@ -95,6 +95,7 @@ impl Model {
         self.checked.forget();
         self.planned.forget();
         self.runs.beginning.forget();
+        self.fixed.forget();
     }
 
     pub(super) fn failed(&mut self, field: Option<String>, trouble: &Trouble) {

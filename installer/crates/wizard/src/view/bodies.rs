@@ -1,21 +1,22 @@
 //! What stands on a page beside its fields.
 
-use sealift_checks::{Finding, Group, State};
 use sealift_profile::HostRole;
 use sealift_sizing::words::disk;
 use sealift_sizing::{Machines, Sizing, Tier, TierKind};
 
+use crate::effect::Message;
 use crate::field;
 use crate::model::{Model, Task};
 use crate::page::PageId;
-use crate::screen::Row;
+use crate::part::Part;
+use crate::screen::{Entry, Row};
 use crate::view::reach::without_empty;
-
-/// How checks come out that stand in the way.
-const BAD: [State; 3] = [State::Fail, State::Error, State::Blocked];
 
 impl Model {
     pub(super) fn body(&self) -> Vec<Row> {
+        if let Some(Part::PlannedHost(index)) = self.part() {
+            return self.planned_host_rows(*index);
+        }
         let mut rows = match self.page {
             PageId::Sizing => self.sizing_rows(),
             PageId::Hosts => self.host_rows(),
@@ -29,6 +30,9 @@ impl Model {
             PageId::Access => self.reach_summary(),
             PageId::Needs | PageId::Network | PageId::Storage => Vec::new(),
         };
+        if self.part().is_some() {
+            return rows;
+        }
         // What no field of the page shows.
         for problem in self.problems_of(self.page) {
             let shown = problem
@@ -190,53 +194,19 @@ impl Model {
         }
     }
 
-    fn check_rows(&self) -> Vec<Row> {
-        if self.document.is_none() {
-            return vec![self.text("checks.noBundle")];
-        }
-        self.task(&self.checked, "checks.idle", |findings| self.findings(findings))
-    }
-
-    fn findings(&self, findings: &[Finding]) -> Vec<Row> {
-        let words = self.words();
-        let is = |finding: &Finding, states: &[State]| states.contains(&finding.state);
-        let line = |group: Group| {
-            let count = |states: &[State]| {
-                let found = findings.iter().filter(|finding| finding.group == group && is(finding, states));
-                found.count().to_string()
-            };
-            vec![
-                group.title().to_owned(),
-                count(&[State::Pass]),
-                count(&[State::Warn]),
-                count(&BAD),
-                count(&[State::NotRun]),
-            ]
-        };
-        let names = ["group", "pass", "warn", "fail", "notRun"];
-        let mut rows = vec![Row::Table {
-            names: names.map(|name| words.text(&format!("checks.{name}"))).to_vec(),
-            lines: Group::ALL.into_iter().map(line).collect(),
-        }];
-        let mut told: Vec<&Finding> =
-            findings.iter().filter(|finding| is(finding, &[State::Warn]) || is(finding, &BAD)).collect();
-        told.sort_by_key(|finding| finding.state == State::Warn);
-        rows.extend(told.into_iter().map(|finding| Row::Text(finding.to_string())));
-        rows
-    }
-
     fn review_rows(&self) -> Vec<Row> {
         let words = self.words();
         let problems = self.problems();
-        let line = |page: PageId| {
+        let entry = |page: PageId| {
             let open = problems.iter().filter(|problem| problem.page == page).count();
             let title = words.text(&format!("page.{}", page.name()));
-            vec![page.number().to_string(), title, words.text(self.mark(page).key()), open.to_string()]
+            let mark = words.text(self.mark(page).key());
+            Entry { cells: vec![title, mark, open.to_string()], opens: Message::Go(page) }
         };
-        let names = ["number", "page", "mark", "open"];
-        let mut rows = vec![Row::Table {
+        let names = ["page", "mark", "open"];
+        let mut rows = vec![Row::Entries {
             names: names.map(|name| words.text(&format!("review.{name}"))).to_vec(),
-            lines: PageId::ALL.into_iter().filter(|page| *page < PageId::Review).map(line).collect(),
+            entries: PageId::ALL.into_iter().filter(|page| *page < PageId::Review).map(entry).collect(),
         }];
         if !problems.is_empty() {
             rows.push(self.heading("review.problems"));
@@ -255,9 +225,7 @@ impl Model {
         rows.extend(self.answers());
         if self.document.is_some() {
             rows.push(self.heading("review.plan"));
-            rows.extend(self.task(&self.planned, "review.idle", |lines| {
-                lines.iter().map(|line| Row::Text(line.clone())).collect()
-            }));
+            rows.extend(self.task(&self.planned, "review.idle", |planned| self.plan_rows(planned)));
         }
         rows
     }

@@ -41,8 +41,10 @@ impl Model {
         rows.push(match &self.planned {
             Task::Done { value, outdated: false } => {
                 let keep = self.plan_file().display().to_string();
-                let summary = value.first().map_or("-", String::as_str);
-                Row::Text(words.fill("confirm.plan", &[("plan", summary), ("file", &keep)]))
+                let (steps, hosts) = (value.steps.to_string(), value.hosts.len().to_string());
+                let places = [("steps", steps.as_str()), ("hosts", &hosts)];
+                let summary = words.fill("plan.short", &places);
+                Row::Text(words.fill("confirm.plan", &[("plan", &summary), ("file", &keep)]))
             }
             Task::Done { .. } => self.text("confirm.oldPlan"),
             _ => self.text("confirm.noPlan"),
@@ -310,6 +312,11 @@ impl Model {
         [("check", ""), ("plan", ""), ("install", plan.as_str())]
             .map(|(verb, plan)| format!("installer {verb}{rest}{plan}"))
             .to_vec()
+    }
+
+    /// A command with bundle, profile and whom to trust, as a shell takes it.
+    pub(super) fn command(&self, verb: &str) -> String {
+        format!("installer {verb}{}", self.common_arguments())
     }
 
     /// The commands that come after a run.
