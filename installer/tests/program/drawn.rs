@@ -14,7 +14,7 @@ const INSTALLER: &str = env!("CARGO_BIN_EXE_installer");
 /// A profile in which every page can be visited.
 const OPEN: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\n";
 
-const WHOLE: &str = "apiVersion: sealift/v1
+pub const WHOLE: &str = "apiVersion: sealift/v1
 kind: Site
 metadata: {name: harbin-plant}
 environment: production

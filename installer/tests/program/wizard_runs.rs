@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use sealift_events::RunResult;
 use sealift_events::journal::Journal;
 
+use crate::drawn;
 use crate::seat::Seat;
 use crate::terminal::{CTRL_C, ENTER, Terminal};
 use crate::watch::{RESULT, Runs, begun, failed, going, names, over, whole};
@@ -47,6 +48,34 @@ fn a_run_that_has_ended_is_listed_and_shows_its_result_or_its_failure() {
         ["events.jsonl", "result.json"],
         "nothing is written"
     );
+}
+
+#[test]
+fn an_install_that_cannot_begin_again_says_why_and_changes_nothing() {
+    let runs = Runs::new();
+    let failing = vec![begun("run"), failed("m1.store", "run"), over(RunResult::Failed)];
+    runs.ended("run", failing, "");
+    let seat = seat_of(&runs);
+    seat.write("site.yaml", drawn::WHOLE);
+    let bundle = ["--plain", "--bundle", seat.bundle(), "--trust-key", "vendor.pub"];
+    let ended = seat.wizard(&bundle, "watch 1\nrun\nquit\nyes\n");
+    let flat = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
+    for part in [
+        "m1 failed:",
+        "The install is started now. It goes on by itself",
+        "The install was not begun: the plan file runs/run/plan.json cannot be read",
+    ] {
+        assert!(flat.contains(part), "`{part}` is not in {}", ended.output);
+    }
+    assert_eq!(names(&runs.folder("run")), ["events.jsonl"]);
+    // Without the bundle, or with another site's profile, nothing is tried.
+    let ended = seat.wizard(&["--plain"], "watch 1\nrun\nquit\nyes\n");
+    assert!(ended.output.contains("error: there is no bundle"), "{}", ended.output);
+    seat.write("site.yaml", &drawn::WHOLE.replace("harbin-plant", "dalian-plant"));
+    let ended = seat.wizard(&bundle, "watch 1\nrun\nquit\nyes\n");
+    let flat = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("the run is of the site harbin-plant"), "{}", ended.output);
 }
 
 /// The wizard, drawn, on the page of the run that goes on.
