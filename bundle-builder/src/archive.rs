@@ -276,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn sizes_behind_the_end_are_seen() {
+        let good = archive(&[("a", FILE, b"1"), ("b", FILE, b"2")]);
+        for size in [1025, 1 << 33, i64::MAX as u64, u64::MAX - 1023, u64::MAX] {
+            for front in [0, 1024] {
+                let mut changed = good[..front].to_vec();
+                changed.extend(header("c", FILE, size).as_bytes());
+                changed.extend([0; 1024]);
+                assert!(walk(&*changed, |_, _| Ok::<_, ArchiveError>(())).is_err(), "{size} behind {front}");
+                // Whoever seeks comes to no end: there the place tells.
+                let end = changed.len() as u64;
+                let behind = |one: &Member| one.offset.saturating_add(one.size) > end;
+                assert!(listed(&changed).map_or(true, |all| all.iter().any(behind)), "{size} behind {front}");
+            }
+        }
+    }
+
+    #[test]
     fn too_many_members_are_refused() {
         struct Endless(Vec<u8>, usize, u32);
         impl Read for Endless {

@@ -1,5 +1,7 @@
 //! Advice where something cannot be had from its source: files, archives, web servers, registries, the cache.
 
+use sealift_bundle::digest;
+
 use super::making::of_chart;
 use super::{Advice, Kind, usage};
 use crate::archive::MemberError;
@@ -114,6 +116,10 @@ pub(super) fn of_cosign(error: &CosignError) -> Advice {
 
 pub(super) fn of_registry(error: &RegistryError) -> Advice {
     match error {
+        // By digest only what is locked is asked for.
+        RegistryError::NotFound { what, .. } if what.contains(digest::PREFIX) => usage(
+            "if the tag was moved since the lock, and what it named before is gone, renew that entry with `bundle-builder lock --update NAME`; else name a mirror that has it with `--mirrors`",
+        ),
         RegistryError::NotFound { .. } => usage("check the name and tag in the recipe, and `--mirrors`"),
         RegistryError::Denied { .. } => usage(
             "log in with `docker login HOST`, or correct the login in Docker's config.json; or name a mirror with `--mirrors`",

@@ -135,6 +135,24 @@ fn a_moved_tag_does_not_change_a_locked_build() {
 }
 
 #[test]
+fn what_a_moved_tag_has_left_and_the_registry_dropped_must_be_renewed_by_name() {
+    let vendor = Vendor::new();
+    vendor.lock();
+    let lock = vendor.read("recipe.lock.yaml");
+    let at = lock.find(&format!("name: {WEB}")).unwrap();
+    let digest = &lock[at..].split("sha256:").nth(1).unwrap()[..64];
+    vendor.registry.push_image(WEB, "amd64", &[b"moved"]);
+    let repository = WEB.rsplit_once(':').unwrap().0;
+    vendor.registry.fail_manifest(repository, &format!("sha256:{digest}"), &[Fault::Status(404)]);
+    let said = vendor.fail(2, &build("other cache", "x.bundle"));
+    assert!(said.contains(&format!("has no manifest sha256:{digest} of {WEB}\n")), "{said}");
+    assert!(said.contains("next: if the tag was moved since the lock"), "{said}");
+    assert!(!vendor.path("x.bundle").exists());
+    vendor.succeed(&[&LOCK[..], &["--update", WEB]].concat());
+    vendor.build("other cache", "x.bundle");
+}
+
+#[test]
 fn an_image_that_a_chart_names_must_be_packed() {
     let vendor = Vendor::new();
     vendor.write(

@@ -102,6 +102,17 @@ fn a_statement_is_never_replaced_and_never_names_the_same_key() {
 }
 
 #[test]
+fn several_keys_are_trusted_at_once() {
+    let vendor = rotated();
+    vendor.succeed(&["keygen", "--out", "stranger.key", "--no-password"]);
+    let verify = |one, other| ["verify", "orders.bundle", "--key", one, "--key", other];
+    let said = vendor.fail(5, &verify("release.key.pub", "stranger.key.pub"));
+    assert!(said.contains("not trusted here"), "{said}");
+    vendor.succeed(&verify("stranger.key.pub", "second.key.pub"));
+    vendor.succeed(&verify("second.key.pub", "release.key.pub"));
+}
+
+#[test]
 fn an_older_serial_is_refused() {
     let vendor = rotated();
     let known = |serial| with(&["--rotation", "second.rotation", "--minimum-serial", serial]);

@@ -332,7 +332,8 @@ fn each_refusal_has_its_words_and_leaves_nothing_half_written() {
 
     let said = refuse(2, &largest, vec![Trick::Answer(404, "x-nothing: 1")]);
     assert!(
-        said.contains(&format!("has no blob {largest}")) && said.contains("next: check the name"),
+        said.contains(&format!("has no blob {largest}"))
+            && said.contains("`bundle-builder lock --update NAME`"),
         "{said}"
     );
 
