@@ -254,6 +254,11 @@ fn a_host_that_does_not_answer_keeps_no_page_open() {
     let (model, effects) = update(model, Message::Next);
     assert_eq!((model.page(), names(&effects)), (PageId::Access, vec![]), "nothing has changed since");
     assert_eq!(model.refused(), None);
+    // That something before the page has changed is not lost over it.
+    let environment = Message::Answer { field: "environment".to_owned(), text: "test".to_owned() };
+    let model = send(send(model, Message::Go(PageId::Start)), environment);
+    let message = view(&send(model, Message::Go(PageId::Hosts))).message;
+    assert!(message.contains("has changed") && message.contains("do not answer"), "{message}");
 }
 
 #[test]

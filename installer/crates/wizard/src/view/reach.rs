@@ -1,7 +1,7 @@
 //! How the hosts stand, in words: cells of the table, why some do not answer, and the keys that wait to be confirmed.
 
 use crate::effect::Trouble;
-use crate::model::Model;
+use crate::model::{Mark, Model};
 use crate::page::PageId;
 use crate::reach::{KnownBy, LoginState, NewKey, Reached, ShownKey, Whose};
 use crate::screen::{Action, Row};
@@ -123,7 +123,7 @@ impl Model {
         } else {
             return said;
         };
-        if problems == 0 {
+        if problems == 0 && self.mark(self.page) != Mark::Review {
             return reach;
         }
         words.fill("message.reach.both", &[("said", &said), ("reach", &reach)])
