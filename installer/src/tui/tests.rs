@@ -19,6 +19,7 @@ use super::keys::{Key, key};
 mod behaviour;
 mod screens;
 mod walk;
+mod way;
 
 static DOCUMENT: LazyLock<Arc<BundleDocument>> = LazyLock::new(|| Arc::new(sample_document()));
 

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod drawn;
+mod guide;
 mod profile;
 mod report;
 mod schema;

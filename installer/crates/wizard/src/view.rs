@@ -8,6 +8,7 @@ use crate::field::{self, Field, Kind};
 use crate::help::as_typed;
 use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
+use crate::problems::Problem;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
 use crate::words::Language;
 
@@ -16,10 +17,11 @@ use crate::words::Language;
 pub fn view(model: &Model) -> Screen {
     let words = model.words();
     let title = |page: PageId| words.text(&format!("page.{}", page.name()));
-    let fields = model.field_views();
+    // Once: everything on the page hangs on them, and they are looked for on all pages.
+    let problems = model.problems_of(model.page);
+    let fields = model.field_views(&problems);
     let mut rows: Vec<Row> = model.body();
     rows.extend(fields.into_iter().map(|field| Row::Field(Box::new(field))));
-    let problems = model.problems_of(model.page);
     let next_open = problems.is_empty();
     Screen {
         title: model.title(),
@@ -38,7 +40,7 @@ pub fn view(model: &Model) -> Screen {
             let key = if model.can_save() { "leave.ask" } else { "leave.ask.unsaved" };
             words.fill(key, &[("file", &file)])
         }),
-        actions: model.actions(),
+        actions: model.actions(next_open),
     }
 }
 
@@ -75,7 +77,7 @@ impl Model {
         }
     }
 
-    fn actions(&self) -> Vec<Action> {
+    fn actions(&self, next_open: bool) -> Vec<Action> {
         let mut actions = Vec::new();
         match (self.page, self.host) {
             (PageId::Hosts, Some(_)) => {
@@ -96,16 +98,15 @@ impl Model {
         if !self.trail.is_empty() || self.host.is_some() {
             actions.push(Action::Back);
         }
-        if !self.problems_of(self.page).is_empty() {
+        if !next_open {
             actions.push(Action::Skip);
         }
         actions.extend([Action::Save, Action::Quit]);
         actions
     }
 
-    fn field_views(&self) -> Vec<FieldView> {
+    fn field_views(&self, problems: &[Problem]) -> Vec<FieldView> {
         let fields = field::fields(self);
-        let problems = self.problems_of(self.page);
         let one = |(index, field): (usize, &Field)| {
             let problem = problems.iter().find(|problem| problem.field.as_deref() == Some(&field.path));
             let verdict = match problem {
