@@ -91,7 +91,7 @@ impl Terminal {
         if poll(&mut ready, Some(&left)).context("cannot wait for the terminal")? == 0 {
             return Ok(false);
         }
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = [0; 1 << 13];
         let read = self.pty.read(&mut buffer).context("cannot read the terminal")?;
         self.parser.process(&buffer[..read]);
         Ok(true)

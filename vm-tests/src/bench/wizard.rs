@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::figure::{Figure, median, percentile};
 use super::site_run::{HOSTS, SiteRun, host};
@@ -22,6 +22,8 @@ use crate::{programs, system};
 const SIZE: (u16, u16) = (132, 50);
 /// Events of a run that goes on while it is watched.
 const EVENTS_A_SECOND: u32 = 100;
+/// More lines than any page has to go through.
+const ENOUGH: usize = 60;
 const DOWN: &str = "\x1b[B";
 const UP: &str = "\x1b[A";
 const ENTER: &str = "\r";
@@ -54,17 +56,19 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
     println!("terminal     {}x{}, a site of {HOSTS} hosts", SIZE.0, SIZE.1);
     let idle = Duration::from_secs(options.idle_seconds.into());
     let first = seat.first_frame(options.starts)?;
-    let key = seat.key_to_frame(options.keys)?;
-    let wizard = seat.idle_wizard(idle)?;
-    let viewer = seat.viewer("silent", 0, idle)?;
-    let busy = seat.viewer("busy", EVENTS_A_SECOND, idle)?;
-    println!("viewer       {busy:.2} % of a processor at {EVENTS_A_SECOND} events a second");
+    let hosts = seat.keys_on_hosts(options.keys)?;
+    let busy = seat.keys_on_run(options.keys)?;
+    let wizard = seat.idle_on_hosts(idle)?;
+    let viewer = seat.idle_on_run(idle)?;
+    let attached = seat.idle_attached(idle)?;
     let figure = |name, value, unit, target| Figure { name, value, unit, target };
     Ok(vec![
         figure("wizard-first-frame", first * 1e3, "ms", 100.0),
-        figure("wizard-key-to-frame", key * 1e3, "ms", 16.0),
+        figure("wizard-key-on-hosts", hosts * 1e3, "ms", 16.0),
+        figure("wizard-key-on-a-run", busy * 1e3, "ms", 16.0),
         figure("wizard-idle-processor", wizard, "percent", 1.0),
         figure("viewer-idle-processor", viewer, "percent", 1.0),
+        figure("attach-idle-processor", attached, "percent", 1.0),
     ])
 }
 
@@ -97,33 +101,30 @@ impl Seat {
         Ok(median(&frames))
     }
 
-    /// Seconds from a key to the frame that shows it; of a hundred keys, one may take longer.
-    fn key_to_frame(&self, keys: u32) -> Result<f64> {
+    /// Seconds from a key to the frame that shows it, on the page of hosts: of a hundred keys, one may take longer.
+    fn keys_on_hosts(&self, keys: u32) -> Result<f64> {
         let echo = percentile(&self.echo(keys)?, 99);
-        let mut terminal = self.wizard()?;
-        open_page(&mut terminal, "Hosts")?;
-        let first = host(1);
-        terminal.wait_until("the first host", |screen| is_marked(screen, &first))?;
-        let mut times = Vec::new();
-        let mut at = 1;
-        let mut down = true;
-        for _ in 0..keys {
-            // Down to the last line and up again: at the ends a key would do something else.
-            down = if at == 1 { true } else { down && at < HOSTS };
-            at = if down { at + 1 } else { at - 1 };
-            let name = host(at);
-            let begun = Instant::now();
-            terminal.write(if down { DOWN } else { UP })?;
-            let drawn = terminal.wait_until(&name, |screen| is_marked(screen, &name))?;
-            times.push((drawn - begun).as_secs_f64());
-        }
         println!(
-            "key          {:.2} ms to its frame, {:.2} ms at worst; {:.2} ms for an echo of the terminal (p99 of {keys})",
-            percentile(&times, 99) * 1e3,
-            percentile(&times, 100) * 1e3,
+            "echo         {:.2} ms from a key to what the terminal itself shows (p99 of {keys})",
             echo * 1e3
         );
-        Ok(percentile(&times, 99))
+        let mut terminal = self.wizard()?;
+        open_page(&mut terminal, "Hosts")?;
+        walk("on hosts", &mut terminal, keys)
+    }
+
+    /// The same while a run is watched in which much happens.
+    fn keys_on_run(&self, keys: u32) -> Result<f64> {
+        let run = self.begin("busy", EVENTS_A_SECOND)?;
+        let mut terminal = self.wizard()?;
+        open_run(&mut terminal, "busy")?;
+        let (begun, before) = (Instant::now(), run.written());
+        let time = walk("on a run", &mut terminal, keys)?;
+        let a_second = (run.written() - before) as f64 / begun.elapsed().as_secs_f64();
+        println!("run          {a_second:.0} events a second meanwhile");
+        self.end(run, "busy")?;
+        ensure!(a_second > f64::from(EVENTS_A_SECOND) * 0.9, "the disk is too slow for so many events");
+        Ok(time)
     }
 
     /// Seconds from a key to its echo where nothing but the terminal itself is in the way.
@@ -142,33 +143,71 @@ impl Seat {
     }
 
     /// Percent of one processor that a wizard uses at which nobody types.
-    fn idle_wizard(&self, time: Duration) -> Result<f64> {
+    fn idle_on_hosts(&self, time: Duration) -> Result<f64> {
         let mut terminal = self.wizard()?;
         open_page(&mut terminal, "Hosts")?;
-        let percent = used(&mut terminal, time)?;
-        println!(
-            "idle         {percent:.2} % of a processor over {} s, on the page of hosts",
-            time.as_secs()
-        );
+        used("on hosts", &mut terminal, time)
+    }
+
+    /// The same where it watches a run in which nothing happens.
+    fn idle_on_run(&self, time: Duration) -> Result<f64> {
+        let run = self.begin("silent", 0)?;
+        let mut terminal = self.wizard()?;
+        open_run(&mut terminal, "silent")?;
+        let percent = used("on a run", &mut terminal, time)?;
+        self.end(run, "silent")?;
         Ok(percent)
     }
 
-    /// Percent of one processor that `attach` uses on a run with so many events a second.
-    fn viewer(&self, name: &str, a_second: u32, time: Duration) -> Result<f64> {
-        let runs = self.home.join(format!("runs-{name}"));
-        let run = SiteRun::begin(&runs, "2026-11-22-080000", a_second)?;
-        let folder = runs.display().to_string();
-        let arguments = ["attach", "--output", "plain", "--runs", &folder];
-        let mut terminal = Terminal::start(&self.installer, &arguments, &self.home, SIZE)?;
-        terminal.wait_until("the state of the run", |screen| screen.contents().contains("bench"))?;
-        let before = run.written();
-        let percent = used(&mut terminal, time)?;
-        let events = run.written() - before;
-        run.end()?;
-        let wanted = u64::from(a_second) * time.as_secs();
-        ensure!(events * 10 >= wanted * 9, "{events} of {wanted} events were written: the disk is too slow");
+    /// The same of `attach`; what it uses where much happens is shown beside.
+    fn idle_attached(&self, time: Duration) -> Result<f64> {
+        let arguments = ["attach", "--output", "plain"];
+        let mut percent = 0.0;
+        for (name, a_second) in [("busy", EVENTS_A_SECOND), ("silent", 0)] {
+            let run = self.begin(name, a_second)?;
+            let mut terminal = Terminal::start(&self.installer, &arguments, &self.home, SIZE)?;
+            terminal.wait_until("the state of the run", |screen| screen.contents().contains("bench"))?;
+            percent = used(&format!("attached, {name}"), &mut terminal, time)?;
+            self.end(run, name)?;
+        }
         Ok(percent)
     }
+
+    /// Begins a run where this seat keeps them.
+    fn begin(&self, name: &str, a_second: u32) -> Result<SiteRun> {
+        SiteRun::begin(&self.home.join("runs"), name, a_second)
+    }
+
+    /// Ends it and takes it away: the next one is then the only one.
+    fn end(&self, run: SiteRun, name: &str) -> Result<()> {
+        run.end()?;
+        fs::remove_dir_all(self.home.join("runs").join(name)).context("cannot take the run away")
+    }
+}
+
+/// Presses keys that go from host to host, and times each until that host is marked.
+fn walk(place: &str, terminal: &mut Terminal, keys: u32) -> Result<f64> {
+    // From wherever it is, to the first host.
+    to_mark(terminal, UP, &host(1))?;
+    let mut times = Vec::new();
+    let (mut at, mut down) = (1, true);
+    for _ in 0..keys {
+        // Down to the last line and up again: at the ends a key would do something else.
+        down = at == 1 || (down && at < HOSTS);
+        at = if down { at + 1 } else { at - 1 };
+        let name = host(at);
+        let begun = Instant::now();
+        terminal.write(if down { DOWN } else { UP })?;
+        let drawn = terminal.wait_until(&name, |screen| is_marked(screen, &name))?;
+        times.push((drawn - begun).as_secs_f64());
+    }
+    let [usual, worst] = [99, 100].map(|percent| percentile(&times, percent));
+    println!(
+        "key          {:.2} ms to its frame {place} (p99 of {keys}), {:.2} ms at worst",
+        usual * 1e3,
+        worst * 1e3
+    );
+    Ok(usual)
 }
 
 /// Opens a page by its name.
@@ -176,19 +215,34 @@ fn open_page(terminal: &mut Terminal, page: &str) -> Result<()> {
     terminal.wait_until("the first frame", is_whole)?;
     terminal.write(F3)?;
     terminal.wait_until("the list of pages", |screen| screen.contents().contains("To which page?"))?;
-    let is_there = |screen: &vt100::Screen| is_marked(screen, page);
-    for _ in 0..20 {
-        if is_there(terminal.shown()) {
-            break;
-        }
-        let before = terminal.shown().contents();
-        terminal.write(DOWN)?;
-        terminal.wait_until("the next page", |screen| screen.contents() != before)?;
-    }
-    ensure!(is_there(terminal.shown()), "there is no page {page}:\n{}", terminal.shown().contents());
+    to_mark(terminal, DOWN, page)?;
     terminal.write(ENTER)?;
     terminal.wait_until(page, |screen| title(screen).ends_with(page))?;
     Ok(())
+}
+
+/// Opens the page that watches a run, from the list of runs on the first page.
+fn open_run(terminal: &mut Terminal, run: &str) -> Result<()> {
+    terminal.wait_until("the list of runs", |screen| is_whole(screen) && screen.contents().contains(run))?;
+    to_mark(terminal, UP, run)?;
+    terminal.write(ENTER)?;
+    terminal.wait_until("the page of the run", |screen| {
+        title(screen).ends_with("Install") && screen.contents().contains(&host(HOSTS))
+    })?;
+    Ok(())
+}
+
+/// Presses a key until what is looked at has this name.
+fn to_mark(terminal: &mut Terminal, key: &str, name: &str) -> Result<()> {
+    for _ in 0..ENOUGH {
+        if is_marked(terminal.shown(), name) {
+            return Ok(());
+        }
+        let before = marked(terminal.shown());
+        terminal.write(key)?;
+        terminal.wait_until("another line", |screen| marked(screen) != before)?;
+    }
+    bail!("{name} cannot be reached:\n{}", terminal.shown().contents())
 }
 
 fn title(screen: &vt100::Screen) -> String {
@@ -206,13 +260,15 @@ fn is_whole(screen: &vt100::Screen) -> bool {
 }
 
 /// Percent of one processor that the program uses while nobody types.
-fn used(terminal: &mut Terminal, time: Duration) -> Result<f64> {
+fn used(place: &str, terminal: &mut Terminal, time: Duration) -> Result<f64> {
     // What the last key has begun is over.
     terminal.watch(Duration::from_secs(1))?;
     let (before, begun) = (processor_time(terminal.pid())?, Instant::now());
     terminal.watch(time)?;
     let (after, passed) = (processor_time(terminal.pid())?, begun.elapsed());
-    Ok((after - before) / passed.as_secs_f64() * 100.0)
+    let percent = (after - before) / passed.as_secs_f64() * 100.0;
+    println!("idle         {percent:.2} % of a processor over {} s {place}", time.as_secs());
+    Ok(percent)
 }
 
 /// Seconds of processor time of a process.
