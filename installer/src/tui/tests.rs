@@ -3,9 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
 use sealift_wizard::testing::start;
@@ -151,13 +150,10 @@ impl Somebody {
 
     /// The screen.
     pub(super) fn frame(&self) -> Buffer {
-        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).unwrap();
-        terminal
-            .draw(|frame| {
-                let _ = draw(self.app.picture(), frame.buffer_mut());
-            })
-            .unwrap();
-        terminal.backend().buffer().clone()
+        let (columns, rows) = self.size;
+        let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+        let _ = draw(self.app.picture(), &mut buffer);
+        buffer
     }
 
     /// The screen as lines.
