@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
 use sealift_events::picture::RunPicture;
@@ -27,6 +26,7 @@ mod reach;
 mod runs;
 mod screens;
 mod walk;
+mod way;
 
 static DOCUMENT: LazyLock<Arc<BundleDocument>> = LazyLock::new(|| Arc::new(sample_document()));
 
@@ -222,13 +222,10 @@ impl Somebody {
 
     /// The screen.
     pub(super) fn frame(&self) -> Buffer {
-        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).unwrap();
-        terminal
-            .draw(|frame| {
-                let _ = draw(self.app.picture(), frame.buffer_mut());
-            })
-            .unwrap();
-        terminal.backend().buffer().clone()
+        let (columns, rows) = self.size;
+        let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+        let _ = draw(self.app.picture(), &mut buffer);
+        buffer
     }
 
     /// The screen as lines.

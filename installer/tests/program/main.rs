@@ -6,6 +6,7 @@ mod bundle;
 mod check;
 mod detached;
 mod drawn;
+mod guide;
 mod profile;
 mod report;
 mod schema;

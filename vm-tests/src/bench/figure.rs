@@ -42,6 +42,14 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The least of the values that at least so many percent of them are not above. Nothing of nothing.
+pub fn percentile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +71,14 @@ mod tests {
         assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
         assert!((median(&[4.0, 1.0]) - 2.5).abs() < 1e-9);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn one_of_a_hundred_may_be_slower() {
+        let values: Vec<f64> = (1..=1000).rev().map(f64::from).collect();
+        assert!((percentile(&values, 99) - 990.0).abs() < 1e-9);
+        assert!((percentile(&values, 100) - 1000.0).abs() < 1e-9);
+        assert!((percentile(&[7.0], 99) - 7.0).abs() < 1e-9);
+        assert!(percentile(&[], 99).is_nan());
     }
 }

@@ -13,7 +13,10 @@ mod figure;
 mod install;
 mod memory;
 mod ours;
+mod site_run;
 mod surroundings;
+mod terminal;
+mod wizard;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ pub enum Verb {
     Check(check::Options),
     /// The delta from the Kubernetes before to the one of today
     Delta(delta::Options),
+    /// The wizard and the viewer of a run on a terminal: first frame, key to frame, idle
+    Wizard(wizard::Options),
 }
 
 /// Runs a bench and shows its figures.
@@ -40,6 +45,7 @@ pub fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Bundle(options) => bundle::run(options)?,
         Verb::Check(options) => check::run(options)?,
         Verb::Delta(options) => delta::run(options)?,
+        Verb::Wizard(options) => wizard::run(options)?,
     };
     println!();
     for figure in &figures {

@@ -7,6 +7,7 @@ mod api;
 mod choices;
 mod etcd;
 mod format;
+mod guide;
 mod hosts;
 mod install;
 mod kills;
@@ -140,6 +141,7 @@ pub fn groups() -> Vec<Group> {
                 plan::TESTS,
                 report::TESTS,
                 install::TESTS,
+                guide::TESTS,
                 secrets::TESTS,
                 masters::TESTS,
             ]

@@ -23,7 +23,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 pub use context::{Context, INSTALL_WITHIN, Installed, Profiles, SIGNED_PLAN, demo};
-pub use installer_run::{Ended, InstallerRun};
+pub use installer_run::{Ended, InstallerRun, tail};
 pub use sampler::Sampler;
 pub use tally::Tally;
 

@@ -1,5 +1,7 @@
 //! Fields as data: what is asked on each page, with what kind of answer, and whom to ask.
 
+use std::sync::LazyLock;
+
 use sealift_bundle::document::BundleDocument;
 use sealift_profile::Cluster;
 use serde_json::{Value as Json, json};
@@ -306,11 +308,15 @@ fn field(row: &Row, before: &str) -> Field {
     Field { default: default(&path), path, kind, who, gate: gate.map(str::to_owned), asked: None, usual }
 }
 
+/// The profile's own defaults of the cluster: written out once, since every page is looked through for its fields again
+/// and again.
+static CLUSTER: LazyLock<Json> =
+    LazyLock::new(|| serde_json::to_value(Cluster::default()).unwrap_or_default());
+
 /// What the profile takes where nothing is said.
 fn default(path: &str) -> Option<Json> {
     if let Some(key) = path.strip_prefix("cluster.") {
-        let values = serde_json::to_value(Cluster::default()).ok()?;
-        return values.get(key).filter(|value| *value != &json!([])).cloned();
+        return CLUSTER.get(key).filter(|value| *value != &json!([])).cloned();
     }
     match path {
         PURPOSE => Some(json!(PURPOSES[0])),

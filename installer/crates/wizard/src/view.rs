@@ -13,6 +13,7 @@ use crate::help::as_typed;
 use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
 use crate::part::Part;
+use crate::problems::Problem;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
 use crate::words::Language;
 
@@ -23,10 +24,11 @@ pub use reach::key_rows;
 pub fn view(model: &Model) -> Screen {
     let words = model.words();
     let title = |page: PageId| words.text(&format!("page.{}", page.name()));
-    let fields = model.field_views();
+    // Once: everything on the page hangs on them, and they are looked for on all pages.
+    let problems = model.problems_of(model.page);
+    let fields = model.field_views(&problems);
     let mut rows: Vec<Row> = model.body();
     rows.extend(fields.into_iter().map(|field| Row::Field(Box::new(field))));
-    let problems = model.problems_of(model.page);
     let next_open = problems.is_empty() && model.run_lets_go_on() && model.in_the_way_message().is_none();
     Screen {
         title: model.title(),
@@ -51,7 +53,7 @@ pub fn view(model: &Model) -> Screen {
             run.into_iter().chain([words.fill(key, &[("file", &file)])]).collect::<Vec<_>>().join(" ")
         }),
         stopping: model.is_stopping().then(|| words.text("stop.ask")),
-        actions: model.actions(),
+        actions: model.actions(!problems.is_empty()),
     }
 }
 
@@ -97,7 +99,7 @@ impl Model {
         self.with_reach(said, problems)
     }
 
-    fn actions(&self) -> Vec<Action> {
+    fn actions(&self, wrong: bool) -> Vec<Action> {
         let mut actions = self.first_reach_actions();
         match (self.page, self.host) {
             (PageId::Hosts, Some(_)) => {
@@ -128,16 +130,15 @@ impl Model {
             actions.push(Action::Back);
         }
         actions.extend(self.last_reach_actions());
-        if !self.problems_of(self.page).is_empty() || self.in_the_way_message().is_some() {
+        if wrong || self.in_the_way_message().is_some() {
             actions.push(Action::Skip);
         }
         actions.extend([Action::Save, Action::Quit]);
         actions
     }
 
-    fn field_views(&self) -> Vec<FieldView> {
+    fn field_views(&self, problems: &[Problem]) -> Vec<FieldView> {
         let fields = field::fields(self);
-        let problems = self.problems_of(self.page);
         let one = |(index, field): (usize, &Field)| {
             let problem = problems.iter().find(|problem| problem.field.as_deref() == Some(&field.path));
             let verdict = match problem {
