@@ -38,7 +38,8 @@ impl Grid<'_> {
         let width = self.columns.width;
         let last = self.columns.heads.len().saturating_sub(1);
         let line = |(index, heads): (usize, &Vec<String>)| {
-            let cells: String = heads[hosts.clone()].iter().map(|head| format!("{head:>width$}")).collect();
+            let heads = &heads[hosts.clone()];
+            let cells = heads.iter().fold(String::new(), |text, head| text + &format!("{head:>width$}"));
             let site = self.site.filter(|_| index == last && hosts.start == 0);
             let site = site.map_or_else(String::new, |site| format!("  {site}"));
             " ".repeat(self.title) + &cells + &site

@@ -224,6 +224,7 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
             Action::Back => "draw.button.back",
             Action::Fix => "draw.button.fix",
             Action::MakeFixes => "draw.button.makeFixes",
+            Action::AcceptRisk if screen.actions.contains(&Action::TakeRiskBack) => "draw.button.changeRisk",
             Action::AcceptRisk => "draw.button.acceptRisk",
             Action::KeepRisk => "draw.button.keepRisk",
             Action::TakeRiskBack => "draw.button.takeRiskBack",

@@ -154,7 +154,9 @@ impl Somebody {
                     };
                     let made = wishes.iter().map(made).collect();
                     let mut findings = findings(&hosts);
-                    findings.iter_mut().for_each(|finding| finding.fixes.clear());
+                    for finding in &mut findings {
+                        finding.fixes.clear();
+                    }
                     Message::Fixed { serial, outcome: Ok(Mended { made, findings: Ok(findings) }) }
                 }
                 Effect::Install { serial, .. } => {

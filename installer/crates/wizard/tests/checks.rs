@@ -126,7 +126,7 @@ fn what_stands_in_the_way_closes_next_until_it_is_accepted() {
     assert!(!view(&model).next_open && view(&model).actions.contains(&Action::Skip));
     let refused = send(model.clone(), Message::Next);
     assert_eq!(refused.page(), PageId::Checks);
-    assert_eq!(refused.refused().unwrap().message, "1 findings stand in the way");
+    assert_eq!(refused.refused().unwrap().message, "Findings that stand in the way: 1");
     assert_eq!(send(model, Message::Skip).page(), PageId::Review, "it may be left open");
 
     let model = accepted();

@@ -116,7 +116,7 @@ impl App {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Next => self.next(),
+            Action::Next | Action::KeepRisk => self.next(),
             Action::Back => self.send(Message::Back),
             Action::Skip => self.send(Message::Skip),
             Action::Save => self.send(Message::Save),
@@ -129,7 +129,6 @@ impl App {
             Action::Fix => self.send(Message::Open(Part::Fixes)),
             Action::MakeFixes => self.send(Message::MakeFixes),
             Action::AcceptRisk => self.send(Message::AcceptRisk),
-            Action::KeepRisk => self.next(),
             Action::TakeRiskBack => self.send(Message::TakeRiskBack),
             Action::AddHost => self.send(Message::AddHost),
             Action::CloseHost => self.send(Message::CloseHost),

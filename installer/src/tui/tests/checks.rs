@@ -47,13 +47,13 @@ impl Somebody {
     }
 
     /// To the findings of the disks.
-    fn to_disks(self) -> Self {
+    fn at_disks(self) -> Self {
         self.keys(&[Key::Down, Key::Down, Key::Down, Key::Down, Key::Down, Key::Enter])
     }
 
     /// Answers the form of a risk up to the reason.
     fn begun_form(self) -> Self {
-        let mut somebody = self.to_disks().keys(&[Key::Enter, Key::Accept]);
+        let mut somebody = self.at_disks().keys(&[Key::Enter, Key::Accept]);
         somebody.write("Li Wei");
         somebody.key(Key::Enter);
         somebody.write("a larger disk comes");
@@ -68,7 +68,7 @@ impl Somebody {
     }
 
     /// To the plan of the last host.
-    fn to_last_host(mut self, mark: &str) -> Self {
+    fn at_last_host(mut self, mark: &str) -> Self {
         while !self.flat().contains(mark) {
             self.key(Key::Tab);
         }
@@ -103,11 +103,11 @@ fn what_checks_found() {
         ("24 hosts", english(9, 24)),
         ("40 hosts", english(9, 40)),
         ("an answer has changed since", old),
-        ("the findings of a group", english(9, 5).to_disks()),
-        ("a finding", english(9, 5).to_disks().keys(&[Key::Enter])),
+        ("the findings of a group", english(9, 5).at_disks()),
+        ("a finding", english(9, 5).at_disks().keys(&[Key::Enter])),
         ("Next is refused", english(9, 5).keys(&[Key::Next])),
         ("Chinese", looked(9, 24, BEST, Language::Chinese)),
-        ("a finding in Chinese", looked(9, 5, BEST, Language::Chinese).to_disks().keys(&[Key::Enter])),
+        ("a finding in Chinese", looked(9, 5, BEST, Language::Chinese).at_disks().keys(&[Key::Enter])),
         ("ASCII without colour", looked(9, 24, BARE, Language::English)),
     ];
     snapshot("80x24-checks-found", states);
@@ -119,12 +119,12 @@ fn who_accepts_what() {
     wrong.write("2020-01-01");
     wrong.key(Key::Enter);
     let states = vec![
-        ("the form", english(9, 5).to_disks().keys(&[Key::Enter, Key::Accept])),
+        ("the form", english(9, 5).at_disks().keys(&[Key::Enter, Key::Accept])),
         ("a day that is over", wrong),
         ("not whole", english(9, 5).begun_form().keys(&[Key::Next])),
         ("accepted", english(9, 5).accepted()),
         ("the page then", english(9, 5).accepted().keys(&[Key::Back, Key::Back])),
-        ("Chinese", looked(9, 5, BEST, Language::Chinese).to_disks().keys(&[Key::Enter, Key::Accept])),
+        ("Chinese", looked(9, 5, BEST, Language::Chinese).at_disks().keys(&[Key::Enter, Key::Accept])),
     ];
     snapshot("80x24-checks-accepted", states);
 }
@@ -143,16 +143,16 @@ fn what_is_mended() {
 fn what_an_install_would_change() {
     let states = vec![
         ("the plan", english(10, 5).keys(&[Key::End])),
-        ("a host", english(10, 5).to_last_host("▸ w2 ")),
-        ("a host in Chinese", looked(10, 5, BEST, Language::Chinese).to_last_host("▸ w2 ")),
-        ("ASCII without colour", looked(10, 5, BARE, Language::English).to_last_host("> w2 ")),
+        ("a host", english(10, 5).at_last_host("▸ w2 ")),
+        ("a host in Chinese", looked(10, 5, BEST, Language::Chinese).at_last_host("▸ w2 ")),
+        ("ASCII without colour", looked(10, 5, BARE, Language::English).at_last_host("> w2 ")),
     ];
     snapshot("80x24-review-plan", states);
 }
 
 #[test]
 fn one_comes_back_to_the_line_that_was_opened() {
-    let mut somebody = english(9, 5).to_disks();
+    let mut somebody = english(9, 5).at_disks();
     assert!(somebody.flat().contains("▸ FAIL disk.space m1"), "{}", somebody.text());
     somebody.key(Key::Down);
     somebody.key(Key::Enter);
@@ -164,7 +164,7 @@ fn one_comes_back_to_the_line_that_was_opened() {
     let before = somebody.text();
     somebody.press(KeyCode::F(7));
     assert_eq!(somebody.text(), before);
-    let mut plan = english(10, 5).to_last_host("▸ w2 ");
+    let mut plan = english(10, 5).at_last_host("▸ w2 ");
     plan.press(KeyCode::Esc);
     assert!(plan.flat().contains("▸ w2 "), "{}", plan.text());
 }

@@ -356,7 +356,7 @@ fn findings_are_opened_accepted_and_taken_back_by_numbers() {
     let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
         "6 Disks: 1 FAIL (m1), 2 ok, 1 not run",
-        "error: 1 findings stand in the way",
+        "error: Findings that stand in the way: 1",
         "1 State: FAIL; Check: disk.space; Host: m1",
         "What to do: free some space",
         "Question 1 of 4: Who accepts this risk?",

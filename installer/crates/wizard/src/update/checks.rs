@@ -112,6 +112,7 @@ impl Model {
         let mut risk = json!({"check": name.check});
         if let Some(host) = &name.host {
             risk["host"] = json!(host);
+            self.typed.insert(format!("{}.host", path_of(index)));
         }
         self.draft.set(&path_of(index), risk);
         self.rejudge_after(RISKS);

@@ -141,7 +141,7 @@ impl Model {
             let count = marks.iter().filter(|one| *one == mark).count();
             (count > 0).then(|| format!("{count} {}{}", self.words().text(word(*mark)), hosts(*mark)))
         };
-        Mark::ALL.iter().rev().filter_map(count).collect::<Vec<_>>().join(", ")
+        Mark::ALL.iter().rev().filter_map(count).collect::<Vec<_>>().join(&self.words().text("word.comma"))
     }
 
     /// The findings of a group, the gravest first.
@@ -173,8 +173,10 @@ impl Model {
         let words = self.words();
         let risks = self.accepted_risks();
         let state = words.text(word(Mark::of(finding, &risks)));
-        let mut rows =
-            vec![Row::Heading(format!("{}: {state}", self.about(name))), Row::Text(finding.title.into())];
+        let mut rows = vec![
+            Row::Heading(words.fill("finding.heading", &[("about", &self.about(name)), ("state", &state)])),
+            Row::Text(finding.title.into()),
+        ];
         let parts = [
             ("finding.measured", &finding.measured),
             ("finding.limit", &finding.threshold),
