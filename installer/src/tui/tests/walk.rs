@@ -266,7 +266,9 @@ fn a_hundred_thousand_random_keys_break_nothing() {
             let file = if valid { VALID } else { EMPTY };
             let mut walk = Walk::new(Display { ascii, ..BEST }, file);
             walk.holds();
-            moves.iter().for_each(|one| walk.step(one));
+            for one in &moves {
+                walk.step(one);
+            }
             walk.somebody.happen(Input::Interrupted);
             assert!(walk.somebody.app.has_ended());
             walk.saved_loads();
