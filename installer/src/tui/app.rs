@@ -260,12 +260,9 @@ impl App {
         if lines > 0 && matches!(self.screen.page, PageId::Hosts | PageId::Checks | PageId::Install) {
             return Spot::Line(self.state.line.min(lines - 1));
         }
-        let text_first = match self.screen.rows.first() {
-            Some(Row::Text(_) | Row::Table { .. } | Row::Entries { .. }) => true,
-            // A heading may also stand over questions.
-            Some(Row::Heading(_)) => fields(&self.screen).next().is_none(),
-            _ => false,
-        };
+        let text_first =
+            matches!(self.screen.rows.first(), Some(Row::Text(_) | Row::Table { .. } | Row::Entries { .. }))
+                || self.model.part() == Some(&Part::Fixes);
         let layout = self.layout();
         if text_first && layout.body.lines.len() > layout.height() {
             return Spot::Reading;

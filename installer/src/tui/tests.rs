@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use sealift_bundle::document::BundleDocument;
 use sealift_bundle::testing::sample_document;
 use sealift_events::picture::RunPicture;
+use sealift_profile::{Circumstances, ProfileFinding, load_partly};
 use sealift_wizard::testing::{findings, planned, reached, start};
 use sealift_wizard::{
     Effect, Handover, Language, Loaded, MadeChange, MadeResult, Mended, Message, Start, Trouble, size, width,
@@ -73,6 +74,18 @@ pub(super) struct Somebody {
     hosts: Vec<String>,
 }
 
+/// What a reader finds wrong with a saved profile that the wizard cannot know: only files of certificates are such.
+fn found_in(text: &str) -> Vec<ProfileFinding> {
+    if !text.contains("customerCa") {
+        return Vec::new();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.yaml");
+    std::fs::write(&path, text).unwrap();
+    let loaded = load_partly(&[path], &Circumstances::on(jiff::civil::date(2026, 11, 22)));
+    loaded.err().map(|error| error.findings().to_vec()).unwrap_or_default()
+}
+
 impl Somebody {
     /// At a screen of this size, before a file with this text.
     pub(super) fn at(size: (u16, u16), display: Display, language: Language, file: &str) -> Self {
@@ -119,8 +132,9 @@ impl Somebody {
             };
             let message = match effect {
                 Effect::Save { text, .. } => {
+                    let found = found_in(&text);
                     self.saved = Some(text);
-                    Message::Saved(Ok(Vec::new()))
+                    Message::Saved(Ok(found))
                 }
                 Effect::Load { .. } if file.is_empty() => Message::Loaded(Loaded::New),
                 Effect::Load { .. } => Message::Loaded(Loaded::There(file.to_owned())),

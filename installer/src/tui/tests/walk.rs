@@ -291,7 +291,9 @@ fn a_hundred_thousand_random_keys_break_nothing() {
                 walk.came_from(before, false);
                 walk.key(Key::Run);
             }
-            moves.iter().for_each(|one| walk.step(one));
+            for one in &moves {
+                walk.step(one);
+            }
             walk.somebody.happen(Input::Interrupted);
             assert!(walk.somebody.app.has_ended());
             walk.saved_loads();
