@@ -4,14 +4,15 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use pty_process::Size;
 use pty_process::blocking::{Command, Pts, Pty, open};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a program that shows nothing new is waited for.
-const PATIENCE: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
+/// How long something is waited for.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub const ENTER: &str = "\r";
 pub const ESC: &str = "\x1b";
@@ -63,9 +64,12 @@ impl Terminal {
     /// Waits until the screen is as it should be.
     pub fn wait_until(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
         let mut buffer = [0; 4096];
+        let began = Instant::now();
         while !is_so(self.parser.screen()) {
+            // A screen that is drawn again and again is no sign of what is waited for.
+            let left = PATIENCE.saturating_sub(began.elapsed());
             let mut ready = [PollFd::new(&self.pty, PollFlags::IN)];
-            let count = poll(&mut ready, Some(&PATIENCE)).unwrap();
+            let count = poll(&mut ready, Some(&left.try_into().unwrap())).unwrap();
             assert!(count > 0, "{what} never came:\n{}", self.shown().contents());
             let read = self.pty.read(&mut buffer).unwrap();
             self.parser.process(&buffer[..read]);

@@ -85,7 +85,8 @@ fn watching(seat: &Seat) -> Terminal {
     terminal.write(&UP.repeat(10));
     terminal.write(ENTER);
     terminal.wait_for("12/13");
-    terminal.wait_for("Leave it running");
+    // What can be left is offered at once, what can be stopped as soon as the run is seen.
+    terminal.wait_for("Stop safely");
     terminal
 }
 
