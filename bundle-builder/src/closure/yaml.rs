@@ -81,6 +81,10 @@ impl<'de> Visitor<'de> for Reader {
             match key {
                 Value::String(key) if key == "<<" => merged.push(value),
                 Value::String(key) => drop(own.insert(key, value)),
+                // As text, one in another would be twice as long for each level; Kubernetes knows no such keys.
+                Value::Object(_) | Value::Array(_) => {
+                    return Err(serde::de::Error::custom("a key is itself a list or a map"));
+                }
                 other => drop(own.insert(other.to_string(), value)),
             }
         }
@@ -149,5 +153,9 @@ big: 1e400
             bomb = format!("{bomb}a{level}: &a{level} [{before}]\n");
         }
         assert!(documents(&bomb).is_err());
+        // Each level would quote the one in it once more.
+        let keys = format!("{}a{}", "{".repeat(60), ": 1}".repeat(60));
+        let refused = documents(&keys).unwrap_err().to_string();
+        assert!(refused.contains("a key is itself a list or a map"), "{refused}");
     }
 }
