@@ -289,23 +289,25 @@ impl Walk {
         (!fields.is_empty()).then(|| fields[at % fields.len()].path.clone())
     }
 
+    fn answer(&mut self, at: usize, text: String) {
+        let Some(path) = self.path(at) else { return };
+        let before = self.answers.remove(&path);
+        self.send(Message::Answer { field: path.clone(), text });
+        let now = self.model.draft().get(&path).cloned();
+        if self.model.refused().is_some() && before.is_some() {
+            assert_eq!(self.model.answer(&path), before, "a refused answer changes nothing");
+            self.answers.extend(before.map(|before| (path, before)));
+        } else {
+            self.answers.extend(now.map(|now| (path, now)));
+        }
+    }
+
     fn step(&mut self, a_move: Move) {
         let before = self.model.page();
         let in_host = self.model.host().is_some() || self.model.part().is_some();
         let turns = matches!(a_move, Move::Next | Move::Skip | Move::Go(_));
         match a_move {
-            Move::Answer(at, text) => {
-                let Some(path) = self.path(at) else { return };
-                let before = self.answers.remove(&path);
-                self.send(Message::Answer { field: path.clone(), text });
-                let now = self.model.draft().get(&path).cloned();
-                if self.model.refused().is_some() && before.is_some() {
-                    assert_eq!(self.model.answer(&path), before, "a refused answer changes nothing");
-                    self.answers.extend(before.map(|before| (path, before)));
-                } else {
-                    self.answers.extend(now.map(|now| (path, now)));
-                }
-            }
+            Move::Answer(at, text) => self.answer(at, text),
             Move::Clear(at) => {
                 let Some(path) = self.path(at) else { return };
                 self.answers.remove(&path);
