@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
+pub(crate) use sealift_events::picture::bytes;
 use sealift_events::{Record, Sink};
 use serde::Serialize;
 use serde_json::Value;
@@ -197,17 +198,6 @@ fn plain(failure: &Failure) -> String {
 /// `1 node`, `5 nodes`.
 pub(crate) fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Bytes for people: decimal units, as disks and links are sold.
-pub(crate) fn bytes(count: u64) -> String {
-    let value = count as f64;
-    match count {
-        0..1_000 => format!("{count} B"),
-        1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
-        _ => format!("{:.1} GB", value / 1e9),
-    }
 }
 
 #[cfg(test)]

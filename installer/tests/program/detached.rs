@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
@@ -37,21 +37,7 @@ impl Seat {
 
 /// Runs it with this as all its input.
 fn given(arguments: &[String], input: &str) -> Ended {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_installer"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that has ended reads no more.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let ended = child.wait_with_output().unwrap();
-    Ended {
-        code: ended.status.code(),
-        output: String::from_utf8(ended.stdout).unwrap(),
-        errors: String::from_utf8(ended.stderr).unwrap(),
-    }
+    Ended::of_given(Command::new(env!("CARGO_BIN_EXE_installer")).args(arguments), input)
 }
 
 /// What was said, line by line; each must be of the schema.

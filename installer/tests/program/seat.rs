@@ -1,7 +1,8 @@
 //! A folder with a small real bundle and the vendor's key, and the program run on it.
 
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use sealift_bundle::testing::sample_bundle;
 use tempfile::TempDir;
@@ -18,14 +19,29 @@ pub struct Ended {
     pub errors: String,
 }
 
+impl Ended {
+    pub fn of(ended: Output) -> Self {
+        Self {
+            code: ended.status.code(),
+            output: String::from_utf8(ended.stdout).unwrap(),
+            errors: String::from_utf8(ended.stderr).unwrap(),
+        }
+    }
+
+    /// Of a command that gets this as all its input.
+    pub fn of_given(command: &mut Command, input: &str) -> Self {
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // One that has ended reads no more.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Self::of(child.wait_with_output().unwrap())
+    }
+}
+
 /// Runs the program to its end.
 pub fn program(arguments: &[&str]) -> Ended {
     let ended = Command::new(env!("CARGO_BIN_EXE_installer")).args(arguments).output().unwrap();
-    Ended {
-        code: ended.status.code(),
-        output: String::from_utf8(ended.stdout).unwrap(),
-        errors: String::from_utf8(ended.stderr).unwrap(),
-    }
+    Ended::of(ended)
 }
 
 impl Seat {

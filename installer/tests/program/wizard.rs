@@ -1,31 +1,15 @@
 //! `installer wizard --plain` as somebody at a pipe gets it: the real program on a small real bundle.
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::seat::{Ended, Seat, program};
 
 impl Seat {
     /// Runs the wizard in the seat's folder with these lines as its input.
     pub fn wizard(&self, arguments: &[&str], input: &str) -> Ended {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_installer"))
-            .arg("wizard")
-            .args(arguments)
-            .current_dir(self.path(""))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A wizard that has ended reads no more.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let ended = child.wait_with_output().unwrap();
-        Ended {
-            code: ended.status.code(),
-            output: String::from_utf8(ended.stdout).unwrap(),
-            errors: String::from_utf8(ended.stderr).unwrap(),
-        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_installer"));
+        Ended::of_given(command.arg("wizard").args(arguments).current_dir(self.path("")), input)
     }
 
     /// The same with the bundle and the vendor's key.

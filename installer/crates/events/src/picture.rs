@@ -95,6 +95,18 @@ impl StepPicture {
     }
 }
 
+/// Bytes for people: decimal units, as disks and links are sold.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let value = count as f64;
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
+        _ => format!("{:.1} GB", value / 1e9),
+    }
+}
+
 /// A step that failed for good.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FailedStep {

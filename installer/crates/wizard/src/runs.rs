@@ -275,19 +275,10 @@ pub(crate) fn clock(millis: u64) -> String {
     }
 }
 
-/// A number of bytes in the unit that says most.
-pub(crate) fn bytes(count: u64) -> String {
-    let value = count as f64;
-    match count {
-        0..1_000 => format!("{count} B"),
-        1_000..1_000_000 => format!("{:.0} kB", value / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", value / 1e6),
-        _ => format!("{:.1} GB", value / 1e9),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sealift_events::picture::bytes;
+
     use super::*;
 
     fn host(name: &str, role: &str, done: u32, failed: u32) -> HostPicture {

@@ -1,12 +1,12 @@
 //! The pages around a run: those that are there, the question before it, the run itself, what stands at its end.
 
-use sealift_events::picture::{FailedStep, HostPicture, RunOutcome, RunPicture, StepPicture};
+use sealift_events::picture::{FailedStep, HostPicture, RunOutcome, RunPicture, StepPicture, bytes};
 use sealift_profile::Cluster;
 
 use crate::effect::Trouble;
 use crate::model::{Model, Task};
 use crate::page::PageId;
-use crate::runs::{Standing, bytes, clock, groups};
+use crate::runs::{Standing, clock, groups};
 use crate::screen::{Action, Progress, Row};
 
 /// Lines of the log below the hosts.
