@@ -359,7 +359,7 @@ impl Distribution {
     }
 }
 
-/// Starts `program` on a free port, and waits until it listens.
+/// Starts `program` on a port that is held for it, and waits until it listens.
 fn launch(
     program: &Path,
     folder: &Path,
@@ -367,39 +367,37 @@ fn launch(
     http: &serde_json::Value,
     auth: &serde_json::Value,
 ) -> (Process, String) {
-    for _ in 0..10 {
-        // Free again when the listener goes; someone else may be faster, hence the tries.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut http = http.clone();
-        http["addr"] = free.as_str().into();
-        // JSON is YAML, too.
-        let settings = serde_json::json!({
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": true}},
-            "storage": {"filesystem": {"rootdirectory": folder.join("storage")}},
-            "http": http,
-            "auth": auth,
-        });
-        let path = folder.join(format!("{name}.json"));
-        std::fs::write(&path, settings.to_string()).unwrap();
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .arg("serve")
-            .arg(&path)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.join(format!("{name}.log"))).unwrap())
-            .spawn()
-            .unwrap();
-        let mut process = Process(child);
-        while process.0.try_wait().unwrap().is_none() {
-            if std::net::TcpStream::connect(&free).is_ok() && process.0.try_wait().unwrap().is_none() {
-                return (process, free);
-            }
-            std::thread::sleep(Duration::from_millis(10));
+    let held = sealift_bundle::testing::ClosedPort::hold();
+    let address = held.address().to_string();
+    let mut http = http.clone();
+    http["addr"] = address.as_str().into();
+    // JSON is YAML, too.
+    let settings = serde_json::json!({
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": true}},
+        "storage": {"filesystem": {"rootdirectory": folder.join("storage")}},
+        "http": http,
+        "auth": auth,
+    });
+    let path = folder.join(format!("{name}.json"));
+    std::fs::write(&path, settings.to_string()).unwrap();
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .arg("serve")
+        .arg(&path)
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.join(format!("{name}.log"))).unwrap())
+        .spawn()
+        .unwrap();
+    let mut process = Process(child);
+    while process.0.try_wait().unwrap().is_none() {
+        if std::net::TcpStream::connect(&address).is_ok() && process.0.try_wait().unwrap().is_none() {
+            return (process, address);
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
     let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
     panic!("{} does not start: {log}", program.display());

@@ -310,8 +310,8 @@ fn what_is_not_there_or_not_allowed_is_not_tried_again() {
 #[test]
 fn an_unreachable_registry_is_named() {
     let scene = Scene::new();
-    // Bound and dropped: nobody listens there any more.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = sealift_bundle::testing::ClosedPort::hold();
+    let port = closed.number();
     let path = scene.folder.path().join("nowhere.yaml");
     std::fs::write(&path, format!("mirrors: {{ghcr.io: \"http://127.0.0.1:{port}\"}}")).unwrap();
     let patience = Patience { tries: 2, pause: Duration::from_millis(1), silence: Duration::from_secs(5) };

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sealift_bundle::{layout, oci::Descriptor};
+use sealift_bundle::{layout, oci::Descriptor, testing::ClosedPort};
 use ureq::{Agent, http::StatusCode};
 
 use super::image::Image;
@@ -21,8 +21,6 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// Time between two looks at whether it answers.
 const START_PAUSE: Duration = Duration::from_millis(20);
-/// How often another port is tried when someone took the free one in between.
-const PORT_TRIES: usize = 5;
 /// How long it may take to end by itself before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -51,7 +49,8 @@ impl Registry {
     pub fn start(program: &Path, storage: &Path, port: u16, images: &[Image]) -> Result<Self> {
         fs::create_dir_all(storage).with_context(|| format!("create {}", storage.display()))?;
         let (address, process) = match port {
-            0 => start_anywhere(program, storage)?,
+            // Held until the registry has it.
+            0 => start_at(program, storage, ClosedPort::hold().address())?,
             port => start_at(program, storage, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?,
         };
         let mut registry = Self { address, _process: process, pushed: Pushed::default() };
@@ -144,19 +143,6 @@ fn expect(answer: &ureq::http::Response<ureq::Body>, wanted: StatusCode, what: &
 /// A client that never goes through a proxy: the registry is on this machine.
 fn agent(limit: Option<Duration>) -> Agent {
     Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(limit).build().new_agent()
-}
-
-fn start_anywhere(program: &Path, storage: &Path) -> Result<(SocketAddr, Process)> {
-    let mut last = None;
-    for _ in 0..PORT_TRIES {
-        // The port is free again when the listener goes, and someone else may be faster.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        match start_at(program, storage, address) {
-            Ok(started) => return Ok(started),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("no free port")))
 }
 
 fn start_at(program: &Path, storage: &Path, address: SocketAddr) -> Result<(SocketAddr, Process)> {

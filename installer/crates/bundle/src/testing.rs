@@ -1,10 +1,12 @@
 //! A complete small bundle for the tests of all rooms: real format, real signature, made-up content. And programs that
-//! tests start.
+//! tests start, and ports where nobody listens.
 //!
 //! Functions here panic where a test would. Document and blobs are the same each time, key and signature are not.
 
 use std::convert::Infallible;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -72,6 +74,45 @@ pub fn program(path: &Path, script: &str) {
     let mut writer = install.spawn().expect("install, of every system");
     writer.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("a reader");
     assert!(writer.wait().expect("a child").success(), "{} cannot be written", path.display());
+}
+
+/// A port on loopback where nobody listens. It is bound, so the system gives it to nobody who asks for any free port;
+/// a server that is told this very port can take it, as all that set `SO_REUSEADDR` share what is bound and not listened
+/// on (socket(7)). A port that was free a moment ago is no such thing: the next test may have it already, and a listener
+/// that was closed lives on in a process that another thread is just starting.
+pub struct ClosedPort {
+    address: SocketAddr,
+    _held: OwnedFd,
+}
+
+impl ClosedPort {
+    /// Holds one until it is dropped.
+    ///
+    /// # Panics
+    /// When the system has no socket or no port left.
+    #[must_use]
+    pub fn hold() -> Self {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+        let held =
+            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .expect("a socket");
+        sockopt::set_socket_reuseaddr(&held, true).expect("a socket");
+        rustix::net::bind(&held, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port");
+        let address = rustix::net::getsockname(&held).expect("bound").try_into().expect("an IPv4 address");
+        Self { address, _held: held }
+    }
+
+    /// Where nobody listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.address.port()
+    }
 }
 
 /// A key that signs samples.

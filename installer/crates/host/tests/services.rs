@@ -17,6 +17,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sealift_bundle::services::ServiceKind;
+use sealift_bundle::testing::ClosedPort;
 use sealift_checks::facts::{ServiceAttempt, ServiceStage};
 use sealift_host::protocol::{SecretFile, SecretFiles};
 use sealift_host::services::{Encryption, Language, ServiceTarget, try_all};
@@ -50,7 +51,7 @@ impl Certificates {
 struct Postgresql {
     server: Child,
     folder: TempDir,
-    port: u16,
+    port: ClosedPort,
 }
 
 fn as_nobody(program: &str, arguments: &[&str]) -> Command {
@@ -68,10 +69,6 @@ fn for_nobody(path: &Path) {
     if rustix::process::geteuid().is_root() {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Postgresql {
@@ -99,11 +96,12 @@ impl Postgresql {
         .status()
         .unwrap();
         assert!(made.success(), "initdb failed");
-        let port = free_port();
+        let port = ClosedPort::hold();
         let path = |name: &str| at(name).display().to_string();
         let settings = format!(
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\nssl = on\n\
+            "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\nssl = on\n\
              ssl_cert_file = '{}'\nssl_key_file = '{}'\n",
+            port.number(),
             path("server.pem"),
             path("server.key")
         );
@@ -125,7 +123,7 @@ impl Postgresql {
         ServiceTarget {
             service: ServiceKind::Database,
             host: "127.0.0.1".to_owned(),
-            port: self.port,
+            port: self.port.number(),
             encryption,
             user: Some("orders".to_owned()),
             language: Language::Postgresql { database: "postgres".to_owned() },
@@ -174,7 +172,7 @@ fn a_database_is_tried_stage_by_stage() {
     let mut server = Postgresql::start(&certificates);
     let verified = server.target(Encryption::Verified { ca: certificates.ca.clone() });
     let good = until(&verified, |attempt| attempt.trouble.is_none());
-    assert_eq!(good.address, format!("127.0.0.1:{}", server.port));
+    assert_eq!(good.address, format!("127.0.0.1:{}", server.port.number()));
     assert_eq!(good.tls.as_deref(), Some("TLSv1.3"));
     assert!(good.version.as_ref().is_some_and(|version| version.starts_with("15.")), "{good:?}");
     assert!(good.micros.is_some());

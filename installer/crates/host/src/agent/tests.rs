@@ -225,7 +225,8 @@ fn one_host_says_its_time_and_opens_a_port_that_another_reaches() {
     let (mut here, mut there) = (Seat::connect(&paths), Seat::connect(&paths));
     let Ok(Response::Clock { unix_millis }) = here.call(&Request::Clock) else { panic!("no time") };
     assert!(unix_millis > 1_700_000_000_000);
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = sealift_bundle::testing::ClosedPort::hold();
+    let address = closed.address();
     let ports = vec![MeshPort { protocol: sealift_checks::Protocol::Tcp, port: address.port() }];
     let token = "sealift-mesh-of-this-test".to_owned();
     let open = Request::OpenPorts { ports: ports.clone(), token: token.clone(), seconds: 60 };

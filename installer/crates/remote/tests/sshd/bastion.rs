@@ -1,9 +1,9 @@
 //! Through a bastion.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use sealift_bundle::testing::ClosedPort;
 use sealift_remote::{AgentSession, CallError, HostKeys, LostCause, RemoteError, Target, Timeouts};
 
 use crate::fixture::{Blobs, Program, Sshd, ask, ask_with, connect, pattern_digest, wait_for};
@@ -64,8 +64,8 @@ fn the_keys_of_bastion_and_host_are_both_compared() {
 #[test]
 fn a_host_that_the_bastion_cannot_reach_is_named_with_the_bastion() {
     let (bastion, host) = (Sshd::start(), Sshd::start());
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    let error = refused(&Target { port, ..behind(&bastion, &host) });
+    let nobody = ClosedPort::hold();
+    let error = refused(&Target { port: nobody.number(), ..behind(&bastion, &host) });
     let RemoteError::BehindBastion { peer, bastion: gate, .. } = &error else { panic!("{error:?}") };
     assert_eq!((peer.name(), gate.name()), ("m1", "gate"));
     let closed = Sshd::with("AllowTcpForwarding no\n", &["ed25519"]);

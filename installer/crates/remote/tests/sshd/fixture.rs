@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sealift_bundle::testing::ClosedPort;
 use sealift_host::protocol::{Progress, Request, Response};
 use sealift_remote::{AgentProgram, AgentSession, BlobSource, CallError, HostKeys, Target, Timeouts};
 use secrecy::SecretString;
@@ -116,11 +117,7 @@ impl Sshd {
         text.push_str("PermitRootLogin yes\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nPrintMotd no\n");
         let keys: Vec<_> = host_keys.iter().map(|key| format!("HostKey {}", key.path.display())).collect();
         let text = format!("{text}AuthorizedKeysFile {}\n{}\n", authorized.display(), keys.join("\n"));
-        let (child, port) = loop {
-            if let Some(started) = listen(&format!("{before}{SSHD}"), folder.path(), &text) {
-                break started;
-            }
-        };
+        let (child, port) = listen(&format!("{before}{SSHD}"), folder.path(), &text);
         Self { child, port, folder, host_keys, user_key }
     }
 
@@ -184,9 +181,10 @@ impl Drop for Sshd {
     }
 }
 
-/// Starts the server on a free port; `None` where somebody else was faster.
-fn listen(command: &str, folder: &Path, config: &str) -> Option<(Child, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+/// Starts the server on a port that is held for it until it listens.
+fn listen(command: &str, folder: &Path, config: &str) -> (Child, u16) {
+    let held = ClosedPort::hold();
+    let port = held.number();
     let file = folder.join("sshd_config");
     fs::write(&file, format!("Port {port}\n{config}")).expect("own folder");
     let log = fs::File::create(folder.join("log")).expect("own folder");
@@ -197,17 +195,14 @@ fn listen(command: &str, folder: &Path, config: &str) -> Option<(Child, u16)> {
         .spawn()
         .expect("sh runs");
     wait_for("sshd to listen", || {
-        if child.try_wait().expect("own child").is_some() {
-            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(log.contains("Address already in use"), "sshd ended: {log}");
-            return Some(false);
-        }
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(child.try_wait().expect("own child").is_none(), "sshd ended: {log}");
         let mut greeting = [0; 4];
         let heard =
             TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| stream.read_exact(&mut greeting));
-        (heard.is_ok() && &greeting == b"SSH-").then_some(true)
-    })
-    .then_some((child, port))
+        (heard.is_ok() && &greeting == b"SSH-").then_some(())
+    });
+    (child, port)
 }
 
 fn children(parent: u32) -> Vec<u32> {

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use sealift_bundle::testing::ClosedPort;
 use sealift_remote::{AgentSession, RemoteError, Target, Timeouts};
 use secrecy::SecretString;
 
@@ -147,7 +148,8 @@ fn a_noisy_login_shell_does_not_disturb() {
 #[test]
 fn a_port_where_nothing_listens_refuses() {
     let sshd = Sshd::start();
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let closed = ClosedPort::hold();
+    let port = closed.number();
     let error = refused(&Target { port, ..sshd.target() });
     assert!(matches!(error, RemoteError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("m1 (127.0.0.1:{port})")), "{error}");

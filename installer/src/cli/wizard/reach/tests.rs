@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sealift_bundle::testing::ClosedPort;
 use sealift_profile::Draft;
 use secrecy::ExposeSecret as _;
 
@@ -231,8 +232,8 @@ fn nobody_who_listens_a_server_that_says_nothing_and_a_secret_that_is_not_there(
     };
     let message = &why(&outcome).message;
     assert!(message.contains("did not answer within 1 s during the SSH handshake"), "{message}");
-    drop(listener);
-    let outcome = try_it(&memory, &nobody, 2, &site(port, &by_key, ""));
+    let closed = ClosedPort::hold();
+    let outcome = try_it(&memory, &nobody, 2, &site(closed.number(), &by_key, ""));
     let trouble = why(&outcome);
     assert!(trouble.message.contains("refuses the connection"), "{trouble:?}");
     assert!(trouble.remedies[0].contains("is m1 up"), "{trouble:?}");

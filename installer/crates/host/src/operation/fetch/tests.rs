@@ -1,8 +1,9 @@
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use sealift_bundle::digest::digest_of;
+use sealift_bundle::testing::ClosedPort;
 use sealift_registry::{Registry, ServeConfig};
 
 use super::*;
@@ -98,7 +99,8 @@ fn blobs_come_from_whichever_master_has_them() {
     let blobs: Vec<Blob> = contents.iter().map(|content| site.put("m1", content)).collect();
     contents.iter().step_by(2).for_each(|content| drop(site.put("m2", content)));
     let (m1, m2) = (site.serve("m1"), site.serve("m2"));
-    let down = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed = ClosedPort::hold();
+    let down = closed.address();
     let sources = [format!("https://{down}"), url(&m2), url(&m1)];
     let outcome = site.fetch("w1", &blobs, &sources, 10).unwrap();
     let bytes: u64 = blobs.iter().map(|blob| blob.size).sum();
@@ -150,7 +152,8 @@ fn a_master_that_starts_late_is_waited_for() {
     let site = Site::new();
     let blob = site.put("m1", b"late but whole");
     // A port that is ours until the registry takes it.
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed = ClosedPort::hold();
+    let address = closed.address();
     site.trust("w1");
     let outcome = std::thread::scope(|scope| {
         let fetching = scope
@@ -173,7 +176,8 @@ fn masters_that_give_nothing_are_each_named_with_their_reason() {
     let site = Site::new();
     site.put("m1", b"something else");
     let m1 = site.serve("m1");
-    let down = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed = ClosedPort::hold();
+    let down = closed.address();
     let wanted = [Blob { digest: digest_of(b"nobody has it"), size: 13 }];
     let sources = [url(&m1), format!("https://{down}")];
     let failure = site.fetch("w1", &wanted, &sources, 0).unwrap_err();

@@ -1,6 +1,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
+use sealift_bundle::testing::ClosedPort;
 use sealift_plan::operation::FileSpec;
 
 use super::*;
@@ -118,7 +119,8 @@ fn a_port_counts_as_up_when_it_takes_connections() {
     let port = listener.local_addr().unwrap().port();
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     assert!(host.apply(&containerd("a\n", Ready::Port { address, port })).is_ok());
-    drop(listener);
+    let closed = ClosedPort::hold();
+    let port = closed.number();
     let failure = host.apply(&containerd("b\n", Ready::Port { address, port })).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout);
     assert!(failure.message.contains(&format!("127.0.0.1:{port} takes no connection")), "{failure}");
