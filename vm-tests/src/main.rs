@@ -19,6 +19,7 @@ mod receiver;
 mod scenarios;
 mod stage;
 mod system;
+mod terminal;
 mod test;
 mod wait;
 

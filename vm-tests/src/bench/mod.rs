@@ -15,7 +15,6 @@ mod memory;
 mod ours;
 mod site_run;
 mod surroundings;
-mod terminal;
 mod wizard;
 
 use std::process::ExitCode;

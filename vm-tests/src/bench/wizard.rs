@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::figure::{Figure, median, percentile};
 use super::site_run::{HOSTS, SiteRun, host};
 use super::surroundings;
-use super::terminal::{Terminal, bare_start, marked};
+use crate::terminal::{Terminal, at_home, bare_start, marked};
 use crate::{programs, system};
 
 /// Columns and rows.
@@ -80,7 +80,7 @@ struct Seat {
 
 impl Seat {
     fn wizard(&self) -> Result<Terminal> {
-        Terminal::start(&self.installer, &["wizard"], &self.home, SIZE)
+        Terminal::start(&at_home(&self.installer, &["wizard"], &self.home), SIZE)
     }
 
     /// Seconds from the start of the program to its first whole frame, the median of so many.
@@ -129,7 +129,7 @@ impl Seat {
 
     /// Seconds from a key to its echo where nothing but the terminal itself is in the way.
     fn echo(&self, keys: u32) -> Result<Vec<f64>> {
-        let mut terminal = Terminal::start(Path::new("/bin/cat"), &[], &self.home, SIZE)?;
+        let mut terminal = Terminal::start(&at_home(Path::new("/bin/cat"), &[], &self.home), SIZE)?;
         let mut times = Vec::new();
         for _ in 0..keys {
             let begun = Instant::now();
@@ -165,7 +165,7 @@ impl Seat {
         let mut percent = 0.0;
         for (name, a_second) in [("busy", EVENTS_A_SECOND), ("silent", 0)] {
             let run = self.begin(name, a_second)?;
-            let mut terminal = Terminal::start(&self.installer, &arguments, &self.home, SIZE)?;
+            let mut terminal = Terminal::start(&at_home(&self.installer, &arguments, &self.home), SIZE)?;
             terminal.wait_until("the state of the run", |screen| screen.contents().contains("bench"))?;
             percent = used(&format!("attached, {name}"), &mut terminal, time)?;
             self.end(run, name)?;

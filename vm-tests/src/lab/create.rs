@@ -92,11 +92,16 @@ fn create_host(
     };
     let shadow = fs::read_to_string(&base).with_context(|| format!("cannot read {}", base.display()))?;
     let identity = identity::create_host(&host_folder, host, credentials, &shadow)?;
-    match (host.backend, &state.machine_image) {
-        (Backend::Qemu, Some(image)) => qemu::create(&host_folder, image)?,
-        _ => nspawn::create(&host_folder, host)?,
-    }
+    create_disks(state, &host_folder, host)?;
     Ok(identity)
+}
+
+/// New disks for a host that is off, in place of those it has: it starts as on its first day, with its old identity.
+pub fn create_disks(state: &State, host_folder: &Path, host: &HostSpec) -> Result<()> {
+    match (host.backend, &state.machine_image) {
+        (Backend::Qemu, Some(image)) => qemu::create(host_folder, image),
+        _ => nspawn::create(host_folder, host),
+    }
 }
 
 const DEFAULT_ROOT_MIB: u64 = 20 * 1024;

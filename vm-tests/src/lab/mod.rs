@@ -384,6 +384,16 @@ impl Lab {
         self.state.spec.hosts.iter().try_for_each(|host| self.kill_host(&host.name))
     }
 
+    /// Gives all hosts new disks: they are as on their first day, with the names, keys and addresses that they had.
+    pub fn set_up_anew(&self) -> Result<()> {
+        self.kill_all()?;
+        for host in &self.state.spec.hosts {
+            create::create_disks(&self.state, &self.host_folder(&host.name), host)?;
+        }
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.start_all()
+    }
+
     /// Pulls a host's network cable. `seat` is allowed too.
     pub fn cut_link(&self, host: &str) -> Result<()> {
         network::set_link(self.name(), host, false)

@@ -12,11 +12,18 @@ use super::command::run;
 use super::network::{namespace, namespace_path};
 use super::spec::{DiskSpec, HostSpec};
 
-/// Prepares what a container needs before its first start: its layer and its disks.
+/// Mark of a container that has its identity.
+pub const SEEDED: &str = "seeded";
+
+/// Prepares what a container needs before its first start: its layer and its disks. What there is of them is removed.
 pub fn create(folder: &Path, host: &HostSpec) -> Result<()> {
+    let _ = fs::remove_file(folder.join(SEEDED));
     for name in ["upper", "work", "root", "disks"] {
         let path = folder.join(name);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
     }
     for disk in &host.disks {
         let image = image_path(folder, disk);

@@ -128,11 +128,11 @@ pub fn boot(lab_folder: &Path, host: &str) -> Result<()> {
     let host = state.spec.host(host)?;
     let folder = lab_folder.join("hosts").join(&host.name);
     let root = nspawn::mount(&state, &folder, host)?;
-    if !folder.join("seeded").exists() {
+    if !folder.join(nspawn::SEEDED).exists() {
         let mut command = Command::new("tar");
         command.args(["--extract", "--preserve-permissions", "--numeric-owner", "--directory"]).arg(&root);
         run(command.arg("--file").arg(folder.join("seed.tar")))?;
-        fs::write(folder.join("seeded"), "").context("cannot note that the host has its identity")?;
+        fs::write(folder.join(nspawn::SEEDED), "").context("cannot note that the host has its identity")?;
     }
     nspawn::become_host(&state, &folder, host, &root)
 }
