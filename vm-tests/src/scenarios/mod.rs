@@ -157,7 +157,8 @@ pub fn groups() -> Vec<Group> {
             spec: LabSpec::with_disks_for_events,
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [choices::TESTS, etcd::TESTS, operation::TESTS, api::TESTS, etcd::LAST].concat(),
+            tests: [shipped::TESTS, choices::TESTS, etcd::TESTS, operation::TESTS, api::TESTS, etcd::LAST]
+                .concat(),
             waiting_at_last: Vec::new(),
         },
         Group {

@@ -9,7 +9,7 @@ use sealift_bundle::digest::digest_of;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Test, shipped};
+use super::Test;
 use crate::lab::Lab;
 use crate::test::{Context, SIGNED_PLAN};
 
@@ -17,7 +17,6 @@ use crate::test::{Context, SIGNED_PLAN};
 pub const TESTS: &[Test] = &[
     Test::fresh("plan::another_site_is_refused_before_anything_changes", another_site_is_refused),
     Test::fresh("plan::tables_for_tickets", tables_for_tickets),
-    Test::fresh("plan::shipped_profiles_plan_here", shipped::plan_here),
     Test::cluster("plan::hosts_changed_as_was_signed", hosts_changed_as_was_signed),
 ];
 

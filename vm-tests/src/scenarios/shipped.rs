@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use super::Test;
 use crate::lab::{HostSpec, Role};
 use crate::programs;
 use crate::test::Context;
@@ -12,9 +13,12 @@ use crate::test::Context;
 /// Those that other tests install have labs of their own.
 const PROFILES: [&str; 5] = ["small", "standard", "large", "pre-release", "test"];
 
+/// On hosts whose disks are as the largest site wants them.
+pub const TESTS: &[Test] = &[Test::fresh("shipped::the_other_profiles_plan_on_hosts", plan_here)];
+
 /// Each becomes a site of this lab, as a customer makes it one: as many of its hosts as there are here, with their
 /// addresses, and this seat's way to log in. All else stays as it was shipped.
-pub fn plan_here(context: &Context<'_>) -> Result<()> {
+fn plan_here(context: &Context<'_>) -> Result<()> {
     let here = |role| -> Vec<&HostSpec> { context.lab.hosts().filter(|host| host.role == role).collect() };
     let (masters, workers) = (here(Role::Master), here(Role::Worker));
     let demo = read("demo")?;
@@ -78,9 +82,9 @@ mod tests {
             PROFILES.into_iter().chain(["demo", "external-services", "hardened"]).collect();
         named.sort_unstable();
         let folder = fs::read_dir(programs::checkout().join("profiles")).unwrap();
-        let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let files = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut shipped: Vec<String> =
-            names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect();
+            files.filter_map(|file| file.strip_suffix(".yaml").map(str::to_owned)).collect();
         shipped.sort_unstable();
         assert_eq!(shipped, named);
     }
