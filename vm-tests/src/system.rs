@@ -29,8 +29,20 @@ pub const BUILD: &[&str] =
     &["gcc", "libc6-dev", "libseccomp-dev", "make", "musl-tools", "perl", "pkg-config"];
 
 /// Other people's programs that check our work, or that our work is tried against.
-pub const CHECKS: &[&str] =
-    &["minisign", "openssh-client", "openssh-server", "postgresql-15", "skopeo", "sudo"];
+///
+/// Chromium prints the reports, in letters of the fonts, and poppler reads what was printed.
+pub const CHECKS: &[&str] = &[
+    "chromium-headless-shell",
+    "fonts-liberation",
+    "fonts-wqy-microhei",
+    "minisign",
+    "openssh-client",
+    "openssh-server",
+    "poppler-utils",
+    "postgresql-15",
+    "skopeo",
+    "sudo",
+];
 
 /// Makes sure that all these packages are there.
 ///

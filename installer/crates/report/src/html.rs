@@ -36,7 +36,7 @@ pub fn html(document: &Document) -> String {
 }
 
 /// Name and page number on every printed page. Everything but letters and digits is escaped as CSS does, so that no
-/// name ends the text or the style.
+/// name ends the text or the style. A blank ends each escape, or the next blank of the text would.
 fn running(text: &str) -> String {
     let mut escaped = String::new();
     for c in tame(text).chars() {
@@ -44,7 +44,7 @@ fn running(text: &str) -> String {
             escaped.push(c);
         } else {
             // Writing to a String cannot fail.
-            let _ = write!(escaped, "\\{:06x}", u32::from(c));
+            let _ = write!(escaped, "\\{:06x} ", u32::from(c));
         }
     }
     format!("@page {{ @top-left {{ content: \"{escaped}\"; }} }}\n")
@@ -199,6 +199,7 @@ mod tests {
         );
         let style = running("a\"; } </style><script> 工厂");
         assert!(!style.contains('<') && style.matches('"').count() == 2, "{style}");
-        assert!(style.contains("\\005de5\\005382"), "{style}");
+        assert!(style.contains("\\005de5 \\005382 "), "{style}");
+        assert!(running("plant, 23").contains("plant\\00002c  23"), "the blank behind the comma stays");
     }
 }

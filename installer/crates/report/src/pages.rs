@@ -281,7 +281,7 @@ impl Pages<'_> {
             Block::Table(Table { head, rows }),
             Block::Lines(vec![(self.text("label.dates"), self.dates())]),
         ];
-        self.section("timeline", true, blocks)
+        self.section("timeline", false, blocks)
     }
 
     fn risks(&self) -> Section {

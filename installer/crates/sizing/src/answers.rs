@@ -99,7 +99,7 @@ impl Answers {
         answer(
             "peakFactor",
             decimal(peak_thousandths),
-            format!("the busiest minute has {} times the work of a busy hour", decimal(peak_thousandths)),
+            format!("the busiest minute has {} times the work of an average one", decimal(peak_thousandths)),
             needs.peak_factor.is_none(),
         );
         let per_user = u64::from(model.kilobytes_per_user_per_day) * 1000;
@@ -237,7 +237,7 @@ pub(crate) fn cross_check(answers: &Answers, load: &Load) -> CrossCheck {
     let ours = load.millirequests_per_second;
     let agrees = ours <= by_rule.saturating_mul(2) && by_rule <= ours.saturating_mul(2);
     let numbers = format!(
-        "{} requests per second by your answers, {} by GitLab's rule of 20 for each 1,000 people",
+        "{} requests per second by your answers, {} requests per second by GitLab's rule (20 requests per second for each 1,000 people)",
         decimal(ours),
         decimal(by_rule)
     );

@@ -43,9 +43,9 @@ pub fn master_size(workers: u64, masters: u64, advised: bool) -> Shape {
 pub(crate) fn reason(workers: u64, masters: u64) -> String {
     let loss = if masters > 1 { " when one of them is lost" } else { "" };
     format!(
-        "Each of {} that steer {} that work is at most {BUSY} % busy{loss} (sizes published for OpenShift and etcd).",
+        "Each of {} that steer is at most {BUSY} % busy{loss}, with {} that work (sizes published for OpenShift and etcd).",
         words::machines(masters),
-        words::grouped(workers)
+        words::machines(workers)
     )
 }
 

@@ -206,7 +206,7 @@ fn cpu_reason(part: &SizingPart, model: &SizingModel, load: &Load, cpu: u64, by_
         format!("{title} asks for {} on each host.", cores(cpu))
     } else {
         let each = cores(u64::from(part.cpu_millicores));
-        format!("{title} asks for {}: {each} for each of its copies ({}).", cores(cpu), part.copies)
+        format!("{title} asks for {}: {each} {}.", cores(cpu), each_copy(u64::from(part.copies)))
     }
 }
 
@@ -216,7 +216,7 @@ fn memory_reason(part: &SizingPart, load: &Load, copies: u64, bytes: u64) -> Str
     if part.placement == Placement::EveryHost {
         return format!("{title} asks for {base} on each host.");
     }
-    let mut text = format!("{title} needs {}: {base} for each of its copies ({copies})", memory(bytes));
+    let mut text = format!("{title} needs {}: {base} {}", memory(bytes), each_copy(copies));
     if part.memory_kibibytes_per_session > 0 {
         let people = words::grouped(load.millisessions.div_ceil(1000));
         let each = u64::from(part.memory_kibibytes_per_session);
@@ -224,6 +224,10 @@ fn memory_reason(part: &SizingPart, load: &Load, copies: u64, bytes: u64) -> Str
         text = format!("{text}, and {each} for each of {people} people at work");
     }
     text + "."
+}
+
+fn each_copy(copies: u64) -> String {
+    if copies == 1 { "for its one copy".to_owned() } else { format!("for each of its {copies} copies") }
 }
 
 fn store(part: &SizingPart, rule: &PartDisk, answers: &Answers, load: &Load) -> Store {

@@ -199,7 +199,7 @@ fn digests(input: &Input<'_>) -> Vec<(String, String)> {
     ];
     if let Some(plan) = input.plan {
         digests.push(("plan".to_owned(), plan.digest()));
-        digests.push(("plan, steps".to_owned(), plan.steps.len().to_string()));
+        digests.push(("plan, length".to_owned(), format!("{} steps", plan.steps.len())));
     }
     digests
 }
@@ -210,7 +210,7 @@ fn run(input: &Input<'_>) -> Vec<String> {
     let state = RunState::fold(records);
     let mut said = vec![format!("run {}: {} of {} steps done", state.run, state.done(), state.steps)];
     for (name, host) in &state.hosts {
-        said.push(format!("{name}: {} steps, {} changed something", host.done, host.changed));
+        said.push(format!("{name}: {} steps, {} of them changed something", host.done, host.changed));
     }
     for (step, failure) in &state.failures {
         said.push(format!(

@@ -143,6 +143,9 @@ fn by_role(input: &Input<'_>) -> Vec<MachineLine> {
 }
 
 fn spare(input: &Input<'_>, advised: Option<&Tier>) -> &'static str {
+    if input.beyond_reach() {
+        return "unknown";
+    }
     let holds = advised.map_or_else(
         || many(input.site, HostRole::ControlPlane) && many(input.site, HostRole::Worker),
         |tier| tier.masters.count.amount > 1 && tier.workers.count.amount > 1 && tier.one_down.is_empty(),
