@@ -6,6 +6,7 @@
 mod api;
 mod choices;
 mod etcd;
+mod events;
 mod format;
 mod guide;
 mod hosts;
@@ -155,7 +156,8 @@ pub fn groups() -> Vec<Group> {
             spec: LabSpec::with_disks_for_events,
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [choices::TESTS, etcd::TESTS, operation::TESTS, api::TESTS, etcd::LAST].concat(),
+            tests: [choices::TESTS, etcd::TESTS, events::TESTS, operation::TESTS, api::TESTS, etcd::LAST]
+                .concat(),
             waiting_at_last: Vec::new(),
         },
         Group {

@@ -443,7 +443,7 @@ pub(crate) const MORE: &[Fault] = &[
         w.site.etcd.own_disk = true;
         w.events_at("/var/lib/etcd-events");
         w.every_host(|facts| {
-            facts.disks.iter_mut().filter(|disk| disk.path.ends_with("events")).for_each(|disk| {
+            facts.disks.iter_mut().filter(|disk| disk.path == "/var/lib/etcd-events").for_each(|disk| {
                 disk.device = "/dev/sdb1".into();
             });
         });

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use super::Report;
-use crate::etcd::{BACKUPS, Etcd};
+use crate::etcd::BACKUPS;
 use crate::site::Site;
 
 /// Folders of the system and of other parts of the cluster: a database is neither in one nor around one, and snapshots
@@ -39,9 +39,9 @@ const SNAPSHOTS: For = ("the folder of snapshots", "/var/lib/sealift/backup/etcd
 
 pub(super) fn check(site: &Site, report: &mut Report<'_>) {
     let etcd = &site.etcd;
-    folder("etcd.folder", &etcd.folder, DATABASE, report);
+    let own = folder("etcd.folder", &etcd.folder, DATABASE, report);
     let Some(events) = &etcd.events else { return };
-    folder("etcd.events.folder", &events.folder, DATABASE, report);
+    let their = folder("etcd.events.folder", &events.folder, DATABASE, report);
     if overlap(&etcd.folder, &events.folder) {
         let message = format!(
             "the folder of events `{}` and that of the cluster's database `{}` overlap",
@@ -50,30 +50,31 @@ pub(super) fn check(site: &Site, report: &mut Report<'_>) {
         let remedy = "choose two folders that stand beside each other, such as /var/lib/etcd-events";
         report.find("etcd-folder", "etcd.events.folder", message, remedy);
     }
-    snapshots(etcd, &events.backup.folder, report);
+    // What is wrong with a database's own folder is told once.
+    let databases = [(own, &etcd.folder), (their, &events.folder)];
+    let databases = databases.into_iter().filter_map(|(fine, folder)| fine.then_some(folder.as_str()));
+    snapshots(databases, &events.backup.folder, report);
 }
 
 /// The folder of snapshots. It is judged where none are taken, too: whoever turns them on finds it in order.
-fn snapshots(etcd: &Etcd, path: &str, report: &mut Report<'_>) {
+fn snapshots<'a>(mut databases: impl Iterator<Item = &'a str>, path: &str, report: &mut Report<'_>) {
     let at = "etcd.events.backup.folder";
     if !plain(at, path, SNAPSHOTS, report) {
         return;
     }
-    if let Some(database) = etcd.folders().into_iter().find(|other| overlap(path, other)) {
+    if let Some(database) = databases.find(|other| overlap(path, other)) {
         let message = format!("the folder of snapshots `{path}` and that of a database `{database}` overlap");
         let remedy = format!("choose one that stands beside it, such as {}", SNAPSHOTS.1);
         report.find("etcd-folder", at, message, remedy);
     } else if !inside(path, BACKUPS) {
         // In our own folder that is the one place for them.
-        own(at, path, SNAPSHOTS, report);
+        alone(at, path, SNAPSHOTS, report);
     }
 }
 
-/// The folder of a database.
-fn folder(at: &'static str, path: &str, what: For, report: &mut Report<'_>) {
-    if plain(at, path, what, report) {
-        own(at, path, what, report);
-    }
+/// Whether the folder of a database is in order.
+fn folder(at: &'static str, path: &str, what: For, report: &mut Report<'_>) -> bool {
+    plain(at, path, what, report) && alone(at, path, what, report)
 }
 
 /// Whether a path is one that kubeadm, systemd and etcd take as it stands.
@@ -95,12 +96,12 @@ fn plain(at: &'static str, path: &str, (name, example): For, report: &mut Report
     false
 }
 
-/// Nothing else stands there.
-fn own(at: &'static str, path: &str, (name, example): For, report: &mut Report<'_>) {
-    if let Some(other) = OTHERS.iter().chain(&LOST).find(|other| overlap(path, other)) {
-        let message = format!("{name} `{path}` shares a place with {other}, which belongs to something else");
-        report.find("etcd-folder", at, message, format!("choose a folder of its own, such as {example}"));
-    }
+/// Whether nothing else stands there.
+fn alone(at: &'static str, path: &str, (name, example): For, report: &mut Report<'_>) -> bool {
+    let Some(other) = OTHERS.iter().chain(&LOST).find(|other| overlap(path, other)) else { return true };
+    let message = format!("{name} `{path}` shares a place with {other}, which belongs to something else");
+    report.find("etcd-folder", at, message, format!("choose a folder of its own, such as {example}"));
+    false
 }
 
 /// Whether one of two folders is the other, or stands in it.
