@@ -87,10 +87,10 @@ fn take(context: &Context<'_>, master: &str) -> Result<String> {
 
 /// etcd's own tool reads the snapshot, and there are events in it and nothing else.
 fn holds_events(context: &Context<'_>, name: &str, key: &str) -> Result<()> {
-    let content = context.lab.read_file("m1", &format!("{FOLDER}/{name}"))?;
+    let bytes = context.lab.read_file("m1", &format!("{FOLDER}/{name}"))?;
     let folder = tempfile::tempdir()?;
     let (file, data) = (folder.path().join(name), folder.path().join("restored"));
-    fs::write(&file, &content)?;
+    fs::write(&file, &bytes)?;
     let etcdutl = || Command::new(context.payload.bin.join("etcdutl"));
     let status = run(etcdutl().args(["snapshot", "status", "--write-out=json"]).arg(&file))?;
     let status: Value = serde_json::from_str(&status).context("etcdutl snapshot status")?;
@@ -100,12 +100,12 @@ fn holds_events(context: &Context<'_>, name: &str, key: &str) -> Result<()> {
     run(etcdutl().args(["snapshot", "restore", "--data-dir"]).arg(&data).arg(&file))?;
     ensure!(data.join("member/snap/db").is_file(), "{name} was not restored");
 
-    let has = |text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
+    let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     ensure!(has(key), "{key} is not in {name}");
     for other in ["/registry/pods/", "/registry/secrets/", "/registry/minions/", "/registry/leases/"] {
         ensure!(!has(other), "something of {other} is in {name}");
     }
-    context.note(format!("{} keys in a snapshot of {} bytes", number("totalKey"), content.len()));
+    context.note(format!("{} keys in a snapshot of {} bytes", number("totalKey"), bytes.len()));
     Ok(())
 }
 

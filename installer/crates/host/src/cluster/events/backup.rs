@@ -81,7 +81,7 @@ fn take(ctx: &Context<'_>, next: &Path) -> Result<u64, Failure> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Takes away what was not finished, as far as it can: the next snapshot is written over it.
