@@ -13,7 +13,7 @@ use sealift_checks::facts::Facts;
 use sealift_checks::{CheckInput, Finding, Record, State, Summary, run_alone};
 use sealift_host::protocol::Progress;
 use sealift_host::{Context, Paths, Reporter, facts};
-use sealift_profile::{API_VERSION, Etcd, Events, HostRole, KIND, Site};
+use sealift_profile::{API_VERSION, Backup, Etcd, Events, HostRole, KIND, Site};
 use serde_json::json;
 
 use super::prepare::probe_options;
@@ -53,6 +53,9 @@ pub(crate) struct Arguments {
     /// Where the database of events will be, where the site's profile has one (`etcd.events.folder`).
     #[arg(long, value_name = "FOLDER")]
     etcd_events_folder: Option<String>,
+    /// Where its snapshots will be, where the site's profile says it (`etcd.events.backup.folder`).
+    #[arg(long, value_name = "FOLDER", requires = "etcd_events_folder", default_value_t = Backup::default().folder)]
+    etcd_events_backup_folder: String,
     #[command(flatten)]
     trust: Trust,
 }
@@ -78,7 +81,8 @@ impl Role {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let document = document(arguments, output)?;
     let role = arguments.role.map(Role::of_profile);
-    let events = arguments.etcd_events_folder.clone().map(|folder| Events { folder });
+    let backup = Backup { folder: arguments.etcd_events_backup_folder.clone(), ..Backup::default() };
+    let events = arguments.etcd_events_folder.clone().map(|folder| Events { folder, backup });
     let etcd = Etcd { folder: arguments.etcd_folder.clone(), events, ..Etcd::default() };
     let facts = measure(&etcd, arguments.deep, output);
     let record = Record::new(facts, env!("CARGO_PKG_VERSION"), unix_millis(), role);
@@ -229,6 +233,7 @@ mod tests {
             deep: false,
             etcd_folder: Etcd::default().folder,
             etcd_events_folder: None,
+            etcd_events_backup_folder: Backup::default().folder,
             trust: Trust::default(),
         };
         run(&arguments, Output::Json).unwrap();

@@ -6,6 +6,7 @@ mod bundle;
 mod check;
 mod confirm;
 mod deep;
+mod events_backup;
 mod fix;
 mod install;
 mod kit;
@@ -83,6 +84,9 @@ enum Verb {
     /// Serve a store as a read-only image registry. Started by systemd on masters.
     #[command(hide = true)]
     Registry(registry::Arguments),
+    /// Take a snapshot of this master's member of the database of events. Started by systemd on masters.
+    #[command(hide = true)]
+    EventsBackup(events_backup::Arguments),
 }
 
 impl Arguments {
@@ -120,5 +124,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Secrets(verb) => secrets::run(&verb, output),
         Verb::Agent => agent::run(),
         Verb::Registry(arguments) => registry::run(arguments),
+        Verb::EventsBackup(arguments) => events_backup::run(arguments, output),
     }
 }

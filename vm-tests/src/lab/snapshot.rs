@@ -35,6 +35,8 @@ pub const VOLATILE: &[&str] = &[
     "/var/lib/kubelet",
     "/var/lib/etcd",
     "/var/lib/etcd-events",
+    // Snapshots come and go by the clock.
+    "/var/lib/sealift/backup",
     "/var/lib/systemd",
     "/lost+found",
     "/swapfile",

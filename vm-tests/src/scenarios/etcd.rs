@@ -24,14 +24,16 @@ pub const LAST: &[Test] = &[Test::cluster("etcd::events_are_written_with_a_maste
 /// What a profile says for these tests, to be laid over that of the demo.
 pub const PROFILE: &str = "etcd:
   ownDisk: true
-  events: {}
+  events:
+    backup: {keep: 2}
 ";
 
 /// Longest wait for something that takes seconds on an idle machine.
 const WITHIN: Duration = Duration::from_mins(2);
 /// Where the data stand, by default, with the pod that keeps them there.
 const FOLDERS: [(&str, &str); 2] = [("etcd", "/var/lib/etcd"), ("etcd-events", "/var/lib/etcd-events")];
-const PREFIX: &str = "/registry/events/";
+/// Of the keys of events.
+pub(super) const PREFIX: &str = "/registry/events/";
 
 fn disks(context: &Context<'_>) -> Result<()> {
     let lab = context.lab;
@@ -71,7 +73,7 @@ fn voters(context: &Context<'_>) -> Result<()> {
 }
 
 /// Has an event written, and waits until this master's member for events has it.
-fn written(context: &Context<'_>, master: &str, name: &str) -> Result<()> {
+pub(super) fn written(context: &Context<'_>, master: &str, name: &str) -> Result<()> {
     let cluster = Cluster::through(context.lab, master);
     let event = json!({
         "apiVersion": "v1", "kind": "Event",

@@ -6,6 +6,7 @@
 mod api;
 mod choices;
 mod etcd;
+mod events;
 mod format;
 mod guide;
 mod hosts;
@@ -157,8 +158,16 @@ pub fn groups() -> Vec<Group> {
             spec: LabSpec::with_disks_for_events,
             profiles: choices::profiles,
             mostly_waits: false,
-            tests: [shipped::TESTS, choices::TESTS, etcd::TESTS, operation::TESTS, api::TESTS, etcd::LAST]
-                .concat(),
+            tests: [
+                shipped::TESTS,
+                choices::TESTS,
+                etcd::TESTS,
+                events::TESTS,
+                operation::TESTS,
+                api::TESTS,
+                etcd::LAST,
+            ]
+            .concat(),
             waiting_at_last: Vec::new(),
         },
         Group {

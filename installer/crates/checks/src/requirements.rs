@@ -15,7 +15,7 @@ use crate::services::services_of;
 pub fn paths(etcd: &Etcd) -> Vec<&str> {
     let (data, rest) =
         ([STORE, CONTAINERD, KUBELET_DIR], [BINARIES, CNI_BINARIES, SETTINGS_DIR, TEMPORARY, LOGS]);
-    data.into_iter().chain(etcd.folders()).chain(rest).collect()
+    data.into_iter().chain(etcd.folders()).chain(etcd.backup_folder()).chain(rest).collect()
 }
 
 /// Kernel modules that the agent must look for.

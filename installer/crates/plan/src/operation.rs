@@ -86,7 +86,7 @@ pub struct ServiceSpec {
     pub directories: Vec<DirectorySpec>,
     /// Whether it starts at boot.
     pub enabled: bool,
-    /// Whether it must be running now. kubelet is enabled but started by kubeadm.
+    /// Whether it must be running now. kubelet is enabled but started by kubeadm; what is neither is stopped.
     pub running: bool,
     /// When it counts as up.
     pub ready: Ready,

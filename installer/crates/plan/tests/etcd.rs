@@ -7,7 +7,7 @@ mod world;
 use sealift_plan::changes::{Content, changes};
 use sealift_plan::operation::{DirectorySpec, EventsMemberSpec, Gate, Operation, SecretSet, SecretSource};
 use sealift_plan::{Plan, tickets};
-use sealift_profile::{Etcd, Events};
+use sealift_profile::{Backup, Etcd, Events};
 use world::{World, ancestors, assert_valid, step};
 
 fn chosen() -> World {
@@ -149,4 +149,40 @@ fn the_firewall_ticket_has_the_ways_between_its_members() {
     assert_eq!(ways(&with_events()), [true, true, false]);
     assert_eq!(ways(&chosen()), [false; 3]);
     assert!(chosen().plan().unwrap().steps.iter().all(|one| !one.id.contains(".events-")));
+}
+
+#[test]
+fn each_master_takes_snapshots_of_events_once_its_member_votes() {
+    let plan = with_events().plan().unwrap();
+    let all = changes(&plan);
+    for host in &all {
+        let master = host.host.starts_with('m');
+        let unit = host.units.iter().find(|unit| unit.unit == "sealift-events-backup.timer");
+        assert_eq!(unit.map(|unit| (unit.enabled, unit.started)), master.then_some((true, true)));
+        let folder = host.folders.iter().find(|one| one.path == "/var/lib/sealift/backup/etcd-events");
+        assert_eq!(folder.map(|folder| folder.mode.as_str()), master.then_some("0700"), "{}", host.host);
+        let file = |end: &str| host.files.iter().find(|file| file.path.ends_with(end));
+        assert_eq!(file("/sealift-events-backup.timer").is_some(), master);
+        let service = file("/sealift-events-backup.service").map(|file| format!("{:?}", file.content));
+        let keeps = format!("--member {} --folder /var/lib/sealift/backup/etcd-events --keep 3", host.host);
+        assert_eq!(service.map(|service| service.contains(&keeps)), master.then_some(true), "{}", host.host);
+    }
+    for master in ["m1", "m2", "m3"] {
+        let before = ancestors(&plan, &format!("{master}.events-backup"));
+        for needed in ["agent", "binaries", "events-voter"] {
+            assert!(before.contains(format!("{master}.{needed}").as_str()), "{master} needs {needed}");
+        }
+    }
+}
+
+#[test]
+fn snapshots_that_are_not_wanted_any_more_end() {
+    let mut world = with_events();
+    let backup = Backup { keep: 0, ..Backup::default() };
+    world.site.etcd.events = Some(Events { backup, ..Events::default() });
+    let plan = world.plan().unwrap();
+    assert_valid(&plan);
+    let Operation::Service { service } = &step(&plan, "m1.events-backup").operation else { panic!() };
+    assert_eq!((service.enabled, service.running), (false, false));
+    assert!(service.files.is_empty() && service.directories.is_empty());
 }

@@ -26,16 +26,55 @@ impl Default for Etcd {
 }
 
 /// The database of events: a member on each master, beside that of the cluster's own database.
+///
+/// Its members' certificates hold for a year, and every run of the installer makes those anew that end within 90 days.
+/// No member is restarted for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Events {
     /// Folder of its data on each master.
     pub folder: String,
+    /// Snapshots that each master takes of its own member. A later run takes up what is changed here.
+    pub backup: Backup,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { folder: "/var/lib/etcd-events".to_owned() }
+        Self { folder: "/var/lib/etcd-events".to_owned(), backup: Backup::default() }
+    }
+}
+
+/// Where snapshots stand that the profile puts nowhere else: the one place in our own folder that is free for them.
+pub(crate) const BACKUPS: &str = "/var/lib/sealift/backup";
+
+/// Snapshots of the database of events.
+///
+/// An event is gone after an hour (kube-apiserver's `--event-ttl`), and the cluster goes on well without. So they are
+/// for people who look into a fault some hours later: one an hour has every event once, and few are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Backup {
+    /// Hours from one snapshot to the next. An event is gone after one.
+    #[schemars(range(min = 1, max = 168))]
+    pub every_hours: u32,
+    /// Snapshots that are kept, the newest ones. With 0 none is taken, and those that are there stay.
+    #[schemars(range(max = 168))]
+    pub keep: u32,
+    /// Folder of the snapshots on each master, for root alone. When it is changed, those in the old one stay.
+    pub folder: String,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { every_hours: 1, keep: 3, folder: format!("{BACKUPS}/etcd-events") }
+    }
+}
+
+impl Events {
+    /// The snapshots' rule; nothing where none are taken.
+    #[must_use]
+    pub fn backup(&self) -> Option<&Backup> {
+        (self.backup.keep > 0).then_some(&self.backup)
     }
 }
 
@@ -51,5 +90,11 @@ impl Etcd {
     pub fn folders(&self) -> Vec<&str> {
         let events = self.events.iter().map(|events| events.folder.as_str());
         [self.folder.as_str()].into_iter().chain(events).collect()
+    }
+
+    /// The folder of snapshots; nothing where none are taken.
+    #[must_use]
+    pub fn backup_folder(&self) -> Option<&str> {
+        self.events.as_ref()?.backup().map(|backup| backup.folder.as_str())
     }
 }

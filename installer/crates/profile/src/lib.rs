@@ -59,7 +59,7 @@ pub use certificates::{Authority, Certificates};
 pub use circumstances::Circumstances;
 pub use draft::{Draft, Judged};
 pub use error::{Invalid, Place, Places, ProfileError, ProfileFinding};
-pub use etcd::{Etcd, Events};
+pub use etcd::{Backup, Etcd, Events};
 pub use load::{Loaded, MAX_FILE_BYTES, load, load_at, load_partly, load_with_places, version};
 pub use names::{is_dns_label, nearest};
 pub use needs::{Availability, CountOverride, Growth, MachineOverride, Needs, SizingOverrides};

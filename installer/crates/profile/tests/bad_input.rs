@@ -367,6 +367,9 @@ fn a_database_has_a_folder_of_its_own() {
     );
     assert_eq!(read("folder: /data/etcd.d").folder, "/data/etcd.d");
     assert_eq!(read("events: {}").folders(), ["/var/lib/etcd", "/var/lib/etcd-events"]);
+    assert_eq!(read("events: {}").backup_folder(), Some("/var/lib/sealift/backup/etcd-events"));
+    assert_eq!(read("events: {backup: {folder: /mnt/copies}}").backup_folder(), Some("/mnt/copies"));
+    assert_eq!(read("events: {backup: {keep: 0}}").backup_folder(), None);
     let cases = [
         ("relative", "folder: var/lib/etcd"),
         ("empty", "folder: ''"),
@@ -384,6 +387,19 @@ fn a_database_has_a_folder_of_its_own() {
         ("events in the same folder", "folder: /data/etcd, events: {folder: /data/etcd}"),
         ("events inside", "events: {folder: /var/lib/etcd/events}"),
         ("events with our own", "events: {folder: /var/lib/sealift}"),
+        ("never a snapshot", "events: {backup: {everyHours: 0}}"),
+        ("more than a week", "events: {backup: {everyHours: 169}}"),
+        ("a time with a unit", "events: {backup: {everyHours: 1h}}"),
+        ("fewer than none", "events: {backup: {keep: -1}}"),
+        ("no switch", "events: {backup: off}"),
+        ("slip in a key of snapshots", "events: {backup: {keeps: 3}}"),
+        ("snapshots nowhere", "events: {backup: {folder: ''}}"),
+        ("snapshots up and down", "events: {backup: {folder: /var/lib/sealift/backup/../store}}"),
+        ("snapshots beside the store", "events: {backup: {folder: /var/lib/sealift/store}}"),
+        ("snapshots gone after a boot", "events: {backup: {folder: /run/copies}}"),
+        ("snapshots in a database", "events: {backup: {folder: /var/lib/etcd/copies}}"),
+        ("snapshots with events", "events: {folder: /data, backup: {folder: /data}, }"),
+        ("snapshots around a database, and none taken", "events: {backup: {folder: /var, keep: 0}}"),
     ];
     let mut all = String::new();
     for (what, etcd) in cases {

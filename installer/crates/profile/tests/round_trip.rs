@@ -8,11 +8,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use sealift_profile::{
-    API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Bastion, Certificates, Circumstances,
-    Cluster, CountOverride, Database, DatabaseTls, EncryptionAtRest, Endpoint, Environment, Etcd, Events,
-    EvictionBrake, GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata, Needs,
-    NodeFailure, Nodes, Oidc, Placement, PodSecurity, ProductAnswers, Replicas, Reserved, Role, SecretRef,
-    Services, Site, SizingOverrides, Standard, TlsMode, load_with_places, to_yaml,
+    API_VERSION, AcceptedRisk, Access, Api, Audit, Availability, Backup, Bastion, Certificates,
+    Circumstances, Cluster, CountOverride, Database, DatabaseTls, EncryptionAtRest, Endpoint, Environment,
+    Etcd, Events, EvictionBrake, GroupRole, Growth, Host, HostRole, KIND, Loaded, MachineOverride, Metadata,
+    Needs, NodeFailure, Nodes, Oidc, Placement, PodSecurity, ProductAnswers, Replicas, Reserved, Role,
+    SecretRef, Services, Site, SizingOverrides, Standard, TlsMode, load_with_places, to_yaml,
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -162,9 +162,12 @@ prop_compose! {
     fn etcd()(
         folder in prop_oneof![Just("/var/lib/etcd".to_owned()), "/srv/[a-z]{1,8}(/[a-z0-9._-]{0,6}[a-z])?"],
         own_disk in any::<bool>(),
-        events in option::of("/mnt/[a-z]{1,8}"),
+        events in option::of(("/mnt/[a-z]{1,8}", 1u32..=168, 0u32..=168, "/opt/[a-z]{4,8}")),
     ) -> Etcd {
-        Etcd { folder, own_disk, events: events.map(|folder| Events { folder }) }
+        let events = events.map(|(folder, every_hours, keep, copies)| {
+            Events { folder, backup: Backup { every_hours, keep, folder: copies } }
+        });
+        Etcd { folder, own_disk, events }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The database of events: its members as static pods beside the cluster's own database, and how API servers find it.
+//! The database of events: its members as static pods beside the cluster's own database, how API servers find it, and
+//! when snapshots of it are taken.
 //!
 //! Who trusts whom. kube-apiserver has one set of `--etcd-…file` arguments for all its databases (page "kube-apiserver",
 //! `--etcd-servers-overrides`), so it shows the members of both the same client certificate, which the authority of the
@@ -15,10 +16,12 @@
 use std::net::IpAddr;
 
 use sealift_bundle::document::BundleDocument;
+use sealift_profile::Events;
 use sealift_profile::site::{Host, HostRole, Site};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::{RenderError, hosts_of, url_host, yaml_document};
+use crate::{RenderError, hosts_of, template, url_host, yaml_document};
 
 /// Folder of its certificates on masters. API servers see it: kubeadm mounts `/etc/kubernetes/pki` into their pods.
 pub const PKI: &str = "/etc/kubernetes/pki/etcd-events";
@@ -34,6 +37,14 @@ pub const CLIENT_PORT: u16 = 2382;
 pub const PEER_PORT: u16 = 2383;
 /// TCP port on the loopback address for health and metrics.
 pub const METRICS_PORT: u16 = 2384;
+
+/// The unit that says when a master takes a snapshot of its member.
+pub const BACKUP_TIMER: &str = "sealift-events-backup.timer";
+/// Where the two units of snapshots stand: what is done, and when.
+pub const BACKUP_UNITS: [&str; 2] =
+    ["/etc/systemd/system/sealift-events-backup.service", "/etc/systemd/system/sealift-events-backup.timer"];
+/// Minutes after the start of the first master until its first snapshot; each master begins so many after the one before.
+const APART: usize = 10;
 
 /// Seconds that a member may take to start, in tries of ten: as kubeadm gives the cluster's own database.
 const START_TRIES: u32 = 24;
@@ -122,6 +133,30 @@ pub fn manifest(site: &Site, document: &BundleDocument, host: &Host) -> Result<O
         },
     });
     yaml_document("pod of the database of events", &pod).map(Some)
+}
+
+/// The units in [`BACKUP_UNITS`] that take snapshots on this master; nothing where none are taken.
+///
+/// Every master takes its own: whichever is lost, the others have them, and none needs to know which is well.
+pub fn backup_units(site: &Site, host: &Host) -> Result<Option<[String; 2]>, RenderError> {
+    #[derive(Serialize)]
+    struct Values<'a> {
+        member: &'a str,
+        folder: &'a str,
+        keep: u32,
+        hours: u32,
+        first_minutes: usize,
+    }
+    let Some(backup) = site.etcd.events.as_ref().and_then(Events::backup) else { return Ok(None) };
+    let values = Values {
+        member: &host.name,
+        folder: &backup.folder,
+        keep: backup.keep,
+        hours: backup.every_hours,
+        first_minutes: APART * (before(site, host).count() + 1),
+    };
+    let service = template::render("sealift-events-backup.service", &values)?;
+    Ok(Some([service, template::render(BACKUP_TIMER, &values)?]))
 }
 
 /// The first member begins alone, each other one comes to those before it, as with the cluster's own database. With all of

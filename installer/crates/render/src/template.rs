@@ -7,13 +7,18 @@ use tera::{Context, Tera};
 
 use crate::RenderError;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("containerd.toml", include_str!("../../../../assets/templates/containerd.toml")),
     ("containerd.service", include_str!("../../../../assets/templates/containerd.service")),
     ("haproxy.cfg", include_str!("../../../../assets/templates/haproxy.cfg")),
     ("hosts.toml", include_str!("../../../../assets/templates/hosts.toml")),
     ("kubelet.service", include_str!("../../../../assets/templates/kubelet.service")),
     ("modules.conf", include_str!("../../../../assets/templates/modules.conf")),
+    (
+        "sealift-events-backup.service",
+        include_str!("../../../../assets/templates/sealift-events-backup.service"),
+    ),
+    ("sealift-events-backup.timer", include_str!("../../../../assets/templates/sealift-events-backup.timer")),
     ("sealift-registry.service", include_str!("../../../../assets/templates/sealift-registry.service")),
     ("sysctl.conf", include_str!("../../../../assets/templates/sysctl.conf")),
 ];

@@ -7,7 +7,7 @@ use std::path::Path;
 use sealift_bundle::document::{BundleDocument, Component, SiteValue};
 use sealift_bundle::testing::sample_document;
 use sealift_profile::site::Host;
-use sealift_profile::{Etcd, Events, Site};
+use sealift_profile::{Backup, Etcd, Events, Site};
 use sealift_render::{
     HostSettings, RenderError, cluster_dns, events, kubeadm, load_balancer, runtime, system, url_host, values,
 };
@@ -207,7 +207,7 @@ fn members_of_the_events_database_begin_alone_or_come_to_those_before() {
     let pod = |site: &Site, name: &str| events::manifest(site, &sample_document(), host(site, name)).unwrap();
     assert_eq!(pod(&site, "m1"), None);
     assert!(events::api_server_arguments(&site).is_empty());
-    site.etcd.events = Some(Events { folder: "/data/events".to_owned() });
+    site.etcd.events = Some(Events { folder: "/data/events".to_owned(), ..Events::default() });
     insta::assert_snapshot!("events_pod", pod(&site, "m2").unwrap());
     let arguments = |name: &str| {
         let pod = parsed(&pod(&site, name).unwrap()).remove(0);
@@ -229,6 +229,22 @@ fn members_of_the_events_database_begin_alone_or_come_to_those_before() {
     let overrides = json!({"name": "etcd-servers-overrides", "value": "/events#https://127.0.0.1:2382"});
     assert!(given.contains(&overrides), "{given:?}");
     assert!(given.contains(&json!({"name": "etcd-cafile", "value": events::SERVERS_CA})), "{given:?}");
+}
+
+#[test]
+fn each_master_takes_snapshots_of_events_in_its_turn() {
+    let mut site = demo();
+    assert_eq!(events::backup_units(&site, host(&site, "m2")).unwrap(), None);
+    let backup = Backup { every_hours: 6, keep: 4, folder: "/mnt/copies".to_owned() };
+    site.etcd.events = Some(Events { backup, ..Events::default() });
+    let [service, timer] = events::backup_units(&site, host(&site, "m2")).unwrap().unwrap();
+    insta::assert_snapshot!("events_backup_units", format!("{service}{timer}"));
+    let first = |name: &str| {
+        let [_, timer] = events::backup_units(&site, host(&site, name)).unwrap().unwrap();
+        timer.lines().find(|line| line.starts_with("OnActiveSec=")).map(str::to_owned)
+    };
+    let wanted = ["m1", "m2", "m3"].map(first);
+    assert_eq!(wanted.map(Option::unwrap), ["OnActiveSec=10min", "OnActiveSec=20min", "OnActiveSec=30min"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | `/var/lib/kubelet` | [`PODS`] | [`PODS`] twice |
 //! | `/var/log/pods` | | [`LOGS`] |
 //! | the folder of events' database (masters, where it is chosen) | [`EVENTS_LEAST`] | [`EVENTS`], a device of its own |
+//! | the folder of its snapshots (masters, where they are taken) | [`EVENTS_LEAST`] | [`SNAPSHOT`] × those that are kept and the one in the making |
 //! | the database's folder (masters) | [`ETCD_LEAST`] | [`ETCD`], a device of its own |
 //!
 //! A machine that both steers and works has the images and programs of both. Where a bundle is for several platforms, a
@@ -18,7 +19,7 @@
 use std::collections::BTreeSet;
 
 use sealift_bundle::document::{BundleDocument, Role};
-use sealift_profile::{Etcd, HostRole};
+use sealift_profile::{Backup, Etcd, HostRole};
 use serde::Serialize;
 
 use crate::fit::spread;
@@ -37,6 +38,8 @@ pub const ETCD_LEAST: u64 = 3_000_000_000;
 pub const EVENTS: u64 = 6 << 30;
 /// Events of one hour (kube-apiserver's `--event-ttl`) and a log of writes, bytes.
 pub const EVENTS_LEAST: u64 = 1_000_000_000;
+/// A snapshot of the database of events: etcd's default quota (2 GiB), above which no database grows, bytes.
+pub const SNAPSHOT: u64 = 2 << 30;
 /// An image's blobs are kept as they are (1) and unpacked (3: layers shrink to about a third when compressed).
 pub const UNPACKED: u64 = 4;
 /// What containers write into their own layers, bytes.
@@ -146,6 +149,16 @@ fn of_events(folder: &str) -> SystemPath {
     SystemPath { own_device: true, ..row }
 }
 
+/// Room for the snapshots of events' database.
+fn of_snapshots(backup: &Backup) -> SystemPath {
+    let advised = SNAPSHOT.saturating_mul(u64::from(backup.keep) + 1);
+    let because = format!(
+        "Snapshots of the database of events, 2 GiB each at most: {} that are kept, and the next one.",
+        backup.keep
+    );
+    row(&backup.folder, EVENTS_LEAST, advised, "snapshots of the database of events", &because)
+}
+
 /// The system's paths on a machine with these bytes; `databases` where it is a master.
 #[must_use]
 pub fn system_paths(bytes: &HostBytes, databases: Option<&Etcd>) -> Vec<SystemPath> {
@@ -206,7 +219,10 @@ pub fn system_paths(bytes: &HostBytes, databases: Option<&Etcd>) -> Vec<SystemPa
         let because = "The cluster's database: 8 GiB of records, copies of them, and a log of writes.";
         let row = row(&etcd.folder, ETCD_LEAST, ETCD, "the cluster's database", because);
         paths.push(SystemPath { own_device: true, ..row });
-        paths.extend(etcd.events.iter().map(|events| of_events(&events.folder)));
+        if let Some(events) = &etcd.events {
+            paths.push(of_events(&events.folder));
+            paths.extend(events.backup().map(of_snapshots));
+        }
     }
     paths
 }

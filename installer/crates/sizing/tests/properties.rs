@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use sealift_bundle::sizing::{
     BasisKind, PartClass, PartDisk, Placement, Samples, SizingBasis, SizingModel, SizingPart,
 };
-use sealift_profile::{Availability, Etcd, Events, Growth, HostRole, Needs, Reserved, SizingOverrides};
+use sealift_profile::{
+    Availability, Backup, Etcd, Events, Growth, HostRole, Needs, Reserved, SizingOverrides,
+};
 use sealift_sizing::{
     BundleBytes, GivenHost, HostBytes, Input, Resource, Sizing, Tier, TierKind, judge, node_overhead, sizing,
     system_paths, usual_shapes,
@@ -112,6 +114,20 @@ fn what_is_advised_is_never_less_than_what_an_install_takes() {
             assert!(path.advised >= path.least && path.advised > 0, "{}", path.path);
         }
     }
+}
+
+#[test]
+fn snapshots_of_events_have_room_for_those_kept_and_the_next_one() {
+    let room = |keep: u32| {
+        let backup = Backup { keep, folder: "/mnt/copies".to_owned(), ..Backup::default() };
+        let events = Some(Events { backup, ..Events::default() });
+        let etcd = Etcd { events, ..Etcd::default() };
+        let paths = system_paths(&bytes().doing(true, false), Some(&etcd));
+        paths.into_iter().find(|path| path.path == "/mnt/copies").map(|path| (path.least, path.advised))
+    };
+    assert_eq!(room(3), Some((1_000_000_000, 8 << 30)));
+    assert_eq!(room(24), Some((1_000_000_000, 50 << 30)));
+    assert_eq!(room(0), None, "none is taken");
 }
 
 fn input<'a>(model: &'a SizingModel, needs: &'a Needs) -> Input<'a> {

@@ -443,7 +443,7 @@ pub(crate) const MORE: &[Fault] = &[
         w.site.etcd.own_disk = true;
         w.events_at("/var/lib/etcd-events");
         w.every_host(|facts| {
-            facts.disks.iter_mut().filter(|disk| disk.path.ends_with("events")).for_each(|disk| {
+            facts.disks.iter_mut().filter(|disk| disk.path == "/var/lib/etcd-events").for_each(|disk| {
                 disk.device = "/dev/sdb1".into();
             });
         });
@@ -451,6 +451,19 @@ pub(crate) const MORE: &[Fault] = &[
     fault("disk.etcd-own", "a disk for each database", Pass, "m1 m2 m3", |w| {
         w.site.etcd.own_disk = true;
         w.events_at("/var/lib/etcd-events");
+    }),
+    fault("disk.etcd-own", "snapshots on a database's disk", Fail, "m2", |w| {
+        w.site.etcd.own_disk = true;
+        w.events_at("/var/lib/etcd-events");
+        let disk = w.disk("m2", "/var/lib/etcd-events").clone();
+        let snapshots = w.disk("m2", "/var/lib/sealift/backup/etcd-events");
+        (snapshots.device, snapshots.mount_point) = (disk.device, disk.mount_point);
+    }),
+    fault("disk.space", "for snapshots of events", Fail, "m1", |w| {
+        w.events_at("/var/lib/etcd-events");
+        let snapshots = w.disk("m1", "/var/lib/sealift/backup/etcd-events");
+        (snapshots.device, snapshots.mount_point) = ("/dev/sdd1".into(), "/var/lib/sealift/backup".into());
+        snapshots.available_bytes = 900_000_000;
     }),
     fault("ports.free", "of the database of events", Fail, "m2", |w| {
         w.events_at("/var/lib/etcd-events");

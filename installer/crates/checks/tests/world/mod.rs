@@ -85,8 +85,14 @@ impl World {
 
     /// Events have a database there, on a disk of its own.
     pub fn events_at(&mut self, folder: &str) {
-        self.site.etcd.events = Some(Events { folder: folder.to_owned() });
+        let events = Events { folder: folder.to_owned(), ..Events::default() };
+        let snapshots = events.backup.folder.clone();
+        self.site.etcd.events = Some(events);
         self.every_host(|facts| {
+            // Beside the store, where the profile says nothing else.
+            let mut disk = facts.disks.iter().find(|disk| disk.path == "/var/lib/sealift").unwrap().clone();
+            disk.path.clone_from(&snapshots);
+            facts.disks.push(disk);
             let mut disk = facts.disks.iter().find(|disk| disk.path == "/var/lib/etcd").unwrap().clone();
             (disk.path, disk.mount_point, disk.device) = (folder.into(), folder.into(), "/dev/sdc1".into());
             facts.disks.push(disk);

@@ -1,5 +1,8 @@
 //! The databases' folders, and etcd's members as `etcdctl` shows them.
 
+use std::path::Path;
+use std::time::Duration;
+
 use sealift_plan::operation::DirectorySpec;
 use serde::Deserialize;
 
@@ -35,13 +38,22 @@ pub(super) const EVENTS: Database =
 impl Database {
     /// `etcdctl` that asks these members, one or several URLs.
     pub(super) fn etcdctl(&self, endpoints: &str, args: &[&str]) -> Command {
+        self.client(endpoints).arg("--command-timeout=5s").args(args.iter().copied())
+    }
+
+    /// `etcdctl` that writes a snapshot of this host's member. All of the database comes: for that there is more time.
+    pub(super) fn save_snapshot(&self, file: &Path, limit: Duration) -> Command {
+        let save = ["snapshot".to_owned(), "save".to_owned(), file.display().to_string()];
+        self.client(self.own).args(save).timeout(limit)
+    }
+
+    fn client(&self, endpoints: &str) -> Command {
         Command::new("/usr/local/bin/etcdctl")
             .arg(format!("--endpoints={endpoints}"))
             .arg(format!("--cacert={}", self.authority))
             .arg(format!("--cert={CLIENT}.crt"))
             .arg(format!("--key={CLIENT}.key"))
-            .args(["--command-timeout=5s", "--dial-timeout=3s"])
-            .args(args.iter().copied())
+            .arg("--dial-timeout=3s")
     }
 }
 

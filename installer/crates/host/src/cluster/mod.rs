@@ -16,6 +16,7 @@ mod release;
 mod roles;
 mod secret;
 
+pub use events::{EventsBackup, Snapshot, back_up_events};
 use sealift_plan::operation::{Operation, SecretSet};
 
 use crate::context::Context;

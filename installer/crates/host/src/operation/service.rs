@@ -1,4 +1,5 @@
-//! A systemd service with its files: written, enabled, started, and up before the step counts as done.
+//! A systemd service with its files: written, enabled, started, and up before the step counts as done. One that is not
+//! wanted any more is switched off and stopped; its files stay.
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -37,12 +38,14 @@ fn apply_within(ctx: &Context<'_>, service: &ServiceSpec, patience: Duration) ->
     if service.running {
         unit.wait_until_up(patience)?;
     }
+    let stopped = !service.running && !service.enabled && unit.stop(&before)?;
     unit.forget_pending()?;
     let did: Vec<&str> = [
         (made, "made its folders"),
         (written, "wrote its files"),
         (enabled, if service.enabled { "enabled it" } else { "disabled it" }),
         (started, if before.active() { "restarted it" } else { "started it" }),
+        (stopped, "stopped it"),
     ]
     .into_iter()
     .filter_map(|(done, what)| done.then_some(what))
@@ -160,6 +163,17 @@ impl Unit<'_> {
             Ok(_) => Ok(true),
             Err(failure) => Err(self.with_journal(failure)),
         }
+    }
+
+    /// Stops it where it runs. Gives whether it did.
+    fn stop(&self, before: &State) -> Result<bool, Failure> {
+        if !before.active() {
+            return Ok(false);
+        }
+        let unit = &self.service.unit;
+        self.ctx.record(Change::UnitStopped { unit: unit.clone() })?;
+        self.ctx.run(Command::new("systemctl").args(["stop", unit]))?;
+        Ok(true)
     }
 
     fn wait_until_up(&self, patience: Duration) -> Result<(), Failure> {

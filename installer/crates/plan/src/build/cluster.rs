@@ -58,7 +58,7 @@ impl Graph<'_> {
         let needs: Vec<&str> = ["init-control-plane", "images"].into_iter().chain(events).collect();
         phases(self, &[start], &needs);
         if events.is_some() {
-            self.events_voters(first, "init-kubelet-start");
+            self.events_voters(first, "init-kubelet-start")?;
         }
         // Everything after this speaks to the API server.
         let gate = Gate::ApiReady { address: first.address };
@@ -91,7 +91,7 @@ impl Graph<'_> {
             self.add(host, "join-prepare", "kubeadm join: certificates, kubelet".into(), &needs, join);
             let events = self.events_member(host, ("pki", &["join-prepare"]))?;
             if let Some(member) = events {
-                self.events_voters(host, member);
+                self.events_voters(host, member)?;
             }
             let join = self.join(host, JoinPhase::Etcd)?;
             let mut needs = [&["join-prepare", previous.as_str()], &self.before_static_pods()[..]].concat();

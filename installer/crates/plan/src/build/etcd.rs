@@ -4,7 +4,7 @@ use sealift_render::events;
 
 use super::cluster::{CONTROL_PLANE_SECONDS, wait};
 use super::hosts::private_file;
-use super::{Gate, Graph, Host, Operation, PlanError, directory};
+use super::{Gate, Graph, Host, Operation, PlanError, Ready, ServiceSpec, directory, file};
 use crate::operation::EventsMemberSpec;
 
 impl Graph<'_> {
@@ -62,13 +62,37 @@ impl Graph<'_> {
         Ok(Some("events-member"))
     }
 
-    /// The gate behind a master's member. `started` is the step after which its pod runs.
-    pub(super) fn events_voters(&mut self, host: &Host, started: &str) {
+    /// The gate behind a master's member, and then its snapshots. `started` is the step after which its pod runs.
+    pub(super) fn events_voters(&mut self, host: &Host, started: &str) -> Result<(), PlanError> {
         let mut members: Vec<String> =
             events::before(self.input.site, host).map(|other| other.name.clone()).collect();
         members.push(host.name.clone());
         let title = format!("{} healthy voters for events", members.len());
         let gate = wait(Gate::EventsVoters { members }, CONTROL_PLANE_SECONDS);
         self.add(host, "events-voter", title, &[started], gate);
+        self.events_backup(host)
+    }
+
+    /// Snapshots of a master's member. Where the profile wants none, those of an earlier profile end.
+    fn events_backup(&mut self, host: &Host) -> Result<(), PlanError> {
+        let units = Self::rendered(host, events::backup_units(self.input.site, host))?;
+        let wanted = units.is_some();
+        let folder = self.input.site.etcd.backup_folder();
+        let service = ServiceSpec {
+            unit: events::BACKUP_TIMER.to_owned(),
+            files: units
+                .into_iter()
+                .flat_map(|units| events::BACKUP_UNITS.into_iter().zip(units))
+                .map(|(path, content)| file(path, content))
+                .collect(),
+            directories: folder.iter().map(|folder| directory(folder, 0o700)).collect(),
+            enabled: wanted,
+            running: wanted,
+            ready: Ready::Active,
+        };
+        let title = if wanted { "snapshots of the database of events" } else { "no snapshots of events" };
+        let needs = ["agent", "events-voter"];
+        self.add(host, "events-backup", title.to_owned(), &needs, Operation::Service { service });
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@ case "$1" in
         echo "NeedDaemonReload=no" ;;
   enable) echo enabled >"$here/enabled" ;;
   disable) rm "$here/enabled" ;;
+  stop) rm "$here/active" ;;
   restart) cat "$here/becomes" 2>/dev/null >"$here/active" || echo active >"$here/active" ;;
 esac
 "#;
@@ -139,4 +140,23 @@ fn enabled_but_not_started_is_left_to_others() {
     let disabled = ServiceSpec { enabled: false, ..kubelet };
     assert_eq!(host.apply(&disabled).unwrap().summary, "containerd.service: disabled it");
     assert!(!host.apply(&disabled).unwrap().changed);
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_switched_off_and_stopped() {
+    let host = Host::new();
+    let none = ServiceSpec {
+        files: Vec::new(),
+        enabled: false,
+        running: false,
+        ..containerd("version = 3\n", Ready::Active)
+    };
+    let never = host.apply(&none).unwrap();
+    assert_eq!((never.changed, never.summary.as_str()), (false, "containerd.service is as wanted"));
+    host.apply(&containerd("version = 3\n", Ready::Active)).unwrap();
+    assert_eq!(host.apply(&none).unwrap().summary, "containerd.service: disabled it, stopped it");
+    assert!(!host.apply(&none).unwrap().changed);
+    assert_eq!((host.told("stop"), host.told("disable")), (1, 1));
+    assert!(host.paths.host("/etc/containerd/config.toml").exists(), "its files stay");
+    assert!(host.apply(&containerd("version = 3\n", Ready::Active)).unwrap().changed);
 }
