@@ -283,7 +283,8 @@ impl App {
         let reading = overflows.then_some(Spot::Reading);
         let body = layout.body.spots.iter().map(|(spot, _)| spot.clone());
         let row = buttons(&self.screen).into_iter().map(Spot::Button);
-        reading.into_iter().chain(body).chain(row).collect()
+        let log = layout.log.as_ref().map(|_| Spot::Log);
+        reading.into_iter().chain(body).chain(log).chain(row).collect()
     }
 
     /// After everything that happens: what is looked at is there, can be reached and is on the screen.
@@ -321,6 +322,7 @@ impl App {
         let is_back = place.0 == self.place.0 && depth < before;
         self.place = place;
         self.state.scroll = 0;
+        self.state.log_scroll = None;
         self.state.edit = None;
         self.state.layer = None;
         self.state.spot = self.first_spot();

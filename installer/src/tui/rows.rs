@@ -126,6 +126,12 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Line(_), _) if screen.page == PageId::Start => vec![("Enter", "draw.key.watch")],
         (Spot::Line(_), _) if screen.page == PageId::Install => vec![("Enter", "draw.key.log")],
         (Spot::Line(_), _) => vec![("Enter", "draw.key.open")],
+        (Spot::Log, _) => vec![
+            ("draw.key.upDown", "draw.key.read"),
+            ("End", "draw.key.end"),
+            ("Enter", "draw.key.log"),
+            ("Tab", "draw.key.onward"),
+        ],
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
@@ -205,6 +211,7 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
     let key = match button {
         Button::Pages => "draw.button.pages",
         Button::Help => "draw.button.help",
+        Button::Log => "draw.button.log",
         Button::Do(action) => match action {
             Action::Next if screen.page == PageId::Confirm => "draw.button.install",
             Action::Next => {

@@ -115,10 +115,23 @@ fn bar_style(progress: &Progress) -> Style {
     if progress.alarm { BAD } else { GOOD }
 }
 
-/// The whole log of a host, each line with all its letters.
-pub(super) fn log(host: &str, lines: &[String], follows: bool, words: Words, columns: usize) -> Body {
+/// The log below the page, each line with all its letters.
+pub(super) fn pane(lines: &[String], columns: usize) -> Vec<Line<'static>> {
     let mut body = Body::default();
-    body.say(" ", &words.fill("draw.log", &[("name", host)]), HEADING, columns);
+    for line in lines {
+        body.say(" ", line, PLAIN, columns);
+    }
+    body.lines
+}
+
+/// The whole log of a host or of all, each line with all its letters.
+pub(super) fn log(host: Option<&str>, lines: &[String], follows: bool, words: Words, columns: usize) -> Body {
+    let mut body = Body::default();
+    let title = match host {
+        Some(name) => words.fill("draw.log", &[("name", name)]),
+        None => words.text("draw.log.all"),
+    };
+    body.say(" ", &title, HEADING, columns);
     let key = if follows { "draw.log.follows" } else { "draw.log.holds" };
     body.say(" ", &words.text(key), FAINT, columns);
     body.blank();

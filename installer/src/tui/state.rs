@@ -15,6 +15,8 @@ pub(super) enum Spot {
     Field(String),
     /// A line of the page's table, from 0.
     Line(usize),
+    /// What has happened in a run, below the page.
+    Log,
     /// A button.
     Button(Button),
 }
@@ -24,6 +26,8 @@ pub(super) enum Spot {
 pub(super) enum Button {
     /// Does something on the page.
     Do(Action),
+    /// The whole log of a run.
+    Log,
     /// All pages.
     Pages,
     /// Help.
@@ -67,9 +71,9 @@ pub(super) enum Layer {
         lines: Vec<String>,
         input: Input,
     },
-    /// The whole log of a host; the last lines are shown as long as it follows.
+    /// The whole log of a host, or of all; the last lines are shown as long as it follows.
     Log {
-        host: String,
+        host: Option<String>,
         lines: Vec<String>,
         follows: bool,
     },
@@ -150,6 +154,8 @@ pub(super) struct State {
     pub(super) layer: Option<Layer>,
     /// The same for what lies over the page.
     pub(super) layer_scroll: usize,
+    /// The same for the log below the page; none where it follows what happens.
+    pub(super) log_scroll: Option<usize>,
     pub(super) asked: Option<Asked>,
     /// What the front end itself has to say.
     pub(super) remark: Option<String>,
@@ -171,6 +177,7 @@ impl State {
             edit: None,
             layer: None,
             layer_scroll: 0,
+            log_scroll: None,
             asked: None,
             remark: None,
             seen: None,
@@ -244,6 +251,7 @@ pub(super) fn buttons(screen: &Screen) -> Vec<Button> {
         // What is done on the page stands before what ends it.
         if *action == Action::Quit { last.push(Button::Do(*action)) } else { first.push(Button::Do(*action)) }
     }
+    first.extend((!screen.log.is_empty()).then_some(Button::Log));
     first.extend([Button::Pages, Button::Help]);
     first.append(&mut last);
     first

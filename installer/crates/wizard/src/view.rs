@@ -38,6 +38,7 @@ pub fn view(model: &Model) -> Screen {
         steps: PageId::ALL.into_iter().map(|page| (page, title(page), model.mark(page))).collect(),
         intro: model.part_intro().unwrap_or_else(|| words.text(&format!("page.{}.intro", model.page.name()))),
         rows,
+        log: if model.page == PageId::Install { model.log(None) } else { Vec::new() },
         message: model.message(problems.len()),
         next_open,
         well: problems.is_empty() && !model.run_wants_somebody(),

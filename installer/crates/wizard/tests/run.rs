@@ -154,7 +154,7 @@ fn a_run_is_watched_until_it_ends_and_then_the_result_opens() {
     let hosts = screen.rows.iter().filter(|row| matches!(row, Row::Progress(one) if one.opens));
     assert_eq!(hosts.count(), 3);
     assert!(text(&model).contains("412 MB of 1.3 GB, 81 MB/s, 00:11 left, Images into the store"));
-    assert_eq!(model.log_of("w1"), ["06:41 Settings of the kernel: 14 settings"]);
+    assert_eq!(model.log(Some("w1")), ["06:41 Settings of the kernel: 14 settings"]);
     assert!(why(&send(model.clone(), Message::Next)).contains("goes on"));
     assert!(why(&send(model.clone(), Message::Run)).contains("goes on"));
     let other = see(model.clone(), done("plant", "r0"));

@@ -1,4 +1,5 @@
-//! The whole log of a host: opened from its line, following what happens until somebody scrolls.
+//! The log of a run below its page, and the whole log of a host or of all: both follow what happens until somebody
+//! scrolls.
 
 use super::App;
 use crate::tui::keys::Key;
@@ -8,11 +9,43 @@ use crate::tui::state::{Layer, Spot, progress_lines};
 const PAGE: usize = 10;
 
 impl App {
-    pub(super) fn open_log(&mut self, index: usize) {
-        let Some(host) = progress_lines(&self.screen).nth(index).map(|line| line.name.clone()) else {
-            return;
-        };
+    /// That of a host's line.
+    pub(super) fn open_log_of(&mut self, index: usize) {
+        let host = progress_lines(&self.screen).nth(index).map(|line| line.name.clone());
+        if host.is_some() {
+            self.open_log(host);
+        }
+    }
+
+    /// That of a host, or of the whole run.
+    pub(super) fn open_log(&mut self, host: Option<String>) {
         self.state.layer = Some(Layer::Log { host, lines: Vec::new(), follows: true });
+    }
+
+    /// What a key does in the log below the page; whether it does anything there.
+    pub(super) fn pane_key(&mut self, key: Key) -> bool {
+        let layout = self.layout();
+        let Some(pane) = layout.log else { return false };
+        let (last, top) = (pane.last_scroll(), pane.scroll);
+        let to = match key {
+            Key::Up => top.saturating_sub(1),
+            Key::PageUp => top.saturating_sub(pane.height()),
+            Key::Home => 0,
+            Key::Down if top == last => {
+                self.state.spot = Spot::Button(self.first_button());
+                last
+            }
+            Key::Down => top + 1,
+            Key::PageDown => top + pane.height(),
+            Key::End => last,
+            Key::Enter => {
+                self.open_log(None);
+                return true;
+            }
+            _ => return false,
+        };
+        self.state.log_scroll = (to < last).then_some(to);
+        true
     }
 
     /// The host whose line is looked at.
@@ -32,11 +65,17 @@ impl App {
     /// What has happened meanwhile.
     pub(super) fn keep_log(&mut self) {
         if let Some(Layer::Log { host, lines, .. }) = &mut self.state.layer {
-            *lines = self.model.log_of(host);
+            *lines = self.model.log(host.as_deref());
         }
     }
 
-    pub(super) fn log_key(&mut self, key: Key, host: String, lines: Vec<String>, mut follows: bool) -> Layer {
+    pub(super) fn log_key(
+        &mut self,
+        key: Key,
+        host: Option<String>,
+        lines: Vec<String>,
+        mut follows: bool,
+    ) -> Layer {
         let scroll = &mut self.state.layer_scroll;
         match key {
             Key::Up => (*scroll, follows) = (scroll.saturating_sub(1), false),

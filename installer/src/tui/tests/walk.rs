@@ -247,6 +247,7 @@ impl Walk {
                 let is_there = row.iter().any(|(_, _, shown)| shown == button);
                 return assert!(is_there, "{button:?} in {}", text());
             }
+            Spot::Log => return assert!(layout.log.is_some(), "{}", text()),
             Spot::Field(path) => {
                 assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
             }

@@ -21,6 +21,8 @@ use crate::words::Words;
 const WIDTH: usize = 80;
 /// Columns of a value in a list.
 const VALUE: usize = 48;
+/// Lines of a run's log that are said where its page is.
+const LOG: usize = 6;
 
 /// How the wizard ended.
 #[derive(Debug)]
@@ -210,7 +212,13 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn body(&mut self, screen: &Screen) -> io::Result<()> {
-        self.rows(&screen.rows)
+        self.rows(&screen.rows)?;
+        let last = &screen.log[screen.log.len().saturating_sub(LOG)..];
+        if !last.is_empty() {
+            let heading = Row::Heading(self.words().text("run.log"));
+            self.rows(&[heading, Row::Log(last.to_vec())])?;
+        }
+        Ok(())
     }
 
     pub(super) fn rows(&mut self, rows: &[Row]) -> io::Result<()> {

@@ -9,9 +9,6 @@ use crate::page::PageId;
 use crate::runs::{Standing, clock, groups};
 use crate::screen::{Action, Progress, Row};
 
-/// Lines of the log below the hosts.
-const LINES: usize = 6;
-
 impl Model {
     pub(super) fn start_rows(&self) -> Vec<Row> {
         let words = self.words();
@@ -107,15 +104,6 @@ impl Model {
             let places = [("host", failed.host.as_str()), ("title", &failed.title)];
             rows.push(Row::Heading(self.words().fill("run.rawLog", &places)));
             rows.push(Row::Log(failed.failure.log.clone()));
-        }
-        if !picture.log.is_empty() {
-            rows.push(self.heading("run.log"));
-            let first = picture.log.len().saturating_sub(LINES);
-            let line = |line: &sealift_events::picture::LogLine| {
-                let host = line.host.as_deref().unwrap_or("-");
-                format!("{} {host}  {}", clock(line.at_millis), line.text)
-            };
-            rows.push(Row::Log(picture.log[first..].iter().map(line).collect()));
         }
         rows
     }
