@@ -20,6 +20,8 @@ const WIDE: (u16, u16) = (120, 36);
 /// Columns of the two panes.
 const LEFT: u16 = 28;
 const RIGHT: u16 = 34;
+/// The first row below the title and its rule.
+const TOP: u16 = 2;
 /// Rows of title, two rules, keys and buttons.
 const ROWS: u16 = 5;
 /// The log of a run has this part of the rows below its title; on small screens it gives way to the page down to
@@ -40,8 +42,10 @@ pub(super) struct Picture<'a> {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) body: Body,
-    /// Where the body stands.
+    /// Where the body stands that is scrolled.
     pub(super) area: Rect,
+    /// Its first lines, which are not, and stand above it.
+    head: Vec<Line<'static>>,
     /// The log below the page, where there is one.
     pub(super) log: Option<LogPane>,
     message: (Vec<String>, Style),
@@ -101,19 +105,21 @@ pub(super) fn layout(picture: Picture<'_>, size: (u16, u16)) -> Layout {
     let message = rows::message(screen, state, words, usize::from(columns) - 2);
     let message_rows = u16::try_from(message.0.len()).unwrap_or(1);
     let (x, width) = if panes { (LEFT + 1, columns - LEFT - RIGHT - 2) } else { (0, columns) };
-    let whole = Rect { x: 0, y: 2, width: columns, height: rows - ROWS - message_rows - 1 };
+    let whole = Rect { x: 0, y: TOP, width: columns, height: rows - ROWS - message_rows - 1 };
     let room = usize::from(width) - 1;
     let over = layers::layer(screen, state, words, room);
     let is_over = over.is_some();
-    let body = over.unwrap_or_else(|| body::page(screen, state, words, room));
+    let mut body = over.unwrap_or_else(|| body::page(screen, state, words, room));
+    let head: Vec<_> = body.lines.drain(..body.pinned).collect();
     let log = (!is_over && !screen.log.is_empty()).then(|| {
         let most = whole.height / LOG;
         let free = whole.height.saturating_sub(u16::try_from(body.lines.len()).unwrap_or(u16::MAX));
         LogPane::new(picture, whole, if panes { most } else { free.clamp(LEAST_LOG, most) })
     });
     let taken = log.as_ref().map_or(0, |log| log.area.height + 1);
-    let area = Rect { x, width, height: whole.height - taken, ..whole };
-    Layout { body, area, log, message, panes, over: is_over }
+    let above = u16::try_from(head.len()).unwrap_or(0);
+    let area = Rect { x, y: whole.y + above, width, height: whole.height - taken - above };
+    Layout { body, area, head, log, message, panes, over: is_over }
 }
 
 /// Draws all of it; where the cursor stands, if it is to be seen.
@@ -154,6 +160,8 @@ fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
     title(screen, words, buffer);
     let hidden = layout.body.lines.len().saturating_sub(scroll + layout.height());
     rule(buffer, 1, scroll, "draw.above", words);
+    let area = Rect { y: TOP, ..layout.area };
+    lines(buffer, area, layout.head.iter());
     lines(buffer, layout.area, layout.body.lines.iter().skip(scroll));
     if let Some(pane) = &layout.log {
         log(buffer, pane, state, words);
@@ -179,8 +187,12 @@ fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
         panes(picture, &layout, buffer);
     }
     let (line, column) = layout.body.cursor?;
+    let x = layout.area.x + column;
+    let Some(line) = line.checked_sub(layout.head.len()) else {
+        return Some(Position { x, y: area.y + u16::try_from(line).ok()? });
+    };
     let row = u16::try_from(line.checked_sub(scroll)?).ok().filter(|row| *row < layout.area.height)?;
-    Some(Position { x: layout.area.x + column, y: layout.area.y + row })
+    Some(Position { x, y: layout.area.y + row })
 }
 
 /// Where somebody is: the site, and the page with its number.
@@ -236,7 +248,7 @@ fn lines<'a>(buffer: &mut Buffer, area: Rect, lines: impl Iterator<Item = &'a Li
 /// The steps left and the help right.
 fn panes(picture: Picture<'_>, layout: &Layout, buffer: &mut Buffer) {
     let Picture { screen, state, words, .. } = picture;
-    let (top, height) = (layout.area.y, layout.area.height);
+    let (top, height) = (TOP, layout.area.bottom() - TOP);
     let left = Rect { x: 0, y: top, width: LEFT, height };
     let mut steps_and_title = Body::default();
     steps_and_title.say(" ", &words.text("draw.pages"), HEADING, usize::from(LEFT));

@@ -5,7 +5,7 @@ use sealift_wizard::{Action, PageId, Screen, Verdict, Words, width};
 
 use super::body::{BAD, GOOD, PLAIN, WARNING, clean};
 use super::layers::{host_name, looked_at};
-use super::state::{Button, Layer, Spot, State, Work, buttons, is_typed, table_lines};
+use super::state::{Button, Layer, ReadLog, Spot, State, Work, buttons, is_typed, table_lines};
 
 /// Most lines of a message; what is longer stands in the help.
 const MOST: usize = 3;
@@ -95,9 +95,7 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
         return vec![("Enter", "draw.key.stop"), ("Esc", "draw.key.goOn")];
     }
     match &state.layer {
-        Some(Layer::Log { .. }) => {
-            vec![("draw.key.upDown", "draw.key.read"), ("End", "draw.key.end"), ("Esc", "draw.key.close")]
-        }
+        Some(Layer::Log(log)) => log_keys(log),
         Some(Layer::Help) => vec![("draw.key.upDown", "draw.key.read"), ("Esc", "draw.key.close")],
         Some(Layer::Pages(_)) => {
             vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
@@ -112,6 +110,16 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
         Some(Layer::List { .. }) => vec![("Enter", "draw.key.line"), ("Esc", "draw.key.close")],
         None => on_page(screen, state),
     }
+}
+
+fn log_keys(log: &ReadLog) -> Keys {
+    vec![
+        ("draw.key.letters", "draw.key.filter"),
+        ("Tab", if log.troubles { "draw.key.allLines" } else { "draw.key.troubles" }),
+        ("draw.key.upDown", "draw.key.read"),
+        ("End", "draw.key.end"),
+        ("Esc", if log.text.value().is_empty() { "draw.key.close" } else { "draw.key.undo" }),
+    ]
 }
 
 fn on_page(screen: &Screen, state: &State) -> Keys {

@@ -2,10 +2,10 @@
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use sealift_wizard::{Progress, Row, Screen, Words, width};
+use sealift_wizard::{LogLines, Progress, Row, Screen, Words, width};
 
-use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean};
-use super::state::{Spot, State};
+use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean, visible};
+use super::state::{ReadLog, Spot, State};
 
 /// Most columns of a name and of what a host does.
 const NAME: usize = 14;
@@ -13,6 +13,8 @@ const ROLE: usize = 13;
 /// Columns of a bar: of usual screens, and where there is room.
 const BAR: usize = 12;
 const LONG_BAR: usize = 20;
+/// Most columns of the text that lines of a log must have.
+const MOST_FILTER: usize = 40;
 /// Columns from which there is room.
 const ROOM: usize = 90;
 
@@ -124,24 +126,48 @@ pub(super) fn pane(lines: &[String], columns: usize) -> Vec<Line<'static>> {
     body.lines
 }
 
-/// The whole log of a host or of all, each line with all its letters.
-pub(super) fn log(host: Option<&str>, lines: &[String], follows: bool, words: Words, columns: usize) -> Body {
+/// The whole log of a host or of all, each line with all its letters. What says which lines are wanted stays above them.
+pub(super) fn log(log: &ReadLog, words: Words, columns: usize) -> Body {
     let mut body = Body::default();
-    let title = match host {
+    let title = match &log.host {
         Some(name) => words.fill("draw.log", &[("name", name)]),
         None => words.text("draw.log.all"),
     };
     body.say(" ", &title, HEADING, columns);
-    let key = if follows { "draw.log.follows" } else { "draw.log.holds" };
+    let key = if log.held { "draw.log.holds" } else { "draw.log.follows" };
     body.say(" ", &words.text(key), FAINT, columns);
+    body.filter(log, words, columns);
     body.blank();
+    body.pinned = body.lines.len();
+    let LogLines { lines, of } = &log.found;
     if lines.is_empty() {
-        body.say(INDENT, &words.text("draw.log.none"), PLAIN, columns);
+        let key = if *of == 0 { "draw.log.none" } else { "draw.log.noSuch" };
+        body.say(INDENT, &words.text(key), PLAIN, columns);
     }
     for line in lines {
         body.say(INDENT, line, PLAIN, columns);
     }
     body
+}
+
+impl Body {
+    /// Which lines are wanted, and how many of how many they are.
+    fn filter(&mut self, log: &ReadLog, words: Words, columns: usize) {
+        let key = if log.troubles { "draw.log.troubles" } else { "draw.log.every" };
+        let before = format!(" {} ", words.text(key));
+        let places = [("shown", &*log.found.lines.len().to_string()), ("count", &log.found.of.to_string())];
+        let behind = format!("  {}", words.fill("log.count", &places));
+        let taken = width::columns(&before) + width::columns(&behind);
+        let room = columns.saturating_sub(taken).clamp(1, MOST_FILTER);
+        let (shown, column) = visible(&log.text, room);
+        let column = width::columns(&before) + column;
+        self.cursor = Some((self.lines.len(), u16::try_from(column).unwrap_or(u16::MAX)));
+        self.lines.push(Line::from(vec![
+            Span::raw(before),
+            Span::styled(width::pad(&shown, room), SELECTED),
+            Span::raw(behind),
+        ]));
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealift_wizard::{Action, FieldView, Kind, NewKey, PageId, Progress, Row, Screen};
+use sealift_wizard::{Action, FieldView, Kind, LogLines, NewKey, PageId, Progress, Row, Screen};
 use tui_input::Input;
 use zeroize::Zeroizing;
 
@@ -71,12 +71,22 @@ pub(super) enum Layer {
         lines: Vec<String>,
         input: Input,
     },
-    /// The whole log of a host, or of all; the last lines are shown as long as it follows.
-    Log {
-        host: Option<String>,
-        lines: Vec<String>,
-        follows: bool,
-    },
+    /// The whole log of a host, or of all.
+    Log(ReadLog),
+}
+
+/// A log while it is read; its last lines are shown unless it is held.
+#[derive(Debug, Default)]
+pub(super) struct ReadLog {
+    /// Whose; none for that of the whole run.
+    pub(super) host: Option<String>,
+    /// The text that lines must have in them.
+    pub(super) text: Input,
+    /// Whether only what went wrong is shown.
+    pub(super) troubles: bool,
+    pub(super) found: LogLines,
+    /// Whether somebody has scrolled, so that it does not follow.
+    pub(super) held: bool,
 }
 
 /// A password that somebody is asked for.

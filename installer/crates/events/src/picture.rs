@@ -129,6 +129,8 @@ pub struct LogLine {
     pub host: Option<String>,
     /// For people.
     pub text: String,
+    /// Whether it tells of something that went wrong: a step that failed, or that was tried again.
+    pub trouble: bool,
 }
 
 /// What stands at the end of a run.

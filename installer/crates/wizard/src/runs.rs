@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_events::RunResult;
-use sealift_events::picture::{HostPicture, LogLine, RunPicture, StepPicture};
+use sealift_events::picture::{HostPicture, RunPicture, StepPicture};
 
 use crate::effect::Trouble;
 use crate::model::{Model, Task};
@@ -228,21 +228,6 @@ impl Model {
     /// Where the records of a run are.
     pub(crate) fn records(&self, run: &str) -> PathBuf {
         Path::new(&self.runs.folder).join(run)
-    }
-
-    /// The whole log of the run that is watched, a line each: of one host, or of all of it.
-    #[must_use]
-    pub fn log(&self, host: Option<&str>) -> Vec<String> {
-        let lines = self.picture().map_or(&[][..], |picture| &picture.log);
-        let own = lines.iter().filter(|line| host.is_none() || line.host.as_deref() == host);
-        let text = |line: &LogLine| match host {
-            Some(_) => format!("{} {}", clock(line.at_millis), line.text),
-            None => {
-                let of = line.host.as_deref().unwrap_or("-");
-                format!("{} {of}  {}", clock(line.at_millis), line.text)
-            }
-        };
-        own.map(text).collect()
     }
 }
 

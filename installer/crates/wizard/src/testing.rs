@@ -62,6 +62,7 @@ pub fn going_on(site: &str, run: &str) -> RunPicture {
         at_millis,
         host: host.map(str::to_owned),
         text: text.to_owned(),
+        trouble: false,
     };
     RunPicture {
         run: run.to_owned(),
@@ -112,6 +113,12 @@ pub fn failed(site: &str, run: &str) -> RunPicture {
     picture.hosts[1].running.clear();
     picture.hosts[1].failed = 1;
     picture.hosts[2].running.clear();
+    picture.log.push(LogLine {
+        at_millis: 401_000,
+        host: Some("w1".to_owned()),
+        text: "Joins the cluster: failed: the kubelet on w1 does not answer".to_owned(),
+        trouble: true,
+    });
     picture.failures = vec![FailedStep {
         step: "w1/join".to_owned(),
         host: "w1".to_owned(),

@@ -1,9 +1,12 @@
 //! The log of a run below its page, and the whole log of a host or of all: both follow what happens until somebody
-//! scrolls.
+//! scrolls. Letters in the latter say which lines of it are wanted.
+
+use sealift_wizard::LogFilter;
 
 use super::App;
+use super::moves::edit_request;
 use crate::tui::keys::Key;
-use crate::tui::state::{Layer, Spot, progress_lines};
+use crate::tui::state::{Layer, ReadLog, Spot, progress_lines};
 
 /// Lines of a step with the keys that turn pages.
 const PAGE: usize = 10;
@@ -19,7 +22,7 @@ impl App {
 
     /// That of a host, or of the whole run.
     pub(super) fn open_log(&mut self, host: Option<String>) {
-        self.state.layer = Some(Layer::Log { host, lines: Vec::new(), follows: true });
+        self.state.layer = Some(Layer::Log(ReadLog { host, ..ReadLog::default() }));
     }
 
     /// What a key does in the log below the page; whether it does anything there.
@@ -64,28 +67,33 @@ impl App {
 
     /// What has happened meanwhile.
     pub(super) fn keep_log(&mut self) {
-        if let Some(Layer::Log { host, lines, .. }) = &mut self.state.layer {
-            *lines = self.model.log(host.as_deref());
+        if let Some(Layer::Log(log)) = &mut self.state.layer {
+            let (host, text) = (log.host.clone(), log.text.value().to_owned());
+            log.found = self.model.log(&LogFilter { host, text, troubles: log.troubles });
         }
     }
 
-    pub(super) fn log_key(
-        &mut self,
-        key: Key,
-        host: Option<String>,
-        lines: Vec<String>,
-        mut follows: bool,
-    ) -> Layer {
+    pub(super) fn log_key(&mut self, key: Key, mut log: ReadLog) -> ReadLog {
         let scroll = &mut self.state.layer_scroll;
         match key {
-            Key::Up => (*scroll, follows) = (scroll.saturating_sub(1), false),
-            Key::PageUp => (*scroll, follows) = (scroll.saturating_sub(PAGE), false),
-            Key::Home => (*scroll, follows) = (0, false),
+            Key::Up => (*scroll, log.held) = (scroll.saturating_sub(1), true),
+            Key::PageUp => (*scroll, log.held) = (scroll.saturating_sub(PAGE), true),
+            Key::Home => (*scroll, log.held) = (0, true),
             Key::Down => *scroll += 1,
-            Key::PageDown | Key::Letter(' ') => *scroll += PAGE,
-            Key::End => follows = true,
-            _ => {}
+            Key::PageDown => *scroll += PAGE,
+            Key::End => log.held = false,
+            Key::Tab | Key::BackTab => (log.troubles, log.held) = (!log.troubles, false),
+            key => self.filter_key(key, &mut log),
         }
-        Layer::Log { host, lines, follows }
+        log
+    }
+
+    /// Other lines are wanted: the newest of them are shown.
+    fn filter_key(&self, key: Key, log: &mut ReadLog) {
+        if let Some(request) = edit_request(key)
+            && log.text.handle(request).is_some_and(|change| change.value)
+        {
+            log.held = false;
+        }
     }
 }

@@ -136,6 +136,8 @@ fn what_lies_over_a_run() {
     for (name, keys) in [
         ("log", &[Key::Down, Key::Enter][..]),
         ("log of all", &[Key::Accept]),
+        ("log of all, filtered", &[Key::Accept, Key::Letter('a'), Key::Letter('p'), Key::Letter('i')]),
+        ("what went wrong", &[Key::Accept, Key::Tab]),
         ("log below the page", &[Key::Down, Key::Down, Key::Down, Key::Home]),
         ("stop", &[Key::Interrupt]),
         ("leave", &[Key::Leave]),
@@ -270,6 +272,31 @@ fn the_log_below_the_page_follows_until_somebody_scrolls_it() {
         somebody.key(Key::Accept);
         assert!(somebody.flat().contains("The log of the whole run"), "the key does the same");
     }
+}
+
+#[test]
+fn a_log_is_filtered_while_it_is_read() {
+    let mut somebody = seen(failed(SITE, ""));
+    somebody.key(Key::Accept);
+    assert!(somebody.flat().contains("4 of 4 lines"), "{}", somebody.text());
+    somebody.write("KERNEL");
+    let kernel = somebody.flat();
+    assert!(kernel.contains("1 of 4 lines") && !kernel.contains("the API is up"), "{kernel}");
+    somebody.key(Key::Tab);
+    assert!(somebody.flat().contains("No line is like that"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    let troubles = somebody.flat();
+    assert!(troubles.contains("What went wrong, with") && troubles.contains("1 of 4 lines"), "{troubles}");
+    assert!(troubles.contains("failed: the kubelet on w1"), "{troubles}");
+    somebody.key(Key::Tab);
+    assert!(somebody.flat().contains("4 of 4 lines"), "{}", somebody.text());
+    // What comes meanwhile is filtered, too.
+    somebody.happen(Input::Pasted("api".to_owned()));
+    assert!(somebody.flat().contains("1 of 4 lines"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    somebody.key(Key::Back);
+    assert_eq!(page(&somebody), PageId::Install);
+    assert!(!somebody.flat().contains("of 4 lines"), "{}", somebody.text());
 }
 
 #[test]

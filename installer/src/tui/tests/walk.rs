@@ -108,6 +108,7 @@ fn line(somebody: &Somebody) -> Option<(String, String)> {
     }
     let input = match &picture.state.layer {
         Some(Layer::Import(input) | Layer::List { input, .. }) => input,
+        Some(Layer::Log(log)) => &log.text,
         Some(_) => return None,
         None => {
             looked_at(picture.screen, picture.state).filter(|field| is_typed(field))?;

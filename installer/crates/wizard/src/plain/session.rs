@@ -21,8 +21,6 @@ use crate::words::Words;
 const WIDTH: usize = 80;
 /// Columns of a value in a list.
 const VALUE: usize = 48;
-/// Lines of a run's log that are said where its page is.
-const LOG: usize = 6;
 
 /// How the wizard ended.
 #[derive(Debug)]
@@ -213,12 +211,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn body(&mut self, screen: &Screen) -> io::Result<()> {
         self.rows(&screen.rows)?;
-        let last = &screen.log[screen.log.len().saturating_sub(LOG)..];
-        if !last.is_empty() {
-            let heading = Row::Heading(self.words().text("run.log"));
-            self.rows(&[heading, Row::Log(last.to_vec())])?;
-        }
-        Ok(())
+        self.end_of_log(&screen.log)
     }
 
     pub(super) fn rows(&mut self, rows: &[Row]) -> io::Result<()> {
@@ -429,6 +422,7 @@ impl<'a> Session<'a> {
                 self.act(Message::ImportHosts { file })?;
                 self.body(&view(&self.model))
             }
+            Command::Log { text, troubles } => self.log(text, troubles),
             Command::Text(text) => self.unknown(&text),
             command => self.common(command),
         }
@@ -482,6 +476,7 @@ impl<'a> Session<'a> {
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
             (PageId::Start, _) => self.say(&words.text("plain.help.start"))?,
             (PageId::Checks, _) => self.say(&words.text("plain.help.checks"))?,
+            (PageId::Install | PageId::Result, _) => self.say(&words.text("plain.help.run"))?,
             _ => {}
         }
         if matches!(self.model.page(), PageId::Hosts | PageId::Access) {
