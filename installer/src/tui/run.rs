@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use sealift_events::bar::{self, Letters, bar};
 use sealift_wizard::{LogLines, Progress, Row, Screen, Words, width};
 
 use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean, visible};
@@ -10,8 +11,7 @@ use super::state::{ReadLog, Spot, State};
 /// Most columns of a name and of what a host does.
 const NAME: usize = 14;
 const ROLE: usize = 13;
-/// Columns of a bar: of usual screens, and where there is room.
-const BAR: usize = 12;
+/// Columns of a bar where there is room.
 const LONG_BAR: usize = 20;
 /// Most columns of the text that lines of a log must have.
 const MOST_FILTER: usize = 40;
@@ -30,7 +30,7 @@ pub(super) struct Bars {
 
 impl Bars {
     pub(super) fn of(screen: &Screen, columns: usize) -> Self {
-        let bar = if columns < ROOM { BAR } else { LONG_BAR };
+        let bar = if columns < ROOM { bar::COLUMNS } else { LONG_BAR };
         let mut bars = Self { bar, ..Self::default() };
         for row in &screen.rows {
             let Row::Progress(progress) = row else { continue };
@@ -51,14 +51,6 @@ fn count(progress: &Progress) -> String {
     }
 }
 
-/// A bar of so many columns; full only where all is done.
-fn bar(progress: &Progress, columns: usize) -> (String, String) {
-    let total = progress.total.max(1) as usize;
-    let done = (progress.done as usize).min(total);
-    let full = if progress.total == 0 { 0 } else { done * columns / total };
-    ("█".repeat(full), "░".repeat(columns - full))
-}
-
 impl Body {
     /// One line; where it is looked at, what did not fit stands below it.
     pub(super) fn progress(&mut self, progress: &Progress, bars: Bars, state: &State, columns: usize) {
@@ -68,7 +60,8 @@ impl Body {
         let name = if here { SELECTED } else { PLAIN };
         let role =
             if bars.role > 0 { width::pad(&clean(&progress.role), bars.role) + " " } else { String::new() };
-        let (full, rest) = bar(progress, bars.bar);
+        let (done, total) = (progress.done.into(), progress.total.into());
+        let (full, rest) = bar(done, total, bars.bar, Letters::BLOCKS);
         let text_style = if progress.alarm { BAD } else { PLAIN };
         let age = progress.age.clone().unwrap_or_default();
         let age = " ".repeat(bars.age.saturating_sub(width::columns(&age))) + &age;
@@ -167,22 +160,5 @@ impl Body {
             Span::styled(width::pad(&shown, room), SELECTED),
             Span::raw(behind),
         ]));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_is_full_only_where_all_is_done() {
-        let at = |done, total| {
-            let (full, rest) = bar(&Progress { done, total, ..Progress::default() }, 12);
-            (full.chars().count(), rest.chars().count())
-        };
-        assert_eq!(
-            [at(0, 24), at(23, 24), at(24, 24), at(30, 24), at(5, 0)],
-            [(0, 12), (11, 1), (12, 0), (12, 0), (0, 12)]
-        );
     }
 }

@@ -13,7 +13,7 @@ use crate::look::{Mended, Planned};
 use crate::page::PageId;
 use crate::part::Part;
 use crate::reach::{NewKey, Reached};
-use crate::runs::{Agreed, Handover, RunSummary};
+use crate::runs::{Agreed, Handover};
 use crate::words::Language;
 
 /// Why something outside did not work.

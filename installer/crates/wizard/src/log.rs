@@ -1,9 +1,8 @@
 //! The log of a run as it is read: whose lines, which of them, and how a line looks.
 
-use sealift_events::picture::LogLine;
+use sealift_events::picture::{LogLine, clock};
 
 use crate::model::Model;
-use crate::runs::clock;
 
 /// Which lines of a run's log are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

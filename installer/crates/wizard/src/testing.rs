@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use jiff::civil::date;
 use sealift_checks::{Finding, Fix, Group, Severity, State};
 use sealift_events::picture::{
-    FailedStep, HostPicture, LogLine, RunOutcome, RunPicture, StepPicture, TestOutcome,
+    FailedStep, HostPicture, LogLine, RunOutcome, RunPicture, RunSummary, Standing, StepPicture, TestOutcome,
 };
 use sealift_events::{FailureReport, RunResult};
 use sealift_profile::Site;
 
-use crate::{
-    KnownBy, Language, NewKey, Planned, PlannedHost, Reached, RunSummary, ShownKey, Standing, Start, Trouble,
-    Whose,
-};
+use crate::{KnownBy, Language, NewKey, Planned, PlannedHost, Reached, ShownKey, Start, Trouble, Whose};
 
 /// In English, with one check that can be accepted, a bundle, and files that need not be there.
 #[must_use]

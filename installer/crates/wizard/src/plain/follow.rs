@@ -3,11 +3,10 @@
 
 use std::io;
 
-use sealift_events::picture::RunPicture;
+use sealift_events::picture::{RunPicture, clock};
 
 use super::session::Session;
 use crate::log::LogFilter;
-use crate::runs::clock;
 use crate::screen::{Progress, Row};
 use crate::words::Words;
 

@@ -14,7 +14,7 @@ use crate::effect::{Effect, Loaded, Message, Trouble, size};
 use crate::look::{MadeChange, MadeResult, Mended};
 use crate::model::Start;
 use crate::page::PageId;
-use crate::runs::{Agreed, Standing};
+use crate::runs::Agreed;
 use crate::testing::{done, failed, going_on};
 use crate::words::{Language, Words};
 

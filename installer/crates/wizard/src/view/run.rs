@@ -1,12 +1,14 @@
 //! The pages around a run: those that are there, the question before it, the run itself, what stands at its end.
 
-use sealift_events::picture::{FailedStep, HostPicture, RunOutcome, RunPicture, StepPicture, bytes};
+use sealift_events::picture::{
+    FailedStep, HostPicture, RunOutcome, RunPicture, RunSummary, Standing, StepPicture, bytes, clock,
+};
 use sealift_profile::Cluster;
 
 use crate::effect::Trouble;
 use crate::model::{Model, Task};
 use crate::page::PageId;
-use crate::runs::{Standing, clock, groups};
+use crate::runs::{groups, standing_key};
 use crate::screen::{Action, Progress, Row};
 
 impl Model {
@@ -15,9 +17,9 @@ impl Model {
         if self.runs.found.is_empty() {
             return Vec::new();
         }
-        let line = |run: &crate::RunSummary| {
+        let line = |run: &RunSummary| {
             let steps = [("done", &*run.done.to_string()), ("steps", &*run.steps.to_string())];
-            let state = words.text(&format!("run.{}", run.standing.key()));
+            let state = words.text(&format!("run.{}", standing_key(run.standing)));
             vec![run.run.clone(), run.site.clone(), state, words.fill("run.steps", &steps)]
         };
         vec![Row::Table {
@@ -115,7 +117,7 @@ impl Model {
         let key = if standing == Standing::GoesOn && picture.stopping {
             "run.stopping".to_owned()
         } else {
-            format!("run.{}", standing.key())
+            format!("run.{}", standing_key(standing))
         };
         let state = words.text(&key);
         let places = [("elapsed", &*clock(picture.elapsed_millis)), ("state", &state)];
