@@ -69,9 +69,30 @@ impl OpenSite {
     }
 }
 
-/// The known hosts that a site trusts, as text.
-pub(crate) fn known_hosts_of(site: &Site) -> Result<String, Failure> {
-    site.access.known_hosts.as_deref().map_or_else(|| Ok(String::new()), read_known_hosts)
+/// The known hosts that a site trusts, as text. A file that is not there is missed only where a key would be looked for
+/// in it.
+fn known_hosts_of(site: &Site) -> Result<String, Failure> {
+    let bastion = site.access.bastion.as_ref().map(|bastion| &bastion.host_key);
+    let mut keys = site.hosts.iter().map(|host| &host.host_key).chain(bastion);
+    read_known_hosts(site, keys.all(Option::is_some))
+}
+
+/// The same before anybody has confirmed a key: a file that is not there yet knows none.
+pub(crate) fn known_hosts_so_far(site: &Site) -> Result<String, Failure> {
+    read_known_hosts(site, true)
+}
+
+fn read_known_hosts(site: &Site, may_be_missing: bool) -> Result<String, Failure> {
+    let Some(path) = &site.access.known_hosts else { return Ok(String::new()) };
+    let place = written_path(path);
+    std::fs::read_to_string(&place).or_else(|error| {
+        if may_be_missing && error.kind() == io::ErrorKind::NotFound {
+            return Ok(String::new());
+        }
+        let message = format!("known hosts file {} cannot be read", place.display());
+        let failure = Failure { causes: vec![error.to_string()], ..Failure::new(Kind::Usage, message) };
+        Err(failure.hint("correct `access.knownHosts`, or give each host its `hostKey`"))
+    })
 }
 
 /// How a host is reached, with the secrets that are at hand.
@@ -117,15 +138,6 @@ fn host_keys(known_hosts: &str, fingerprint: Option<&str>) -> HostKeys {
         Some(fingerprint) => keys.with_fingerprint(fingerprint),
         None => keys,
     }
-}
-
-fn read_known_hosts(path: &str) -> Result<String, Failure> {
-    let place = written_path(path);
-    std::fs::read_to_string(&place).map_err(|error| {
-        let message = format!("known hosts file {} cannot be read", place.display());
-        Failure { causes: vec![error.to_string()], ..Failure::new(Kind::Usage, message) }
-            .hint("correct `access.knownHosts`, or give each host its `hostKey`")
-    })
 }
 
 /// Asks a person, without echo; refused where there is no terminal.

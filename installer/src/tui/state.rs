@@ -1,5 +1,6 @@
 //! Where somebody is on the screen: what the wizard itself need not know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sealift_wizard::{Action, FieldView, Kind, LogLines, NewKey, PageId, Progress, Row, Screen};
@@ -53,6 +54,12 @@ impl Edit {
         self.input.value() != self.before
     }
 }
+
+/// The field with the bundle's name.
+pub(super) const BUNDLE: &str = "start.bundle";
+
+/// In place of a field's path: the file that hosts are read from.
+pub(super) const HOSTS_FILE: &str = "hosts";
 
 /// What lies over the page.
 #[derive(Debug)]
@@ -167,6 +174,10 @@ pub(super) struct State {
     /// The same for the log below the page; none where it follows what happens.
     pub(super) log_scroll: Option<usize>,
     pub(super) asked: Option<Asked>,
+    /// What was typed for fields that name something which is read now.
+    pub(super) sent: BTreeMap<String, String>,
+    /// The same where it could not be read: it is there again when the field is looked at.
+    pub(super) unread: BTreeMap<String, String>,
     /// What the front end itself has to say.
     pub(super) remark: Option<String>,
     /// What has happened and was seen: the next key takes it away.
@@ -189,6 +200,8 @@ impl State {
             layer_scroll: 0,
             log_scroll: None,
             asked: None,
+            sent: BTreeMap::new(),
+            unread: BTreeMap::new(),
             remark: None,
             seen: None,
             line: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::{Finding, Wish};
-use sealift_events::picture::RunPicture;
+use sealift_events::picture::{RunPicture, RunSummary};
 use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 

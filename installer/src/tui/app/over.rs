@@ -7,7 +7,7 @@ use super::moves::{edit_request, insert};
 use super::{App, Deed};
 use crate::tui::frame::Layout;
 use crate::tui::keys::Key;
-use crate::tui::state::{Layer, Spot};
+use crate::tui::state::{HOSTS_FILE, Layer, Spot};
 
 impl App {
     pub(super) fn layer_key(&mut self, key: Key) {
@@ -86,6 +86,7 @@ impl App {
         if key == Key::Enter {
             let file = input.value().trim().to_owned();
             if !file.is_empty() {
+                self.state.sent.insert(HOSTS_FILE.to_owned(), file.clone());
                 self.send(Message::ImportHosts { file });
             }
             return None;

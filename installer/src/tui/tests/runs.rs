@@ -185,6 +185,17 @@ fn control_c_asks_whether_to_stop_and_leaving_says_that_it_goes_on() {
 }
 
 #[test]
+fn a_run_that_gave_no_sign_yet_is_stopped_safely_too() {
+    let mut somebody = watching((80, 24), BEST, Language::English);
+    somebody.key(Key::Interrupt);
+    assert!(somebody.flat().contains("Stop the run?"), "{}", somebody.text());
+    somebody.see(going_on(SITE, ""));
+    assert!(somebody.flat().contains("Stop the run?"), "the question stays");
+    somebody.key(Key::Enter);
+    assert_eq!(somebody.stopped, ["2026-11-22-120000"]);
+}
+
+#[test]
 fn a_run_is_left_running() {
     let mut somebody = seen(going_on(SITE, ""));
     somebody.key(Key::Detach);

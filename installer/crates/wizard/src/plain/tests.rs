@@ -78,7 +78,9 @@ impl World for FakeWorld {
                 let outcome = Ok(Mended { made, findings: Ok(Vec::new()) });
                 Message::Fixed { serial, outcome }
             }
-            Effect::FindRuns => Message::RunsFound(vec![crate::testing::summary("r0", Standing::Failed)]),
+            Effect::FindRuns => {
+                Message::RunsFound(vec![crate::testing::summary("r0", crate::Standing::Failed)])
+            }
             Effect::Install { serial, agreed, .. } => {
                 self.installs.push(agreed);
                 Message::InstallBegun { serial, outcome: Ok("r1".to_owned()) }

@@ -250,10 +250,10 @@ impl Model {
     }
 
     pub(super) fn stop(&mut self) -> Vec<Effect> {
-        match self.standing() {
-            Some(Standing::GoesOn) => self.stage = Stage::Stopping,
-            _ => return self.no(None, "refused.noStop", &[]),
+        if self.run_that_goes_on().is_none() {
+            return self.no(None, "refused.noStop", &[]);
         }
+        self.stage = Stage::Stopping;
         Vec::new()
     }
 

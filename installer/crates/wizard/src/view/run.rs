@@ -334,8 +334,8 @@ impl Model {
     pub(super) fn run_actions(&self) -> Vec<Action> {
         match (self.page, self.standing()) {
             (PageId::Start, _) if !self.runs.found.is_empty() => vec![Action::WatchRun],
-            (PageId::Install, Some(Standing::GoesOn)) => vec![Action::Detach, Action::Stop],
-            (PageId::Install, None) if self.run_that_goes_on().is_some() => vec![Action::Detach],
+            // One that gave no sign yet goes on, too.
+            (PageId::Install, _) if self.run_that_goes_on().is_some() => vec![Action::Detach, Action::Stop],
             (PageId::Install, Some(Standing::Done)) => Vec::new(),
             (PageId::Install, _) => vec![Action::Run],
             _ => Vec::new(),
