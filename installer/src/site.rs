@@ -147,3 +147,30 @@ pub(crate) fn ask(label: &str) -> io::Result<SecretString> {
     }
     rpassword::prompt_password(format!("{label}: ")).map(SecretString::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use sealift_profile::Draft;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_file_of_known_hosts_is_missed_only_where_a_key_is_looked_for_in_it() {
+        let site = |known_hosts: &str, more_of_host: &str| {
+            let text = format!(
+                "apiVersion: sealift/v1\nkind: Site\nmetadata: {{name: plant}}\naccess: {{user: ops, privateKey: \
+                 {{file: /k}}, knownHosts: {known_hosts}}}\nhosts:\n  - {{name: m1, address: 10.20.0.11, role: \
+                 control-plane{more_of_host}}}\n"
+            );
+            Draft::read(&text, "site.yaml").unwrap().so_far().unwrap()
+        };
+        let pinned = ", hostKey: \"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
+        let missing = known_hosts_of(&site("/nowhere/hosts", "")).unwrap_err();
+        assert!(missing.message.contains("/nowhere/hosts cannot be read"), "{missing:?}");
+        assert_eq!(known_hosts_of(&site("/nowhere/hosts", pinned)).unwrap(), "");
+        assert_eq!(known_hosts_so_far(&site("/nowhere/hosts", "")).unwrap(), "");
+        // One that is there and cannot be read is told in every case: a folder is no file.
+        assert!(known_hosts_of(&site("/", pinned)).is_err());
+        assert!(known_hosts_so_far(&site("/", "")).is_err());
+    }
+}
