@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sealift_bundle::testing::sample_document;
 use sealift_events::RunResult;
+use sealift_events::bar;
 use sealift_events::picture::RunPicture;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
 use sealift_wizard::{
@@ -154,6 +155,8 @@ fn a_run_is_watched_until_it_ends_and_then_the_result_opens() {
     let hosts = screen.rows.iter().filter(|row| matches!(row, Row::Progress(one) if one.opens));
     assert_eq!(hosts.count(), 3);
     assert!(text(&model).contains("412 MB of 1.3 GB, 81 MB/s, 00:11 left, Images into the store"));
+    let moved = bar::amount(412_000_000, 1_300_000_000, Some(81_000_000), Some(11_000));
+    assert!(text(&model).contains(&format!("{moved}, Images")), "in the words of every other program");
     let of = LogFilter { host: Some("w1".to_owned()), ..LogFilter::default() };
     assert_eq!(model.log(&of).lines, ["06:41 Settings of the kernel: 14 settings"]);
     assert!(why(&send(model.clone(), Message::Next)).contains("goes on"));

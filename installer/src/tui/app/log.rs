@@ -83,17 +83,17 @@ impl App {
             Key::PageDown => *scroll += PAGE,
             Key::End => log.held = false,
             Key::Tab | Key::BackTab => (log.troubles, log.held) = (!log.troubles, false),
-            key => self.filter_key(key, &mut log),
+            key => filter_key(key, &mut log),
         }
         log
     }
+}
 
-    /// Other lines are wanted: the newest of them are shown.
-    fn filter_key(&self, key: Key, log: &mut ReadLog) {
-        if let Some(request) = edit_request(key)
-            && log.text.handle(request).is_some_and(|change| change.value)
-        {
-            log.held = false;
-        }
+/// Other lines are wanted: the newest of them are shown.
+fn filter_key(key: Key, log: &mut ReadLog) {
+    if let Some(request) = edit_request(key)
+        && log.text.handle(request).is_some_and(|change| change.value)
+    {
+        log.held = false;
     }
 }

@@ -148,6 +148,17 @@ fn what_lies_over_a_run() {
         }
         text += &[name, "\n\n", &somebody.text(), "\n"].concat();
     }
+    for (name, size, display, language) in [
+        ("log of all in Chinese", (80, 24), BEST, Language::Chinese),
+        ("log of all in ASCII", (80, 24), bare(), Language::English),
+        ("log of all on a wide screen", (120, 36), BEST, Language::English),
+    ] {
+        let mut somebody = watching(size, display, language);
+        somebody.see(failed(SITE, ""));
+        somebody.key(Key::Accept);
+        somebody.write("w1");
+        text += &[name, "\n\n", &somebody.text(), "\n"].concat();
+    }
     insta::assert_snapshot!("over-run", text);
 }
 
