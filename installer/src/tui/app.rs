@@ -275,8 +275,9 @@ impl App {
         let typing = self.state.edit.as_ref().is_some_and(Edit::is_changed);
         let busy = typing || self.state.layer.is_some() || self.screen.asks();
         if field == HOSTS_FILE {
-            let here = self.screen.actions.contains(&Action::ImportHosts) && !busy;
-            self.state.layer = here.then(|| Layer::Import(Typed::new(text))).or(self.state.layer.take());
+            if !busy && self.offers(Action::ImportHosts) {
+                self.state.layer = Some(Layer::Import(Typed::new(text)));
+            }
             return;
         }
         if !busy && fields(&self.screen).any(|shown| shown.path == field) {
