@@ -54,16 +54,6 @@ impl Rate {
     }
 }
 
-/// A time for people: `9 s`, `4:05 min`, `2:30 h`.
-#[must_use]
-pub fn time(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{}:{:02} min", seconds / 60, seconds % 60),
-        _ => format!("{}:{:02} h", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 /// Bytes for people: three digits and a decimal unit, as disks are sold.
 #[must_use]
 pub fn bytes(count: u64) -> String {
@@ -109,11 +99,6 @@ mod tests {
         rate.add(at(61), 100);
         assert_eq!(rate.per_second(at(61), 100), None);
         assert_eq!(rate.per_second(at(63), 300), Some(100.0));
-    }
-
-    #[test]
-    fn times_are_readable() {
-        assert_eq!([9, 59, 60, 245, 9000].map(time), ["9 s", "59 s", "1:00 min", "4:05 min", "2:30 h"]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use sealift_events::bar::amount;
+use sealift_events::picture::clock;
 use sealift_events::{Event, ProgressEvent, Record, RunResult, Sink, StepEvent};
 
 use crate::output::{bytes, say};
@@ -76,8 +78,7 @@ impl State {
                 let mut line =
                     format!("{clock} {:>3}/{} {host:<4} {title}: {summary}", self.done, self.steps);
                 if *moved > 0 {
-                    line.push_str(", ");
-                    line.push_str(&rate(*moved, *millis));
+                    line = format!("{line}, {}/s", bytes(per_second(*moved, *millis)));
                 }
                 Some(format!("{line} ({:.1} s)", *millis as f64 / 1e3))
             }
@@ -131,19 +132,14 @@ impl State {
         let amount = match progress.total {
             0 => String::new(),
             1..1_000_000 => format!(" {} of {}", progress.done, progress.total),
-            total => format!(" {} of {}, {}", bytes(progress.done), bytes(total), rate(moved, since)),
+            total => format!(" {}", amount(progress.done, total, Some(per_second(moved, since)), None)),
         };
         Some(format!("{clock} ...      {host:<4} {}: {}{amount}", running.title, progress.message))
     }
 }
 
-fn clock(millis: u64) -> String {
-    let seconds = millis / 1000;
-    format!("{:02}:{:02}", seconds / 60, seconds % 60)
-}
-
-fn rate(moved: u64, millis: u64) -> String {
-    format!("{}/s", bytes(moved * 1000 / millis.max(1)))
+fn per_second(moved: u64, millis: u64) -> u64 {
+    moved * 1000 / millis.max(1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
+use sealift_events::bar::amount;
 pub(crate) use sealift_events::picture::bytes;
 use sealift_events::{Record, Sink};
 use serde::Serialize;
@@ -61,7 +62,7 @@ impl Output {
             let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if done < total && last.elapsed() >= EVERY {
                 *last = Instant::now();
-                self.remark(&format!("{what:<9} {} of {}", bytes(done), bytes(total)));
+                self.remark(&format!("{what:<9} {}", amount(done, total, None, None)));
             }
         }
     }

@@ -16,7 +16,7 @@ use sealift_events::progress::{ProgressFile, ProgressReader};
 use sealift_plan::Plan;
 
 pub(crate) use self::closing::{Closing, keep_failure};
-pub(crate) use self::summary::{RunSummary, Standing, summaries};
+pub(crate) use self::summary::{in_words, summaries};
 use crate::failure::{Failure, Kind};
 use crate::written::write;
 

@@ -69,9 +69,30 @@ impl OpenSite {
     }
 }
 
-/// The known hosts that a site trusts, as text.
-pub(crate) fn known_hosts_of(site: &Site) -> Result<String, Failure> {
-    site.access.known_hosts.as_deref().map_or_else(|| Ok(String::new()), read_known_hosts)
+/// The known hosts that a site trusts, as text. A file that is not there is missed only where a key would be looked for
+/// in it.
+fn known_hosts_of(site: &Site) -> Result<String, Failure> {
+    let bastion = site.access.bastion.as_ref().map(|bastion| &bastion.host_key);
+    let mut keys = site.hosts.iter().map(|host| &host.host_key).chain(bastion);
+    read_known_hosts(site, keys.all(Option::is_some))
+}
+
+/// The same before anybody has confirmed a key: a file that is not there yet knows none.
+pub(crate) fn known_hosts_so_far(site: &Site) -> Result<String, Failure> {
+    read_known_hosts(site, true)
+}
+
+fn read_known_hosts(site: &Site, may_be_missing: bool) -> Result<String, Failure> {
+    let Some(path) = &site.access.known_hosts else { return Ok(String::new()) };
+    let place = written_path(path);
+    std::fs::read_to_string(&place).or_else(|error| {
+        if may_be_missing && error.kind() == io::ErrorKind::NotFound {
+            return Ok(String::new());
+        }
+        let message = format!("known hosts file {} cannot be read", place.display());
+        let failure = Failure { causes: vec![error.to_string()], ..Failure::new(Kind::Usage, message) };
+        Err(failure.hint("correct `access.knownHosts`, or give each host its `hostKey`"))
+    })
 }
 
 /// How a host is reached, with the secrets that are at hand.
@@ -119,19 +140,37 @@ fn host_keys(known_hosts: &str, fingerprint: Option<&str>) -> HostKeys {
     }
 }
 
-fn read_known_hosts(path: &str) -> Result<String, Failure> {
-    let place = written_path(path);
-    std::fs::read_to_string(&place).map_err(|error| {
-        let message = format!("known hosts file {} cannot be read", place.display());
-        Failure { causes: vec![error.to_string()], ..Failure::new(Kind::Usage, message) }
-            .hint("correct `access.knownHosts`, or give each host its `hostKey`")
-    })
-}
-
 /// Asks a person, without echo; refused where there is no terminal.
 pub(crate) fn ask(label: &str) -> io::Result<SecretString> {
     if !io::stdin().is_terminal() {
         return Err(io::Error::other("there is no terminal to ask at"));
     }
     rpassword::prompt_password(format!("{label}: ")).map(SecretString::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_profile::Draft;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_file_of_known_hosts_is_missed_only_where_a_key_is_looked_for_in_it() {
+        let site = |known_hosts: &str, more_of_host: &str| {
+            let text = format!(
+                "apiVersion: sealift/v1\nkind: Site\nmetadata: {{name: plant}}\naccess: {{user: ops, privateKey: \
+                 {{file: /k}}, knownHosts: {known_hosts}}}\nhosts:\n  - {{name: m1, address: 10.20.0.11, role: \
+                 control-plane{more_of_host}}}\n"
+            );
+            Draft::read(&text, "site.yaml").unwrap().so_far().unwrap()
+        };
+        let pinned = ", hostKey: \"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
+        let missing = known_hosts_of(&site("/nowhere/hosts", "")).unwrap_err();
+        assert!(missing.message.contains("/nowhere/hosts cannot be read"), "{missing:?}");
+        assert_eq!(known_hosts_of(&site("/nowhere/hosts", pinned)).unwrap(), "");
+        assert_eq!(known_hosts_so_far(&site("/nowhere/hosts", "")).unwrap(), "");
+        // One that is there and cannot be read is told in every case: a folder is no file.
+        assert!(known_hosts_of(&site("/", pinned)).is_err());
+        assert!(known_hosts_so_far(&site("/", "")).is_err());
+    }
 }

@@ -1,12 +1,12 @@
 //! Where a run stands, in a few lines: what a viewer gets who comes late.
 
 use schemars::JsonSchema;
-use sealift_events::picture::{FailedStep, HostPicture, PictureFold, RunPicture, StepPicture};
+use sealift_events::picture::{FailedStep, HostPicture, PictureFold, RunPicture, Standing, StepPicture};
 use sealift_events::{FailureReport, ProgressEvent, RunResult};
 use serde::Serialize;
 
 use crate::output::{Output, bytes};
-use crate::runs::Standing;
+use crate::runs::in_words;
 
 /// A headline, a line for each host and one for each failure; for machines one line with all of it.
 pub(super) fn say_state(picture: &RunPicture, fold: &PictureFold, output: Output) {
@@ -26,7 +26,7 @@ fn headline(picture: &RunPicture) -> String {
     if product.is_empty() {
         return format!("{run}: no event yet");
     }
-    let mut stands = Standing::of(picture).words().to_owned();
+    let mut stands = in_words(Standing::of(picture)).to_owned();
     if picture.goes_on {
         stands = format!("{stands}, started {} ago", span(picture.elapsed_millis));
     }

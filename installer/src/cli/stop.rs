@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use sealift_events::picture::Standing;
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
-use crate::runs::{Standing, Which, ask_to_stop};
+use crate::runs::{Which, ask_to_stop, in_words};
 use crate::watch::Viewer;
 
 /// What `stop` needs.
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         }
         Standing::Done => Err(refused(format!("the run {name} does not go on: it has ended well"))),
         ended => {
-            let failure = refused(format!("the run {name} does not go on: {}", ended.words()));
+            let failure = refused(format!("the run {name} does not go on: {}", in_words(ended)));
             Err(failure.hint("the same install command goes on where it stopped"))
         }
     }

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sealift_events::RunResult;
-use sealift_events::picture::{FailedStep, RunPicture};
+use sealift_events::picture::{RunPicture, RunSummary, Standing};
 
 use super::{Run, names};
 use crate::watch::Viewer;
@@ -12,62 +11,15 @@ use crate::watch::Viewer;
 /// Most runs that a list has.
 const MOST: usize = 20;
 
-/// What can be told of a run in one line.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RunSummary {
-    /// Name of its folder.
-    pub(crate) name: String,
-    /// Site name; empty where nothing has begun.
-    pub(crate) site: String,
-    /// Product and version; empty where nothing has begun.
-    pub(crate) product: String,
-    /// Steps done.
-    pub(crate) done: u32,
-    /// Steps in all.
-    pub(crate) steps: u32,
-    /// How it stands.
-    pub(crate) standing: Standing,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Standing {
-    /// Its process lives and has not said how it ended.
-    GoesOn,
-    /// It ended well.
-    Done,
-    /// It ended with these failures; that of the last question, after all steps, has no host.
-    Failed(Vec<FailedStep>),
-    /// It was stopped as asked.
-    Stopped,
-    /// Its process is gone without having said how it ended.
-    CutOff,
-    /// Its journal cannot be read, and why.
-    Unreadable(String),
-}
-
-impl Standing {
-    /// How the run on this picture stands.
-    pub(crate) fn of(picture: &RunPicture) -> Self {
-        match picture.result {
-            _ if picture.goes_on => Self::GoesOn,
-            Some(RunResult::Done) => Self::Done,
-            Some(RunResult::Failed) => Self::Failed(picture.failures.clone()),
-            Some(RunResult::Cancelled) => Self::Stopped,
-            None => Self::CutOff,
-        }
-    }
-
-    /// For people.
-    pub(crate) fn words(&self) -> &'static str {
-        match self {
-            Self::GoesOn => "goes on",
-            Self::Done => "ended well",
-            Self::Failed(_) => "ended with a failure",
-            Self::Stopped => "stopped as asked",
-            Self::CutOff => "cut off",
-            Self::Unreadable(_) => "cannot be read",
-        }
+/// How a run stands, for people.
+pub(crate) fn in_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::GoesOn => "goes on",
+        Standing::Done => "ended well",
+        Standing::Failed => "ended with a failure",
+        Standing::Stopped => "stopped as asked",
+        Standing::CutOff => "cut off",
+        Standing::Unreadable => "cannot be read",
     }
 }
 
@@ -83,26 +35,11 @@ fn summary(run: Run) -> RunSummary {
     // One that was left before its first step has no journal, and never will have.
     let left = !run.has_journal() && !run.is_fresh();
     let picture = if left {
-        Ok(RunPicture::default())
+        Some(RunPicture::default())
     } else {
-        Viewer::without_plan(run).and_then(|mut viewer| viewer.picture(Duration::ZERO))
+        Viewer::without_plan(run).and_then(|mut viewer| viewer.picture(Duration::ZERO)).ok()
     };
-    match picture {
-        Ok(picture) => RunSummary {
-            name,
-            standing: Standing::of(&picture),
-            site: picture.site,
-            product: picture.product,
-            done: picture.done,
-            steps: picture.steps,
-        },
-        Err(failure) => RunSummary {
-            name,
-            standing: Standing::Unreadable(failure.message),
-            site: String::new(),
-            product: String::new(),
-            done: 0,
-            steps: 0,
-        },
-    }
+    let standing = picture.as_ref().map_or(Standing::Unreadable, Standing::of);
+    let RunPicture { site, product, done, steps, .. } = picture.unwrap_or_default();
+    RunSummary { run: name, site, product, standing, done, steps }
 }

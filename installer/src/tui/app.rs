@@ -9,13 +9,17 @@ mod over;
 
 use sealift_wizard::plain::{Ended, Reason};
 use sealift_wizard::{
-    Action, Effect, Language, Message, Model, PageId, Part, Row, Screen, Start, Words, update, view,
+    Action, Effect, Kind, Language, Message, Model, PageId, Part, Row, Screen, Start, Words, update, view,
 };
+use tui_input::Input as Typed;
 
 use super::display::Display;
 use super::frame::{FLOOR, Layout, Picture, layout};
 use super::keys::Key;
-use super::state::{Asked, Button, Edit, Password, Spot, State, Work, buttons, fields, is_typed, line_count};
+use super::state::{
+    Asked, BUNDLE, Button, Edit, HOSTS_FILE, Layer, Password, Spot, State, Work, buttons, fields, is_typed,
+    line_count,
+};
 
 /// Something that happens.
 #[derive(Debug)]
@@ -226,9 +230,18 @@ impl App {
             Message::Watched { .. } => self.place.0 == PageId::Install && line_count(&self.screen) == 0,
             _ => false,
         };
+        let unread = match &message {
+            Message::TextRead { field, text: Err(_) } => Some(field.clone()),
+            Message::BundleOpened { outcome: Err(_), .. } => Some(BUNDLE.to_owned()),
+            Message::HostsRead(Err(_)) => Some(HOSTS_FILE.to_owned()),
+            _ => None,
+        };
         let host = self.looked_at_host();
         self.send(message);
         self.look_at_host(host);
+        if let Some(field) = unread {
+            self.give_back(&field);
+        }
         let typing = self.state.edit.as_ref().is_some_and(Edit::is_changed);
         if moves && !typing && self.state.layer.is_none() {
             self.state.scroll = 0;
@@ -240,14 +253,37 @@ impl App {
     fn commit(&mut self) -> bool {
         let Some(edit) = self.state.edit.as_ref().filter(|edit| edit.is_changed()) else { return true };
         let (field, text) = (edit.field.clone(), edit.input.value().trim().to_owned());
+        let reads = field == BUNDLE
+            || fields(&self.screen).any(|one| one.path == field && one.kind == Kind::TextOfFile);
         let message =
             if text.is_empty() { Message::Clear { field } } else { Message::Answer { field, text } };
         self.send(message);
         let taken = self.model.refused().is_none();
-        if taken {
-            self.state.edit = None;
+        if taken
+            && let Some(edit) = self.state.edit.take()
+            && reads
+        {
+            self.state.sent.insert(edit.field, edit.input.value().to_owned());
         }
         taken
+    }
+
+    /// What names something that could not be read is not typed again: it stands where it was typed, with the reason
+    /// below.
+    fn give_back(&mut self, field: &str) {
+        let Some(text) = self.state.sent.remove(field) else { return };
+        let typing = self.state.edit.as_ref().is_some_and(Edit::is_changed);
+        let busy = typing || self.state.layer.is_some() || self.screen.asks();
+        if field == HOSTS_FILE {
+            if !busy && self.offers(Action::ImportHosts) {
+                self.state.layer = Some(Layer::Import(Typed::new(text)));
+            }
+            return;
+        }
+        if !busy && fields(&self.screen).any(|shown| shown.path == field) {
+            self.state.spot = Spot::Field(field.to_owned());
+        }
+        self.state.unread.insert(field.to_owned(), text);
     }
 
     /// Where keys go to on a page that was just opened: what is to be answered, what is to be read, or what there is.
@@ -283,7 +319,8 @@ impl App {
         let reading = overflows.then_some(Spot::Reading);
         let body = layout.body.spots.iter().map(|(spot, _)| spot.clone());
         let row = buttons(&self.screen).into_iter().map(Spot::Button);
-        reading.into_iter().chain(body).chain(row).collect()
+        let log = layout.log.as_ref().map(|_| Spot::Log);
+        reading.into_iter().chain(body).chain(log).chain(row).collect()
     }
 
     /// After everything that happens: what is looked at is there, can be reached and is on the screen.
@@ -321,6 +358,7 @@ impl App {
         let is_back = place.0 == self.place.0 && depth < before;
         self.place = place;
         self.state.scroll = 0;
+        self.state.log_scroll = None;
         self.state.edit = None;
         self.state.layer = None;
         self.state.spot = self.first_spot();
@@ -370,6 +408,11 @@ impl App {
         });
         if !stays {
             self.state.edit = Some(Edit::of(field));
+        }
+        if let Some(edit) = self.state.edit.as_mut().filter(|edit| !edit.is_changed())
+            && let Some(text) = self.state.unread.remove(&field.path)
+        {
+            edit.input = Typed::new(text);
         }
     }
 

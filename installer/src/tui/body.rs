@@ -31,6 +31,8 @@ pub(super) struct Body {
     pub(super) spots: Vec<(Spot, Range<usize>)>,
     /// Line and column of the cursor.
     pub(super) cursor: Option<(usize, u16)>,
+    /// How many of the first lines stay where they are when the others are scrolled.
+    pub(super) pinned: usize,
 }
 
 impl Body {

@@ -3,10 +3,9 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
+use sealift_events::bar::{Letters, only_ascii};
 use sealift_wizard::width;
 
-/// Terminals that show no letters beyond ASCII, or not for sure.
-const ONLY_ASCII: [&str; 3] = ["linux", "vt100", "vt220"];
 /// Terminals without colours.
 const NO_COLOUR: [&str; 2] = ["vt100", "vt220"];
 
@@ -63,10 +62,8 @@ pub(crate) fn choose(wanted: Wanted, surroundings: &Surroundings) -> Way {
     if wanted.plain {
         return Way::Plain;
     }
-    let locale = surroundings.locale.as_deref().unwrap_or_default().to_lowercase();
-    let unicode = locale.contains("utf-8") || locale.contains("utf8");
     Way::Drawn(Display {
-        ascii: wanted.ascii || !unicode || ONLY_ASCII.contains(&term),
+        ascii: wanted.ascii || only_ascii(term, surroundings.locale.as_deref()),
         colour: !(wanted.no_colour || surroundings.no_colour || NO_COLOUR.contains(&term)),
     })
 }
@@ -110,8 +107,6 @@ fn ascii(letter: char) -> char {
     match letter {
         '─' | '–' | '—' | '·' => '-',
         '│' | '┃' => '|',
-        '█' => '#',
-        '░' => '.',
         '▸' | '→' | '≥' => '>',
         '◂' | '←' | '≤' => '<',
         '↑' => '^',
@@ -120,6 +115,8 @@ fn ascii(letter: char) -> char {
         '○' => ' ',
         '…' => '~',
         '×' => 'x',
+        letter if letter == Letters::BLOCKS.full => Letters::ASCII.full,
+        letter if letter == Letters::BLOCKS.rest => Letters::ASCII.rest,
         '“' | '”' => '"',
         '‘' | '’' => '\'',
         _ => '?',

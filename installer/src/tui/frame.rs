@@ -10,6 +10,7 @@ use super::body::{self, Body, FAINT, HEADING, PLAIN, SELECTED};
 use super::display::Display;
 use super::layers;
 use super::rows;
+use super::run;
 use super::state::{Spot, State};
 
 /// The least columns and rows.
@@ -19,8 +20,14 @@ const WIDE: (u16, u16) = (120, 36);
 /// Columns of the two panes.
 const LEFT: u16 = 28;
 const RIGHT: u16 = 34;
+/// The first row below the title and its rule.
+const TOP: u16 = 2;
 /// Rows of title, two rules, keys and buttons.
 const ROWS: u16 = 5;
+/// The log of a run has this part of the rows below its title; on small screens it gives way to the page down to
+/// [`LEAST_LOG`] of them, its own rule among them.
+const LOG: u16 = 3;
+const LEAST_LOG: u16 = 3;
 
 /// Everything that a frame is made of.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +42,12 @@ pub(super) struct Picture<'a> {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) body: Body,
-    /// Where the body stands.
+    /// Where the body stands that is scrolled.
     pub(super) area: Rect,
+    /// Its first lines, which are not, and stand above it.
+    head: Vec<Line<'static>>,
+    /// The log below the page, where there is one.
+    pub(super) log: Option<LogPane>,
     message: (Vec<String>, Style),
     panes: bool,
     /// Whether something lies over the page.
@@ -55,6 +66,37 @@ impl Layout {
     }
 }
 
+/// The log of a run below its page, with a rule above it.
+#[derive(Debug)]
+pub(super) struct LogPane {
+    lines: Vec<Line<'static>>,
+    /// Where its lines stand.
+    area: Rect,
+    /// Lines above the first that is shown.
+    pub(super) scroll: usize,
+}
+
+impl LogPane {
+    /// Its lines on that many of the rows, from the lowest up.
+    fn new(picture: Picture<'_>, whole: Rect, rows: u16) -> Self {
+        let lines = run::pane(&picture.screen.log, usize::from(whole.width) - 1);
+        let area = Rect { y: whole.bottom() - rows + 1, height: rows - 1, ..whole };
+        let mut pane = Self { lines, area, scroll: 0 };
+        pane.scroll = picture.state.log_scroll.unwrap_or(usize::MAX).min(pane.last_scroll());
+        pane
+    }
+
+    /// Rows of its lines.
+    pub(super) fn height(&self) -> usize {
+        usize::from(self.area.height)
+    }
+
+    /// The last line that it can be scrolled to.
+    pub(super) fn last_scroll(&self) -> usize {
+        self.lines.len().saturating_sub(self.height())
+    }
+}
+
 /// What stands where on a screen of this size; it is never smaller than the floor.
 pub(super) fn layout(picture: Picture<'_>, size: (u16, u16)) -> Layout {
     let (columns, rows) = (size.0.max(FLOOR.0), size.1.max(FLOOR.1));
@@ -63,12 +105,21 @@ pub(super) fn layout(picture: Picture<'_>, size: (u16, u16)) -> Layout {
     let message = rows::message(screen, state, words, usize::from(columns) - 2);
     let message_rows = u16::try_from(message.0.len()).unwrap_or(1);
     let (x, width) = if panes { (LEFT + 1, columns - LEFT - RIGHT - 2) } else { (0, columns) };
-    let area = Rect { x, y: 2, width, height: rows - ROWS - message_rows - 1 };
+    let whole = Rect { x: 0, y: TOP, width: columns, height: rows - ROWS - message_rows - 1 };
     let room = usize::from(width) - 1;
     let over = layers::layer(screen, state, words, room);
     let is_over = over.is_some();
-    let body = over.unwrap_or_else(|| body::page(screen, state, words, room));
-    Layout { body, area, message, panes, over: is_over }
+    let mut body = over.unwrap_or_else(|| body::page(screen, state, words, room));
+    let head: Vec<_> = body.lines.drain(..body.pinned).collect();
+    let log = (!is_over && !screen.log.is_empty()).then(|| {
+        let most = whole.height / LOG;
+        let free = whole.height.saturating_sub(u16::try_from(body.lines.len()).unwrap_or(u16::MAX));
+        LogPane::new(picture, whole, if panes { most } else { free.clamp(LEAST_LOG, most) })
+    });
+    let taken = log.as_ref().map_or(0, |log| log.area.height + 1);
+    let above = u16::try_from(head.len()).unwrap_or(0);
+    let area = Rect { x, y: whole.y + above, width, height: whole.height - taken - above };
+    Layout { body, area, head, log, message, panes, over: is_over }
 }
 
 /// Draws all of it; where the cursor stands, if it is to be seen.
@@ -109,9 +160,14 @@ fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
     title(screen, words, buffer);
     let hidden = layout.body.lines.len().saturating_sub(scroll + layout.height());
     rule(buffer, 1, scroll, "draw.above", words);
+    let area = Rect { y: TOP, ..layout.area };
+    lines(buffer, area, layout.head.iter());
     lines(buffer, layout.area, layout.body.lines.iter().skip(scroll));
+    if let Some(pane) = &layout.log {
+        log(buffer, pane, state, words);
+    }
     // A blank row parts the message from what may look like it.
-    let below = layout.area.bottom() + 1;
+    let below = layout.log.as_ref().map_or(layout.area, |pane| pane.area).bottom() + 1;
     let (text, style) = &layout.message;
     let mut row = below;
     for line in text {
@@ -131,8 +187,12 @@ fn whole(picture: Picture<'_>, buffer: &mut Buffer) -> Option<Position> {
         panes(picture, &layout, buffer);
     }
     let (line, column) = layout.body.cursor?;
+    let x = layout.area.x + column;
+    let Some(line) = line.checked_sub(layout.head.len()) else {
+        return Some(Position { x, y: area.y + u16::try_from(line).ok()? });
+    };
     let row = u16::try_from(line.checked_sub(scroll)?).ok().filter(|row| *row < layout.area.height)?;
-    Some(Position { x: layout.area.x + column, y: layout.area.y + row })
+    Some(Position { x, y: layout.area.y + row })
 }
 
 /// Where somebody is: the site, and the page with its number.
@@ -147,6 +207,24 @@ fn title(screen: &Screen, words: Words, buffer: &mut Buffer) {
     let title = width::cut(&title, start.saturating_sub(3));
     buffer.set_string(1, 0, title, HEADING);
     buffer.set_string(u16::try_from(start).unwrap_or(0), 0, place, HEADING);
+}
+
+/// The log, below a rule with its title and what it can do, or how much of it has come since it was held.
+fn log(buffer: &mut Buffer, pane: &LogPane, state: &State, words: Words) {
+    let row = pane.area.y - 1;
+    let hidden = pane.last_scroll() - pane.scroll;
+    rule(buffer, row, hidden, "draw.below", words);
+    let columns = usize::from(pane.area.width);
+    let here = state.spot == Spot::Log;
+    let mark = if here { body::HERE } else { " " };
+    let title = width::cut(&format!("{mark}{} ", words.text("run.log")), columns / 2);
+    buffer.set_string(2, row, title, if here { SELECTED } else { HEADING });
+    if hidden == 0 && !here {
+        let hint = format!(" {} ", words.text("draw.log.hint"));
+        let start = columns.saturating_sub(width::columns(&hint) + 2);
+        buffer.set_string(u16::try_from(start).unwrap_or(0), row, hint, FAINT);
+    }
+    lines(buffer, pane.area, pane.lines.iter().skip(pane.scroll));
 }
 
 /// A rule that says how many lines are hidden behind it.
@@ -170,7 +248,7 @@ fn lines<'a>(buffer: &mut Buffer, area: Rect, lines: impl Iterator<Item = &'a Li
 /// The steps left and the help right.
 fn panes(picture: Picture<'_>, layout: &Layout, buffer: &mut Buffer) {
     let Picture { screen, state, words, .. } = picture;
-    let (top, height) = (layout.area.y, layout.area.height);
+    let (top, height) = (TOP, layout.area.bottom() - TOP);
     let left = Rect { x: 0, y: top, width: LEFT, height };
     let mut steps_and_title = Body::default();
     steps_and_title.say(" ", &words.text("draw.pages"), HEADING, usize::from(LEFT));

@@ -38,7 +38,7 @@ pub(super) fn layer(screen: &Screen, state: &State, words: Words, columns: usize
             body
         }
         Layer::List { lines, input } => list(lines, input, words, columns),
-        Layer::Log { host, lines, follows } => run::log(host, lines, *follows, words, columns),
+        Layer::Log(log) => run::log(log, words, columns),
     })
 }
 

@@ -5,7 +5,7 @@ use sealift_wizard::{Action, PageId, Screen, Verdict, Words, width};
 
 use super::body::{BAD, GOOD, PLAIN, WARNING, clean};
 use super::layers::{host_name, looked_at};
-use super::state::{Button, Layer, Spot, State, Work, buttons, is_typed, table_lines};
+use super::state::{Button, Layer, ReadLog, Spot, State, Work, buttons, is_typed, table_lines};
 
 /// Most lines of a message; what is longer stands in the help.
 const MOST: usize = 3;
@@ -95,9 +95,7 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
         return vec![("Enter", "draw.key.stop"), ("Esc", "draw.key.goOn")];
     }
     match &state.layer {
-        Some(Layer::Log { .. }) => {
-            vec![("draw.key.upDown", "draw.key.read"), ("End", "draw.key.end"), ("Esc", "draw.key.close")]
-        }
+        Some(Layer::Log(log)) => log_keys(log),
         Some(Layer::Help) => vec![("draw.key.upDown", "draw.key.read"), ("Esc", "draw.key.close")],
         Some(Layer::Pages(_)) => {
             vec![("draw.key.upDown", "draw.key.choose"), ("Enter", "draw.key.go"), ("Esc", "draw.key.close")]
@@ -114,6 +112,16 @@ fn wanted_keys(screen: &Screen, state: &State) -> Keys {
     }
 }
 
+fn log_keys(log: &ReadLog) -> Keys {
+    vec![
+        ("draw.key.letters", "draw.key.filter"),
+        ("Tab", if log.troubles { "draw.key.allLines" } else { "draw.key.troubles" }),
+        ("draw.key.upDown", "draw.key.read"),
+        ("End", "draw.key.end"),
+        ("Esc", if log.text.value().is_empty() { "draw.key.close" } else { "draw.key.undo" }),
+    ]
+}
+
 fn on_page(screen: &Screen, state: &State) -> Keys {
     let offers = |action: Action| screen.actions.contains(&action);
     let changed = state.edit.as_ref().is_some_and(super::state::Edit::is_changed);
@@ -126,6 +134,12 @@ fn on_page(screen: &Screen, state: &State) -> Keys {
         (Spot::Line(_), _) if screen.page == PageId::Start => vec![("Enter", "draw.key.watch")],
         (Spot::Line(_), _) if screen.page == PageId::Install => vec![("Enter", "draw.key.log")],
         (Spot::Line(_), _) => vec![("Enter", "draw.key.open")],
+        (Spot::Log, _) => vec![
+            ("draw.key.upDown", "draw.key.read"),
+            ("End", "draw.key.end"),
+            ("Enter", "draw.key.log"),
+            ("Tab", "draw.key.onward"),
+        ],
         (Spot::Button(_), _) => vec![("Enter", "draw.key.press")],
         (Spot::Reading, _) => vec![("draw.key.upDown", "draw.key.read"), ("Tab", "draw.key.onward")],
     };
@@ -205,6 +219,7 @@ fn label(button: Button, screen: &Screen, state: &State, words: Words) -> String
     let key = match button {
         Button::Pages => "draw.button.pages",
         Button::Help => "draw.button.help",
+        Button::Log => "draw.button.log",
         Button::Do(action) => match action {
             Action::Next if screen.page == PageId::Confirm => "draw.button.install",
             Action::Next => {

@@ -2,17 +2,19 @@
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use sealift_wizard::{Progress, Row, Screen, Words, width};
+use sealift_events::bar::{self, Letters, bar};
+use sealift_wizard::{LogLines, Progress, Row, Screen, Words, width};
 
-use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean};
-use super::state::{Spot, State};
+use super::body::{BAD, Body, DEEPER, FAINT, GOOD, HEADING, HERE, INDENT, PLAIN, SELECTED, clean, visible};
+use super::state::{ReadLog, Spot, State};
 
 /// Most columns of a name and of what a host does.
 const NAME: usize = 14;
 const ROLE: usize = 13;
-/// Columns of a bar: of usual screens, and where there is room.
-const BAR: usize = 12;
+/// Columns of a bar where there is room.
 const LONG_BAR: usize = 20;
+/// Most columns of the text that lines of a log must have.
+const MOST_FILTER: usize = 40;
 /// Columns from which there is room.
 const ROOM: usize = 90;
 
@@ -28,7 +30,7 @@ pub(super) struct Bars {
 
 impl Bars {
     pub(super) fn of(screen: &Screen, columns: usize) -> Self {
-        let bar = if columns < ROOM { BAR } else { LONG_BAR };
+        let bar = if columns < ROOM { bar::COLUMNS } else { LONG_BAR };
         let mut bars = Self { bar, ..Self::default() };
         for row in &screen.rows {
             let Row::Progress(progress) = row else { continue };
@@ -49,14 +51,6 @@ fn count(progress: &Progress) -> String {
     }
 }
 
-/// A bar of so many columns; full only where all is done.
-fn bar(progress: &Progress, columns: usize) -> (String, String) {
-    let total = progress.total.max(1) as usize;
-    let done = (progress.done as usize).min(total);
-    let full = if progress.total == 0 { 0 } else { done * columns / total };
-    ("█".repeat(full), "░".repeat(columns - full))
-}
-
 impl Body {
     /// One line; where it is looked at, what did not fit stands below it.
     pub(super) fn progress(&mut self, progress: &Progress, bars: Bars, state: &State, columns: usize) {
@@ -66,7 +60,8 @@ impl Body {
         let name = if here { SELECTED } else { PLAIN };
         let role =
             if bars.role > 0 { width::pad(&clean(&progress.role), bars.role) + " " } else { String::new() };
-        let (full, rest) = bar(progress, bars.bar);
+        let (done, total) = (progress.done.into(), progress.total.into());
+        let (full, rest) = bar(done, total, bars.bar, Letters::BLOCKS);
         let text_style = if progress.alarm { BAD } else { PLAIN };
         let age = progress.age.clone().unwrap_or_default();
         let age = " ".repeat(bars.age.saturating_sub(width::columns(&age))) + &age;
@@ -115,15 +110,32 @@ fn bar_style(progress: &Progress) -> Style {
     if progress.alarm { BAD } else { GOOD }
 }
 
-/// The whole log of a host, each line with all its letters.
-pub(super) fn log(host: &str, lines: &[String], follows: bool, words: Words, columns: usize) -> Body {
+/// The log below the page, each line with all its letters.
+pub(super) fn pane(lines: &[String], columns: usize) -> Vec<Line<'static>> {
     let mut body = Body::default();
-    body.say(" ", &words.fill("draw.log", &[("name", host)]), HEADING, columns);
-    let key = if follows { "draw.log.follows" } else { "draw.log.holds" };
+    for line in lines {
+        body.say(" ", line, PLAIN, columns);
+    }
+    body.lines
+}
+
+/// The whole log of a host or of all, each line with all its letters. What says which lines are wanted stays above them.
+pub(super) fn log(log: &ReadLog, words: Words, columns: usize) -> Body {
+    let mut body = Body::default();
+    let title = match &log.host {
+        Some(name) => words.fill("draw.log", &[("name", name)]),
+        None => words.text("draw.log.all"),
+    };
+    body.say(" ", &title, HEADING, columns);
+    let key = if log.held { "draw.log.holds" } else { "draw.log.follows" };
     body.say(" ", &words.text(key), FAINT, columns);
+    body.filter(log, words, columns);
     body.blank();
+    body.pinned = body.lines.len();
+    let LogLines { lines, of } = &log.found;
     if lines.is_empty() {
-        body.say(INDENT, &words.text("draw.log.none"), PLAIN, columns);
+        let key = if *of == 0 { "draw.log.none" } else { "draw.log.noSuch" };
+        body.say(INDENT, &words.text(key), PLAIN, columns);
     }
     for line in lines {
         body.say(INDENT, line, PLAIN, columns);
@@ -131,19 +143,22 @@ pub(super) fn log(host: &str, lines: &[String], follows: bool, words: Words, col
     body
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_is_full_only_where_all_is_done() {
-        let at = |done, total| {
-            let (full, rest) = bar(&Progress { done, total, ..Progress::default() }, 12);
-            (full.chars().count(), rest.chars().count())
-        };
-        assert_eq!(
-            [at(0, 24), at(23, 24), at(24, 24), at(30, 24), at(5, 0)],
-            [(0, 12), (11, 1), (12, 0), (12, 0), (0, 12)]
-        );
+impl Body {
+    /// Which lines are wanted, and how many of how many they are.
+    fn filter(&mut self, log: &ReadLog, words: Words, columns: usize) {
+        let key = if log.troubles { "draw.log.troubles" } else { "draw.log.every" };
+        let before = format!(" {} ", words.text(key));
+        let places = [("shown", &*log.found.lines.len().to_string()), ("count", &log.found.of.to_string())];
+        let behind = format!("  {}", words.fill("log.count", &places));
+        let taken = width::columns(&before) + width::columns(&behind);
+        let room = columns.saturating_sub(taken).clamp(1, MOST_FILTER);
+        let (shown, column) = visible(&log.text, room);
+        let column = width::columns(&before) + column;
+        self.cursor = Some((self.lines.len(), u16::try_from(column).unwrap_or(u16::MAX)));
+        self.lines.push(Line::from(vec![
+            Span::raw(before),
+            Span::styled(width::pad(&shown, room), SELECTED),
+            Span::raw(behind),
+        ]));
     }
 }

@@ -1,8 +1,9 @@
 //! Where somebody is on the screen: what the wizard itself need not know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use sealift_wizard::{Action, FieldView, Kind, NewKey, PageId, Progress, Row, Screen};
+use sealift_wizard::{Action, FieldView, Kind, LogLines, NewKey, PageId, Progress, Row, Screen};
 use tui_input::Input;
 use zeroize::Zeroizing;
 
@@ -15,6 +16,8 @@ pub(super) enum Spot {
     Field(String),
     /// A line of the page's table, from 0.
     Line(usize),
+    /// What has happened in a run, below the page.
+    Log,
     /// A button.
     Button(Button),
 }
@@ -24,6 +27,8 @@ pub(super) enum Spot {
 pub(super) enum Button {
     /// Does something on the page.
     Do(Action),
+    /// The whole log of a run.
+    Log,
     /// All pages.
     Pages,
     /// Help.
@@ -50,6 +55,12 @@ impl Edit {
     }
 }
 
+/// The field with the bundle's name.
+pub(super) const BUNDLE: &str = "start.bundle";
+
+/// In place of a field's path: the file that hosts are read from.
+pub(super) const HOSTS_FILE: &str = "hosts";
+
 /// What lies over the page.
 #[derive(Debug)]
 pub(super) enum Layer {
@@ -67,12 +78,22 @@ pub(super) enum Layer {
         lines: Vec<String>,
         input: Input,
     },
-    /// The whole log of a host; the last lines are shown as long as it follows.
-    Log {
-        host: String,
-        lines: Vec<String>,
-        follows: bool,
-    },
+    /// The whole log of a host, or of all.
+    Log(ReadLog),
+}
+
+/// A log while it is read; its last lines are shown unless it is held.
+#[derive(Debug, Default)]
+pub(super) struct ReadLog {
+    /// Whose; none for that of the whole run.
+    pub(super) host: Option<String>,
+    /// The text that lines must have in them.
+    pub(super) text: Input,
+    /// Whether only what went wrong is shown.
+    pub(super) troubles: bool,
+    pub(super) found: LogLines,
+    /// Whether somebody has scrolled, so that it does not follow.
+    pub(super) held: bool,
 }
 
 /// A password that somebody is asked for.
@@ -150,7 +171,13 @@ pub(super) struct State {
     pub(super) layer: Option<Layer>,
     /// The same for what lies over the page.
     pub(super) layer_scroll: usize,
+    /// The same for the log below the page; none where it follows what happens.
+    pub(super) log_scroll: Option<usize>,
     pub(super) asked: Option<Asked>,
+    /// What was typed for fields that name something which is read now.
+    pub(super) sent: BTreeMap<String, String>,
+    /// The same where it could not be read: it is there again when the field is looked at.
+    pub(super) unread: BTreeMap<String, String>,
     /// What the front end itself has to say.
     pub(super) remark: Option<String>,
     /// What has happened and was seen: the next key takes it away.
@@ -171,7 +198,10 @@ impl State {
             edit: None,
             layer: None,
             layer_scroll: 0,
+            log_scroll: None,
             asked: None,
+            sent: BTreeMap::new(),
+            unread: BTreeMap::new(),
             remark: None,
             seen: None,
             line: 0,
@@ -244,6 +274,7 @@ pub(super) fn buttons(screen: &Screen) -> Vec<Button> {
         // What is done on the page stands before what ends it.
         if *action == Action::Quit { last.push(Button::Do(*action)) } else { first.push(Button::Do(*action)) }
     }
+    first.extend((!screen.log.is_empty()).then_some(Button::Log));
     first.extend([Button::Pages, Button::Help]);
     first.append(&mut last);
     first

@@ -5,11 +5,13 @@
 //! the journal, later the wizard and the report) sees the same stream.
 //!
 //! This room is pure but for [`journal`] and [`progress`], each of which writes and reads one file. It must not know
-//! what a step does, how hosts are reached or how anything is displayed.
+//! what a step does, how hosts are reached or how anything is displayed; [`bar`] alone has letters for it, so that all
+//! front ends use the same.
 //!
 //! In order of use: [`StepEvent`], [`Record`], [`Event`], [`journal::Journal`], [`progress::ProgressFile`],
-//! [`journal::Reader`], [`state::RunState`], [`picture::PictureFold`].
+//! [`journal::Reader`], [`state::RunState`], [`picture::PictureFold`], [`bar::bar`].
 
+pub mod bar;
 pub mod journal;
 pub mod picture;
 pub mod progress;

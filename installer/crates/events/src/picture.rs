@@ -2,11 +2,13 @@
 //!
 //! Pure. It must not know how anything is displayed, and reads no file and no clock: the time comes in.
 //!
-//! In order of use: [`PictureFold`], [`Moment`], [`RunPicture`].
+//! In order of use: [`PictureFold`], [`Moment`], [`RunPicture`], [`Standing`], [`RunSummary`].
 
 mod fold;
+mod summary;
 
 pub use fold::{LastWords, Moment, PictureFold, PlannedHost};
+pub use summary::{RunSummary, Standing};
 
 use crate::{FailureReport, RunResult};
 
@@ -107,6 +109,16 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// A time as clocks show it.
+#[must_use]
+pub fn clock(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds / 3600 {
+        0 => format!("{:02}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    }
+}
+
 /// A step that failed for good.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FailedStep {
@@ -129,6 +141,8 @@ pub struct LogLine {
     pub host: Option<String>,
     /// For people.
     pub text: String,
+    /// Whether it tells of something that went wrong: a step that failed, or that was tried again.
+    pub trouble: bool,
 }
 
 /// What stands at the end of a run.
@@ -155,4 +169,15 @@ pub struct TestOutcome {
     pub passed: bool,
     /// What was seen.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_bytes_are_told_in_few_letters() {
+        assert_eq!([0, 401_999, 3_723_000].map(clock), ["00:00", "06:41", "1:02:03"]);
+        assert_eq!([999, 81_000_000, 1_300_000_000].map(bytes), ["999 B", "81 MB", "1.3 GB"]);
+    }
 }

@@ -5,6 +5,7 @@ use sealift_report::questionnaire;
 use serde_json::{Value as Json, json};
 
 use crate::field::{self, Field, Kind};
+use crate::hosts;
 use crate::model::{Mark, Model, Refused};
 use crate::page::PageId;
 use crate::risks::RISKS;
@@ -80,7 +81,11 @@ impl Model {
                 }
             }
         }
+        let before = hosts::index_of(&field.path).and_then(|index| hosts::name(&draft, index));
         draft.set(&field.path, value);
+        if let Some(index) = hosts::index_of(&field.path) {
+            hosts::name_prompts(&mut draft, index, before.as_deref());
+        }
         let judged = draft.judge(&self.circumstances());
         if let Some(finding) = judged.wrong.iter().find(|finding| is_about(finding, field)) {
             return Err(Refused {

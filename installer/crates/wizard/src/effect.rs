@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sealift_bundle::document::BundleDocument;
 use sealift_checks::{Finding, Wish};
-use sealift_events::picture::RunPicture;
+use sealift_events::picture::{RunPicture, RunSummary};
 use sealift_profile::{ProfileFinding, Site};
 use sealift_sizing::{Input, Sizing, SizingError};
 
@@ -13,7 +13,7 @@ use crate::look::{Mended, Planned};
 use crate::page::PageId;
 use crate::part::Part;
 use crate::reach::{NewKey, Reached};
-use crate::runs::{Agreed, Handover, RunSummary};
+use crate::runs::{Agreed, Handover};
 use crate::words::Language;
 
 /// Why something outside did not work.

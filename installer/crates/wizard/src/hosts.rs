@@ -1,5 +1,7 @@
-//! Many hosts at once: lines as the form has them, or a table as spreadsheets save it.
+//! Many hosts at once: lines as the form has them, or a table as spreadsheets save it. And the words in which the
+//! secrets of a host are asked for.
 
+use sealift_profile::Draft;
 use sealift_report::questionnaire;
 use serde_json::{Map, Value as Json, json};
 
@@ -111,6 +113,42 @@ fn of_table(
     Ok(host)
 }
 
+/// Secrets that a host may have of its own.
+const SECRETS: [&str; 2] = ["password", "sudoPassword"];
+
+/// The number of the host, from 0, that a path is about.
+pub(crate) fn index_of(path: &str) -> Option<usize> {
+    path.strip_prefix("hosts[")?.split_once(']')?.0.parse().ok()
+}
+
+/// The name of a host, where it has one.
+pub(crate) fn name(draft: &Draft, index: usize) -> Option<String> {
+    draft.get(&format!("hosts[{index}].name"))?.as_str().map(str::to_owned)
+}
+
+/// Asks for the secrets of a host by its name, where they were asked for by its number or by the name that it had
+/// before: numbers change when hosts are taken out, and two that are asked for in the same words share one answer. What
+/// somebody wrote in words of their own stays.
+pub(crate) fn name_prompts(draft: &mut Draft, index: usize, before: Option<&str>) {
+    let Some(name) = name(draft, index) else { return };
+    for key in SECRETS {
+        let path = format!("hosts[{index}].{key}");
+        let asked = draft.get(&path).and_then(|secret| secret.get("prompt")).and_then(Json::as_str);
+        let by_number = |asked: &str| {
+            let rest = asked.strip_prefix("hosts[").and_then(|rest| rest.strip_suffix(key));
+            rest.is_some_and(|rest| rest.ends_with("]."))
+        };
+        let by_name = |asked: &str| before.is_some_and(|before| asked == prompt(before, key));
+        if asked.is_some_and(|asked| by_number(asked) || by_name(asked)) {
+            draft.set(&path, json!({"prompt": prompt(&name, key)}));
+        }
+    }
+}
+
+fn prompt(name: &str, key: &str) -> String {
+    format!("hosts.{name}.{key}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +172,25 @@ mod tests {
             "placement": {"zone": "rack-1"},
         });
         assert_eq!(read(all).unwrap()[0].1, expected);
+    }
+
+    #[test]
+    fn no_two_hosts_are_asked_for_in_the_same_words() {
+        let mut draft = Draft::default();
+        draft.set("hosts[0]", json!({"name": "m1", "password": {"prompt": "hosts[0].password"}}));
+        draft.set("hosts[1]", json!({"password": {"prompt": "hosts[1].password"}}));
+        draft.set("hosts[2]", json!({"name": "w2", "password": {"prompt": "what Ann knows"}}));
+        let asked = |draft: &mut Draft, before: Option<&str>| {
+            (0..3).for_each(|index| name_prompts(draft, index, before));
+            let of = |index: usize| draft.get(&format!("hosts[{index}].password.prompt")).cloned();
+            (0..3).map(|index| of(index).unwrap().as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let expected = ["hosts.m1.password", "hosts[1].password", "what Ann knows"];
+        assert_eq!(asked(&mut draft, None), expected);
+        draft.set("hosts[0].name", json!("m7"));
+        draft.set("hosts[1].name", json!("w1"));
+        let expected = ["hosts.m7.password", "hosts.w1.password", "what Ann knows"];
+        assert_eq!(asked(&mut draft, Some("m1")), expected);
     }
 
     #[test]

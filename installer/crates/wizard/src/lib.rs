@@ -15,7 +15,8 @@
 //! 6. [`field::fields`]: the fields of a page as data, [`Words`]: all texts in each language.
 //! 7. [`Reached`]: what trying to log in on a host came to. A [`NewKey`] waits until somebody has compared it
 //!    ([`Message::TrustKeys`]); no host is logged in on before.
-//! 8. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
+//! 8. [`LogFilter`]: which lines of a run's log are read.
+//! 9. [`plain`]: numbered prompts over lines of text, for screen readers, serial lines and pipes.
 //!
 //! **Rules of the flow.** Back returns to the page last seen and keeps every answer. An answer that changes marks the
 //! pages behind it that were done as to be looked at again, and erases nothing: what an answer makes needless is kept aside and
@@ -27,6 +28,7 @@ mod effect;
 pub mod field;
 mod help;
 mod hosts;
+mod log;
 mod look;
 mod model;
 mod page;
@@ -46,14 +48,16 @@ mod words;
 
 pub use effect::{Effect, Loaded, Message, Trouble, size};
 pub use field::{Field, Kind};
+pub use log::{LogFilter, LogLines};
 pub use look::{MadeChange, MadeResult, Mended, Planned, PlannedHost};
 pub use model::{Mark, Model, Refused, Source, Start, Task};
 pub use page::PageId;
 pub use part::{FindingName, Part};
 pub use problems::Problem;
 pub use reach::{KnownBy, NewKey, Reached, ShownKey, Whose};
-pub use runs::{Agreed, Handover, RunSummary, Standing};
+pub use runs::{Agreed, Handover};
 pub use screen::{Action, Entry, FieldView, Progress, Row, Screen, Verdict};
+pub use sealift_events::picture::{RunSummary, Standing};
 pub use update::update;
 pub use view::{key_rows, view};
 pub use words::{Language, Words};

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift_events::RunResult;
-use sealift_events::picture::{HostPicture, RunPicture, StepPicture};
+use sealift_events::picture::{HostPicture, RunPicture, RunSummary, Standing, StepPicture};
 
 use crate::effect::Trouble;
 use crate::model::{Model, Task};
@@ -15,64 +14,16 @@ use crate::page::PageId;
 /// From so many hosts on, they are grouped by what they do.
 const MANY: usize = 13;
 
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Its process lives.
-    GoesOn,
-    /// It ended well.
-    Done,
-    /// A step failed.
-    Failed,
-    /// Somebody stopped it.
-    Stopped,
-    /// Its process is gone and has not said how it ended.
-    CutOff,
-    /// Its records cannot be read.
-    Unreadable,
-}
-
-impl Standing {
-    /// Of a run at this moment.
-    #[must_use]
-    pub fn of(picture: &RunPicture) -> Self {
-        match picture.result {
-            _ if picture.goes_on => Self::GoesOn,
-            Some(RunResult::Done) => Self::Done,
-            Some(RunResult::Failed) => Self::Failed,
-            Some(RunResult::Cancelled) => Self::Stopped,
-            None => Self::CutOff,
-        }
+/// Last part of the keys of its words.
+pub(crate) fn standing_key(standing: Standing) -> &'static str {
+    match standing {
+        Standing::GoesOn => "goesOn",
+        Standing::Done => "done",
+        Standing::Failed => "failed",
+        Standing::Stopped => "stopped",
+        Standing::CutOff => "cutOff",
+        Standing::Unreadable => "unreadable",
     }
-
-    /// Last part of the keys of its words.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::GoesOn => "goesOn",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::CutOff => "cutOff",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
-
-/// A run in a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunSummary {
-    /// Name of its folder.
-    pub run: String,
-    /// Site name.
-    pub site: String,
-    /// Product and version.
-    pub product: String,
-    /// How it stands.
-    pub standing: Standing,
-    /// Steps done.
-    pub done: u32,
-    /// Steps in all.
-    pub steps: u32,
 }
 
 /// Where the plan is that was agreed to.
@@ -229,14 +180,6 @@ impl Model {
     pub(crate) fn records(&self, run: &str) -> PathBuf {
         Path::new(&self.runs.folder).join(run)
     }
-
-    /// The whole log of a host of the run that is watched, a line each.
-    #[must_use]
-    pub fn log_of(&self, host: &str) -> Vec<String> {
-        let lines = self.picture().map_or(&[][..], |picture| &picture.log);
-        let own = lines.iter().filter(|line| line.host.as_deref() == Some(host));
-        own.map(|line| format!("{} {}", clock(line.at_millis), line.text)).collect()
-    }
 }
 
 /// Hosts as they are shown: in their order; many by what they do, with a group's role before it, the worst first.
@@ -266,19 +209,8 @@ fn rank(host: &HostPicture) -> (Reverse<bool>, Reverse<bool>, bool, bool, u64) {
     (Reverse(host.failed > 0), Reverse(stuck), is_done, host.running.is_empty(), part)
 }
 
-/// A time as clocks show it.
-pub(crate) fn clock(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds / 3600 {
-        0 => format!("{:02}:{:02}", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use sealift_events::picture::bytes;
-
     use super::*;
 
     fn host(name: &str, role: &str, done: u32, failed: u32) -> HostPicture {
@@ -311,12 +243,6 @@ mod tests {
         let names: Vec<&str> = groups[0].1.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(names[..4], ["w8", "w7", "w1", "w2"]);
         assert_eq!(names[11], "w12");
-    }
-
-    #[test]
-    fn times_and_bytes_are_told_in_few_letters() {
-        assert_eq!([0, 401_999, 3_723_000].map(clock), ["00:00", "06:41", "1:02:03"]);
-        assert_eq!([999, 81_000_000, 1_300_000_000].map(bytes), ["999 B", "81 MB", "1.3 GB"]);
     }
 
     #[test]

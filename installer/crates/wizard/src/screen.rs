@@ -202,6 +202,8 @@ pub struct Screen {
     pub intro: String,
     /// What stands on it.
     pub rows: Vec<Row>,
+    /// What has happened in the run that the page is about, a line each, the oldest first.
+    pub log: Vec<String>,
     /// One sentence: why Next is closed, or that all is well.
     pub message: String,
     /// Whether the page can be done as it is.

@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use jiff::civil::date;
 use sealift_checks::{Finding, Fix, Group, Severity, State};
 use sealift_events::picture::{
-    FailedStep, HostPicture, LogLine, RunOutcome, RunPicture, StepPicture, TestOutcome,
+    FailedStep, HostPicture, LogLine, RunOutcome, RunPicture, RunSummary, Standing, StepPicture, TestOutcome,
 };
 use sealift_events::{FailureReport, RunResult};
 use sealift_profile::Site;
 
-use crate::{
-    KnownBy, Language, NewKey, Planned, PlannedHost, Reached, RunSummary, ShownKey, Standing, Start, Trouble,
-    Whose,
-};
+use crate::{KnownBy, Language, NewKey, Planned, PlannedHost, Reached, ShownKey, Start, Trouble, Whose};
 
 /// In English, with one check that can be accepted, a bundle, and files that need not be there.
 #[must_use]
@@ -62,6 +59,7 @@ pub fn going_on(site: &str, run: &str) -> RunPicture {
         at_millis,
         host: host.map(str::to_owned),
         text: text.to_owned(),
+        trouble: false,
     };
     RunPicture {
         run: run.to_owned(),
@@ -112,6 +110,12 @@ pub fn failed(site: &str, run: &str) -> RunPicture {
     picture.hosts[1].running.clear();
     picture.hosts[1].failed = 1;
     picture.hosts[2].running.clear();
+    picture.log.push(LogLine {
+        at_millis: 401_000,
+        host: Some("w1".to_owned()),
+        text: "Joins the cluster: failed: the kubelet on w1 does not answer".to_owned(),
+        trouble: true,
+    });
     picture.failures = vec![FailedStep {
         step: "w1/join".to_owned(),
         host: "w1".to_owned(),

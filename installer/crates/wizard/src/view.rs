@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::field::{self, Field, Kind};
 use crate::help::as_typed;
+use crate::log::LogFilter;
 use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
 use crate::part::Part;
@@ -38,6 +39,7 @@ pub fn view(model: &Model) -> Screen {
         steps: PageId::ALL.into_iter().map(|page| (page, title(page), model.mark(page))).collect(),
         intro: model.part_intro().unwrap_or_else(|| words.text(&format!("page.{}.intro", model.page.name()))),
         rows,
+        log: if model.page == PageId::Install { model.log(&LogFilter::default()).lines } else { Vec::new() },
         message: model.message(problems.len()),
         next_open,
         well: problems.is_empty() && !model.run_wants_somebody(),

@@ -34,7 +34,7 @@ pub fn pad(text: &str, to: usize) -> String {
 }
 
 /// Lines of at most so many columns, broken between words; where a word alone is longer, and between Chinese letters,
-/// within it. Line breaks of the text stay.
+/// within it. Line breaks of the text stay, and what goes on in the next line stands below where its line began.
 #[must_use]
 pub fn wrap(text: &str, most: usize) -> Vec<String> {
     let most = most.max(2);
@@ -42,6 +42,20 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
 }
 
 fn wrap_line(text: &str, most: usize) -> Vec<String> {
+    let letters = text.trim_start_matches(' ');
+    let indent = text.len() - letters.len();
+    // Half of a line is for letters, however deep it began.
+    if indent == 0 || indent > most / 2 {
+        return wrap_letters(text, most);
+    }
+    let before = " ".repeat(indent);
+    wrap_letters(letters, most - indent)
+        .into_iter()
+        .map(|line| format!("{before}{line}").trim_end().to_owned())
+        .collect()
+}
+
+fn wrap_letters(text: &str, most: usize) -> Vec<String> {
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     for piece in pieces(text) {
         let wide = columns(piece.trim_end());
@@ -108,6 +122,8 @@ mod tests {
         assert_eq!(wrap("各机器的地址，例如", 8), ["各机器的", "地址，例", "如"]);
         assert_eq!(wrap("a\nb", 10), ["a", "b"]);
         assert_eq!(wrap("", 10), [""]);
+        assert_eq!(wrap("  next: mend it\n   ", 10), ["  next:", "  mend it", ""]);
+        assert_eq!(wrap("      ab cd", 8), ["      ab", "cd"]);
     }
 
     proptest::proptest! {

@@ -286,3 +286,24 @@ fn the_bastion_has_a_key_too_and_copies_are_told() {
     let model = shows(model, &effects, &clone);
     assert!(body(&model).contains("w1, w2 show the same key"), "{}", body(&model));
 }
+
+#[test]
+fn a_secret_is_asked_for_by_the_name_of_its_host() {
+    let model = on_hosts(&format!("{HOSTS}{ACCESS}"));
+    let answer = |model: Model, field: &str, text: &str| {
+        let model = send(model, Message::Answer { field: field.to_owned(), text: text.to_owned() });
+        assert_eq!(model.refused(), None);
+        model
+    };
+    let prompt = |model: &Model, index: usize| {
+        let secret = model.draft().get(&format!("hosts[{index}].password")).unwrap();
+        secret["prompt"].as_str().unwrap().to_owned()
+    };
+    let model = answer(send(model, Message::EditHost(1)), "hosts[1].password", "ask");
+    let model = send(model, Message::CloseHost);
+    let model = answer(send(model, Message::EditHost(2)), "hosts[2].password", "ask");
+    assert_eq!([prompt(&model, 1), prompt(&model, 2)], ["hosts.w1.password", "hosts.w2.password"]);
+    let model = answer(model, "hosts[2].name", "w9");
+    let model = send(model, Message::RemoveHost(0));
+    assert_eq!([prompt(&model, 0), prompt(&model, 1)], ["hosts.w1.password", "hosts.w9.password"]);
+}

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use sealift_bundle::testing::sample_document;
 use sealift_events::RunResult;
+use sealift_events::bar;
 use sealift_events::picture::RunPicture;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, start, stuck, summary};
 use sealift_wizard::{
-    Action, Agreed, Effect, Handover, Loaded, Mark, Message, Model, PageId, Row, Standing, Trouble, testing,
-    update, view,
+    Action, Agreed, Effect, Handover, Loaded, LogFilter, Mark, Message, Model, PageId, Row, Standing,
+    Trouble, testing, update, view,
 };
 
 const WHOLE: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\n\
@@ -154,7 +155,10 @@ fn a_run_is_watched_until_it_ends_and_then_the_result_opens() {
     let hosts = screen.rows.iter().filter(|row| matches!(row, Row::Progress(one) if one.opens));
     assert_eq!(hosts.count(), 3);
     assert!(text(&model).contains("412 MB of 1.3 GB, 81 MB/s, 00:11 left, Images into the store"));
-    assert_eq!(model.log_of("w1"), ["06:41 Settings of the kernel: 14 settings"]);
+    let moved = bar::amount(412_000_000, 1_300_000_000, Some(81_000_000), Some(11_000));
+    assert!(text(&model).contains(&format!("{moved}, Images")), "in the words of every other program");
+    let of = LogFilter { host: Some("w1".to_owned()), ..LogFilter::default() };
+    assert_eq!(model.log(&of).lines, ["06:41 Settings of the kernel: 14 settings"]);
     assert!(why(&send(model.clone(), Message::Next)).contains("goes on"));
     assert!(why(&send(model.clone(), Message::Run)).contains("goes on"));
     let other = see(model.clone(), done("plant", "r0"));
@@ -366,4 +370,25 @@ fn whoever_came_for_less_is_led_past_the_rest() {
     let model = send(model, Message::Go(PageId::Start));
     let model = send(model, Message::Clear { field: "start.purpose".to_owned() });
     assert_eq!(send(model, Message::Next).page(), PageId::Needs);
+}
+
+#[test]
+fn a_log_is_read_in_part() {
+    let (model, _) = see(begun(), failed("plant", "r1"));
+    let read = |host: Option<&str>, text: &str, troubles| {
+        let host = host.map(str::to_owned);
+        let found = model.log(&LogFilter { host, text: text.to_owned(), troubles });
+        (found.lines.len(), found.of)
+    };
+    assert_eq!(read(None, "", false), (4, 4));
+    assert_eq!(
+        read(None, " API ", false),
+        (1, 4),
+        "large letters or small, and blanks around it do not count"
+    );
+    assert_eq!(read(None, "w1", false), (2, 4), "the name of a host is part of what is shown");
+    assert_eq!(read(Some("w1"), "w1", false), (1, 2), "and not where all lines are of that host");
+    assert_eq!(read(None, "", true), (1, 4));
+    assert_eq!(read(None, "kernel", true), (0, 4));
+    assert_eq!(read(Some("m1"), "", true), (0, 1));
 }

@@ -351,7 +351,7 @@ impl Walk {
             Move::WatchRun(index) => self.send(Message::WatchRun(index)),
             Move::Stop(yes) => {
                 self.send(Message::Stop);
-                let goes_on = self.model.standing() == Some(Standing::GoesOn);
+                let goes_on = self.model.run_that_goes_on().is_some();
                 assert_eq!(self.model.is_stopping(), goes_on, "only what goes on can be stopped");
                 self.send(Message::ReallyStop(yes));
                 assert!(!self.model.is_stopping());

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::memory::Memory;
 use super::seat::trouble;
 use crate::failure::{Failure, Kind};
-use crate::site::{known_hosts_of, target};
+use crate::site::{known_hosts_so_far, target};
 use crate::tui::{AT_ONCE, Ask};
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ impl Door<'_> {
     }
 
     fn reach(self, round: u64, host: &Host, site: &Site) -> Reached {
-        let known_hosts = match known_hosts_of(site) {
+        let known_hosts = match known_hosts_so_far(site) {
             Ok(text) => text,
             Err(failure) => return failed(None, failure),
         };

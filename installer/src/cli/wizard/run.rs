@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use sealift_events::picture::RunPicture;
+use sealift_events::picture::{RunPicture, RunSummary};
 use sealift_plan::operation::Operation;
 use sealift_plan::{Plan, flows, saved};
-use sealift_wizard::{Agreed, Handover, Language, RunSummary, Standing};
+use sealift_wizard::{Agreed, Handover, Language};
 
 use crate::cli::prepare;
 use crate::cli::report::{self, Tongue};
@@ -45,20 +45,7 @@ impl Watching {
 
 /// All runs that are here, the newest first.
 pub(super) fn find() -> Vec<RunSummary> {
-    runs::summaries(Path::new(RUNS)).into_iter().map(summary).collect()
-}
-
-fn summary(run: runs::RunSummary) -> RunSummary {
-    let standing = match run.standing {
-        runs::Standing::GoesOn => Standing::GoesOn,
-        runs::Standing::Done => Standing::Done,
-        runs::Standing::Failed(_) => Standing::Failed,
-        runs::Standing::Stopped => Standing::Stopped,
-        runs::Standing::CutOff => Standing::CutOff,
-        runs::Standing::Unreadable(_) => Standing::Unreadable,
-    };
-    let runs::RunSummary { name, site, product, done, steps, .. } = run;
-    RunSummary { run: name, site, product, standing, done, steps }
+    runs::summaries(Path::new(RUNS))
 }
 
 /// Begins an install with the plan that was agreed to; the run's name.

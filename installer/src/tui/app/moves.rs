@@ -15,6 +15,9 @@ const MOST: usize = 8192;
 impl App {
     pub(super) fn page_key(&mut self, key: Key) {
         self.state.remark = None;
+        if self.state.spot == Spot::Log && self.pane_key(key) {
+            return;
+        }
         match key {
             Key::Help => self.state.layer = Some(Layer::Help),
             Key::Pages => self.press(Button::Pages),
@@ -28,6 +31,8 @@ impl App {
             // The same key, on other pages.
             Key::Paste if self.offers(Action::Fix) => self.press(Button::Do(Action::Fix)),
             Key::Paste => self.press_if_offered(Action::PasteHosts),
+            // The same key, on the page of a run.
+            Key::Accept if !self.screen.log.is_empty() => self.press(Button::Log),
             Key::Accept => self.press_if_offered(Action::AcceptRisk),
             Key::Insert => self.press_if_offered(Action::AddHost),
             Key::Detach => self.press_if_offered(Action::Detach),
@@ -55,7 +60,7 @@ impl App {
             Spot::Line(index) => match key {
                 Key::Enter if self.screen.page == PageId::Hosts => self.send(Message::EditHost(index)),
                 Key::Enter if self.screen.page == PageId::Start => self.send(Message::WatchRun(index)),
-                Key::Enter if self.screen.page == PageId::Install => self.open_log(index),
+                Key::Enter if self.screen.page == PageId::Install => self.open_log_of(index),
                 Key::Enter => self.open(index),
                 Key::Delete if self.offers(Action::RemoveHost) => {
                     self.state.layer = Some(Layer::RemoveHost(index));
@@ -72,6 +77,8 @@ impl App {
                 Key::Enter => self.turn(true),
                 key => self.walk(key),
             },
+            // What it takes was done already.
+            Spot::Log => {}
         }
     }
 
@@ -109,6 +116,7 @@ impl App {
         }
         match button {
             Button::Help => self.state.layer = Some(Layer::Help),
+            Button::Log => self.open_log(None),
             Button::Pages => self.state.layer = Some(Layer::Pages(self.screen.step.0 - 1)),
             Button::Do(action) => self.act(action),
         }
@@ -247,12 +255,17 @@ impl App {
                     self.state.scroll += 1;
                     self.state.spot = Spot::Reading;
                 }
-                None => self.state.spot = Spot::Button(self.first_button()),
+                None => self.state.spot = self.below_the_page(&layout),
             },
             (None, Spot::Reading) if self.state.scroll < layout.last_scroll() => self.state.scroll += 1,
-            (None, Spot::Reading) => self.state.spot = Spot::Button(self.first_button()),
+            (None, Spot::Reading) => self.state.spot = self.below_the_page(&layout),
             (None, _) => {}
         }
+    }
+
+    /// What stands below the text and its spots: the log, or the buttons.
+    fn below_the_page(&self, layout: &Layout) -> Spot {
+        if layout.log.is_some() { Spot::Log } else { Spot::Button(self.first_button()) }
     }
 
     fn up(&mut self) {

@@ -7,7 +7,7 @@ use super::moves::{edit_request, insert};
 use super::{App, Deed};
 use crate::tui::frame::Layout;
 use crate::tui::keys::Key;
-use crate::tui::state::{Layer, Spot};
+use crate::tui::state::{HOSTS_FILE, Layer, Spot};
 
 impl App {
     pub(super) fn layer_key(&mut self, key: Key) {
@@ -16,6 +16,13 @@ impl App {
             return self.send(Message::Quit);
         }
         if key == Key::Back {
+            // What was typed goes first, as on a page.
+            if let Layer::Log(mut log) = layer
+                && !log.text.value().is_empty()
+            {
+                (log.text, log.held) = (Input::default(), false);
+                self.state.layer = Some(Layer::Log(log));
+            }
             return;
         }
         self.state.layer = match layer {
@@ -26,7 +33,7 @@ impl App {
                 None
             }
             Layer::RemoveHost(index) => Some(Layer::RemoveHost(index)),
-            Layer::Log { host, lines, follows } => Some(self.log_key(key, host, lines, follows)),
+            Layer::Log(log) => Some(Layer::Log(self.log_key(key, log))),
             // What is confirmed is what was shown, whatever has come meanwhile.
             Layer::TrustKeys(keys) if key == Key::Enter => {
                 self.send(Message::TrustKeys(keys));
@@ -79,6 +86,7 @@ impl App {
         if key == Key::Enter {
             let file = input.value().trim().to_owned();
             if !file.is_empty() {
+                self.state.sent.insert(HOSTS_FILE.to_owned(), file.clone());
                 self.send(Message::ImportHosts { file });
             }
             return None;
@@ -139,6 +147,10 @@ impl App {
         match &mut self.state.layer {
             None => self.paste_on_page(text),
             Some(Layer::Import(input)) => insert(input, text),
+            Some(Layer::Log(log)) => {
+                insert(&mut log.text, text);
+                log.held = false;
+            }
             Some(Layer::List { lines, .. }) => {
                 lines.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
             }
@@ -147,7 +159,7 @@ impl App {
     }
 
     pub(super) fn keep_layer_visible(&mut self, layout: &Layout) {
-        if matches!(self.state.layer, Some(Layer::Log { follows: true, .. })) {
+        if matches!(&self.state.layer, Some(Layer::Log(log)) if !log.held) {
             self.state.layer_scroll = layout.last_scroll();
         }
         let at = match &self.state.layer {

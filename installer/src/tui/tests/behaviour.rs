@@ -7,7 +7,7 @@ use super::{EMPTY, Somebody, VALID};
 use crate::tui::app::Input;
 use crate::tui::display::Display;
 use crate::tui::keys::Key;
-use crate::tui::state::Work;
+use crate::tui::state::{Spot, Work};
 
 #[test]
 fn a_new_site_begins_at_its_name_and_next_says_what_is_missing() {
@@ -172,4 +172,46 @@ fn long_pages_are_read_to_their_end() {
     }
     somebody.key(Key::Home);
     assert!(!somebody.flat().contains("lines above"), "{}", somebody.text());
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_not_typed_again() {
+    let mut somebody = Somebody::before(VALID);
+    let typed = |somebody: &Somebody| {
+        somebody.app.picture().state.edit.as_ref().map(|edit| edit.input.value().to_owned())
+    };
+    // The bundle that is open holds; what was typed stands there with the reason.
+    let look_at = |somebody: &mut Somebody, path: &str| {
+        let field = Spot::Field(path.to_owned());
+        for _ in 0..60 {
+            if somebody.app.picture().state.spot == field {
+                return;
+            }
+            somebody.key(Key::Tab);
+        }
+        unreachable!("{path} is not on {}", somebody.text());
+    };
+    look_at(&mut somebody, "start.bundle");
+    somebody.key(Key::EraseLine);
+    somebody.write("other.bundle");
+    somebody.key(Key::Enter);
+    assert_eq!(typed(&somebody).as_deref(), Some("other.bundle"), "{}", somebody.text());
+    assert!(somebody.flat().contains("it is not there"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    assert_eq!(typed(&somebody).as_deref(), Some("orders.bundle"), "dropped as anything that is typed");
+    somebody.go(PageId::Storage.number());
+    look_at(&mut somebody, "services.logs.url");
+    somebody.write("https://logs.example/");
+    look_at(&mut somebody, "services.logs.ca");
+    somebody.write("/ca.pem");
+    somebody.key(Key::Enter);
+    assert_eq!(typed(&somebody).as_deref(), Some("/ca.pem"), "{}", somebody.text());
+    assert!(somebody.flat().contains("it is not there"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    somebody.go(PageId::Hosts.number());
+    somebody.key(Key::Import);
+    somebody.write("hosts.csv");
+    somebody.key(Key::Enter);
+    let text = somebody.flat();
+    assert!(text.contains("hosts.csv") && text.contains("it is not there"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use ratatui::style::Color;
 use sealift_events::RunResult;
-use sealift_events::picture::{FailedStep, HostPicture, RunPicture};
+use sealift_events::picture::{FailedStep, HostPicture, LogLine, RunPicture};
 use sealift_wizard::plain::Reason;
 use sealift_wizard::testing::{cut_off, done, failed, going_on, stuck, summary};
 use sealift_wizard::{Language, Message, PageId, Standing};
@@ -33,6 +33,10 @@ fn seen(picture: RunPicture) -> Somebody {
     let mut somebody = watching((80, 24), BEST, Language::English);
     somebody.see(picture);
     somebody
+}
+
+fn spot(somebody: &Somebody) -> Spot {
+    somebody.app.picture().state.spot.clone()
 }
 
 fn page(somebody: &Somebody) -> PageId {
@@ -129,13 +133,30 @@ fn what_stands_at_the_end() {
 #[test]
 fn what_lies_over_a_run() {
     let mut text = String::new();
-    for (name, keys) in
-        [("log", &[Key::Down, Key::Enter][..]), ("stop", &[Key::Interrupt]), ("leave", &[Key::Leave])]
-    {
+    for (name, keys) in [
+        ("log", &[Key::Down, Key::Enter][..]),
+        ("log of all", &[Key::Accept]),
+        ("log of all, filtered", &[Key::Accept, Key::Letter('a'), Key::Letter('p'), Key::Letter('i')]),
+        ("what went wrong", &[Key::Accept, Key::Tab]),
+        ("log below the page", &[Key::Down, Key::Down, Key::Down, Key::Home]),
+        ("stop", &[Key::Interrupt]),
+        ("leave", &[Key::Leave]),
+    ] {
         let mut somebody = seen(going_on(SITE, ""));
         for key in keys {
             somebody.key(*key);
         }
+        text += &[name, "\n\n", &somebody.text(), "\n"].concat();
+    }
+    for (name, size, display, language) in [
+        ("log of all in Chinese", (80, 24), BEST, Language::Chinese),
+        ("log of all in ASCII", (80, 24), bare(), Language::English),
+        ("log of all on a wide screen", (120, 36), BEST, Language::English),
+    ] {
+        let mut somebody = watching(size, display, language);
+        somebody.see(failed(SITE, ""));
+        somebody.key(Key::Accept);
+        somebody.write("w1");
         text += &[name, "\n\n", &somebody.text(), "\n"].concat();
     }
     insta::assert_snapshot!("over-run", text);
@@ -172,6 +193,17 @@ fn control_c_asks_whether_to_stop_and_leaving_says_that_it_goes_on() {
     somebody.see(RunPicture { result: Some(RunResult::Cancelled), ..cut_off(SITE, "") });
     somebody.key(Key::Interrupt);
     assert!(somebody.flat().contains("Leave the wizard?"), "{}", somebody.text());
+}
+
+#[test]
+fn a_run_that_gave_no_sign_yet_is_stopped_safely_too() {
+    let mut somebody = watching((80, 24), BEST, Language::English);
+    somebody.key(Key::Interrupt);
+    assert!(somebody.flat().contains("Stop the run?"), "{}", somebody.text());
+    somebody.see(going_on(SITE, ""));
+    assert!(somebody.flat().contains("Stop the run?"), "the question stays");
+    somebody.key(Key::Enter);
+    assert_eq!(somebody.stopped, ["2026-11-22-120000"]);
 }
 
 #[test]
@@ -217,6 +249,76 @@ fn a_log_follows_until_somebody_scrolls() {
     assert!(somebody.flat().contains("line 0 of w1"), "{}", somebody.text());
     somebody.key(Key::Back);
     assert_eq!(page(&somebody), PageId::Install);
+}
+
+#[test]
+fn the_log_below_the_page_follows_until_somebody_scrolls_it() {
+    for size in [(80, 24), (120, 36)] {
+        let mut picture = many();
+        let line = picture.log[2].clone();
+        picture.log = (0..60).map(|n| LogLine { text: format!("line {n} of it"), ..line.clone() }).collect();
+        let mut somebody = watching(size, BEST, Language::English);
+        somebody.see(picture.clone());
+        let mut add = |somebody: &mut Somebody, text: &str| {
+            picture.log.push(LogLine { text: text.to_owned(), ..line.clone() });
+            somebody.see(picture.clone());
+        };
+        assert!(somebody.flat().contains("line 59 of it"), "{}", somebody.text());
+        // Whatever is looked at, and however far the page is scrolled.
+        somebody.key(Key::PageDown);
+        add(&mut somebody, "the sixtieth");
+        assert!(somebody.flat().contains("the sixtieth"), "{}", somebody.text());
+        while spot(&somebody) != Spot::Log {
+            somebody.key(Key::Tab);
+        }
+        let hosts = somebody.app.picture().state.scroll;
+        somebody.key(Key::Up);
+        somebody.key(Key::PageUp);
+        assert!(!somebody.flat().contains("the sixtieth"), "{}", somebody.text());
+        add(&mut somebody, "one more");
+        assert!(!somebody.flat().contains("one more") && somebody.flat().contains("lines below"));
+        somebody.key(Key::Home);
+        assert!(somebody.flat().contains("line 0 of it"), "{}", somebody.text());
+        assert_eq!(somebody.app.picture().state.scroll, hosts, "the page stays where it is");
+        somebody.key(Key::End);
+        assert!(somebody.flat().contains("one more"), "{}", somebody.text());
+        somebody.key(Key::Down);
+        assert!(matches!(spot(&somebody), Spot::Button(_)), "behind its last line are the buttons");
+        somebody.key(Key::BackTab);
+        assert_eq!(spot(&somebody), Spot::Log);
+        somebody.key(Key::Enter);
+        assert!(somebody.flat().contains("The log of the whole run"), "{}", somebody.text());
+        somebody.key(Key::Home);
+        assert!(somebody.flat().contains("06:41 w1 line 0 of it"), "{}", somebody.text());
+        somebody.key(Key::Back);
+        somebody.key(Key::Accept);
+        assert!(somebody.flat().contains("The log of the whole run"), "the key does the same");
+    }
+}
+
+#[test]
+fn a_log_is_filtered_while_it_is_read() {
+    let mut somebody = seen(failed(SITE, ""));
+    somebody.key(Key::Accept);
+    assert!(somebody.flat().contains("4 of 4 lines"), "{}", somebody.text());
+    somebody.write("KERNEL");
+    let kernel = somebody.flat();
+    assert!(kernel.contains("1 of 4 lines") && !kernel.contains("the API is up"), "{kernel}");
+    somebody.key(Key::Tab);
+    assert!(somebody.flat().contains("No line is like that"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    let troubles = somebody.flat();
+    assert!(troubles.contains("What went wrong, with") && troubles.contains("1 of 4 lines"), "{troubles}");
+    assert!(troubles.contains("failed: the kubelet on w1"), "{troubles}");
+    somebody.key(Key::Tab);
+    assert!(somebody.flat().contains("4 of 4 lines"), "{}", somebody.text());
+    // What comes meanwhile is filtered, too.
+    somebody.happen(Input::Pasted("api".to_owned()));
+    assert!(somebody.flat().contains("1 of 4 lines"), "{}", somebody.text());
+    somebody.key(Key::Back);
+    somebody.key(Key::Back);
+    assert_eq!(page(&somebody), PageId::Install);
+    assert!(!somebody.flat().contains("of 4 lines"), "{}", somebody.text());
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn line(somebody: &Somebody) -> Option<(String, String)> {
     }
     let input = match &picture.state.layer {
         Some(Layer::Import(input) | Layer::List { input, .. }) => input,
+        Some(Layer::Log(log)) => &log.text,
         Some(_) => return None,
         None => {
             looked_at(picture.screen, picture.state).filter(|field| is_typed(field))?;
@@ -247,6 +248,7 @@ impl Walk {
                 let is_there = row.iter().any(|(_, _, shown)| shown == button);
                 return assert!(is_there, "{button:?} in {}", text());
             }
+            Spot::Log => return assert!(layout.log.is_some(), "{}", text()),
             Spot::Field(path) => {
                 assert!(fields(picture.screen).any(|field| field.path == *path), "{path}");
             }

@@ -126,7 +126,7 @@ impl PictureFold {
             StepEvent::StepRetried { step, host, reason } => self.again(at, host, step, reason),
             StepEvent::StepFailed { step, host, failure } => {
                 let title = self.end(host, step);
-                self.write(at, Some(host), format!("{title}: failed: {}", failure.message));
+                self.write_trouble(at, host, format!("{title}: failed: {}", failure.message));
                 let (step, host, failure) = (step.clone(), host.clone(), failure.clone());
                 self.failures.push(FailedStep { step, host, title, failure });
             }
@@ -226,7 +226,7 @@ impl PictureFold {
             }
             None => step.to_owned(),
         };
-        self.write(at, Some(host), format!("{title}: tried again: {reason}"));
+        self.write_trouble(at, host, format!("{title}: tried again: {reason}"));
     }
 
     /// A step has ended; its title.
@@ -236,10 +236,18 @@ impl PictureFold {
     }
 
     fn write(&mut self, at_millis: u64, host: Option<&str>, text: String) {
+        self.keep(LogLine { at_millis, host: host.map(str::to_owned), text, trouble: false });
+    }
+
+    fn write_trouble(&mut self, at_millis: u64, host: &str, text: String) {
+        self.keep(LogLine { at_millis, host: Some(host.to_owned()), text, trouble: true });
+    }
+
+    fn keep(&mut self, line: LogLine) {
         if self.log.len() >= MOST_LINES {
             self.log.pop_front();
         }
-        self.log.push_back(LogLine { at_millis, host: host.map(str::to_owned), text });
+        self.log.push_back(line);
     }
 }
 

@@ -35,6 +35,11 @@ pub(super) enum Command {
     /// A run of the table, by its number from 1.
     Watch(usize),
     Done,
+    /// The log of the run: lines with this text, or only those about something that went wrong.
+    Log {
+        text: String,
+        troubles: bool,
+    },
     /// Show what can be mended by itself.
     Fix,
     /// Accept the risk of the finding that is looked at.
@@ -123,6 +128,8 @@ impl Command {
             ("remove" | "删除", Some(number)) => Some(Self::Remove(Some(number))),
             ("remove" | "删除", None) if rest.is_empty() => Some(Self::Remove(None)),
             ("import" | "导入", _) if !rest.is_empty() => Some(Self::Import(rest.to_owned())),
+            ("log" | "日志", _) => Some(Self::Log { text: rest.to_owned(), troubles: false }),
+            ("troubles" | "异常", _) => Some(Self::Log { text: rest.to_owned(), troubles: true }),
             _ => None,
         }
         .unwrap_or_else(|| Self::Text(line.to_owned()))
@@ -150,6 +157,7 @@ mod tests {
             ("add", Command::Text("add".to_owned())),
             ("trust", Command::Text("trust".to_owned())),
             ("fix", Command::Text("fix".to_owned())),
+            ("log", Command::Text("log".to_owned())),
         ] {
             assert_eq!(Command::of_answer(line), expected, "{line}");
         }
@@ -164,6 +172,9 @@ mod tests {
             ("test", Command::Run),
             ("信任", Command::Trust),
             ("接受", Command::Accept),
+            ("log", Command::Log { text: String::new(), troubles: false }),
+            ("日志 w1: 失败", Command::Log { text: "w1: 失败".to_owned(), troubles: false }),
+            ("troubles kubelet", Command::Log { text: "kubelet".to_owned(), troubles: true }),
             ("withdraw", Command::TakeBack),
         ] {
             assert_eq!(Command::of_page(line), expected, "{line}");

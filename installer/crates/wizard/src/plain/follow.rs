@@ -1,8 +1,12 @@
-//! A run in lines: only what is new, and a sentence where nothing was new for some seconds.
+//! A run in lines: only what is new, and a sentence where nothing was new for some seconds; and the log that is asked
+//! for.
 
-use sealift_events::picture::RunPicture;
+use std::io;
 
-use crate::runs::clock;
+use sealift_events::picture::{RunPicture, clock};
+
+use super::session::Session;
+use crate::log::LogFilter;
 use crate::screen::{Progress, Row};
 use crate::words::Words;
 
@@ -86,6 +90,26 @@ pub(super) fn sentence(progress: &Progress, words: Words) -> String {
     words.fill(key, &places)
 }
 
+impl Session<'_> {
+    /// What has happened last in the run that the page is about.
+    pub(super) fn end_of_log(&mut self, log: &[String]) -> io::Result<()> {
+        let last = &log[log.len().saturating_sub(BEFORE)..];
+        if last.is_empty() {
+            return Ok(());
+        }
+        let heading = Row::Heading(self.words().text("run.log"));
+        self.rows(&[heading, Row::Log(last.to_vec())])
+    }
+
+    /// The lines of the log that somebody asks for, and how many of how many they are.
+    pub(super) fn log(&mut self, text: String, troubles: bool) -> io::Result<()> {
+        let found = self.model.log(&LogFilter { host: None, text, troubles });
+        found.lines.iter().try_for_each(|line| self.say(line))?;
+        let places = [("shown", &*found.lines.len().to_string()), ("count", &found.of.to_string())];
+        self.say(&self.words().fill("log.count", &places))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_line_is_said_once_and_silence_is_filled() {
-        let line = |at_millis, text: &str| LogLine { at_millis, host: None, text: text.to_owned() };
+        let line = |at_millis, text: &str| LogLine { at_millis, text: text.to_owned(), ..LogLine::default() };
         let mut picture =
             RunPicture { run: "r".to_owned(), goes_on: true, steps: 9, ..RunPicture::default() };
         let mut followed = Followed::default();

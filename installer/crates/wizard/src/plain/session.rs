@@ -210,7 +210,8 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn body(&mut self, screen: &Screen) -> io::Result<()> {
-        self.rows(&screen.rows)
+        self.rows(&screen.rows)?;
+        self.end_of_log(&screen.log)
     }
 
     pub(super) fn rows(&mut self, rows: &[Row]) -> io::Result<()> {
@@ -421,6 +422,7 @@ impl<'a> Session<'a> {
                 self.act(Message::ImportHosts { file })?;
                 self.body(&view(&self.model))
             }
+            Command::Log { text, troubles } => self.log(text, troubles),
             Command::Text(text) => self.unknown(&text),
             command => self.common(command),
         }
@@ -474,6 +476,7 @@ impl<'a> Session<'a> {
             (PageId::Hosts, None) => self.say(&words.text("plain.help.hosts"))?,
             (PageId::Start, _) => self.say(&words.text("plain.help.start"))?,
             (PageId::Checks, _) => self.say(&words.text("plain.help.checks"))?,
+            (PageId::Install | PageId::Result, _) => self.say(&words.text("plain.help.run"))?,
             _ => {}
         }
         if matches!(self.model.page(), PageId::Hosts | PageId::Access) {

@@ -14,7 +14,7 @@ use crate::effect::{Effect, Loaded, Message, Trouble, size};
 use crate::look::{MadeChange, MadeResult, Mended};
 use crate::model::Start;
 use crate::page::PageId;
-use crate::runs::{Agreed, Standing};
+use crate::runs::Agreed;
 use crate::testing::{done, failed, going_on};
 use crate::words::{Language, Words};
 
@@ -78,7 +78,9 @@ impl World for FakeWorld {
                 let outcome = Ok(Mended { made, findings: Ok(Vec::new()) });
                 Message::Fixed { serial, outcome }
             }
-            Effect::FindRuns => Message::RunsFound(vec![crate::testing::summary("r0", Standing::Failed)]),
+            Effect::FindRuns => {
+                Message::RunsFound(vec![crate::testing::summary("r0", crate::Standing::Failed)])
+            }
             Effect::Install { serial, agreed, .. } => {
                 self.installs.push(agreed);
                 Message::InstallBegun { serial, outcome: Ok("r1".to_owned()) }
@@ -305,6 +307,30 @@ fn a_run_that_is_there_is_watched_and_the_wrong_name_installs_nothing() {
     assert!(said.contains("`harbin` is not the name of this site"), "{said}");
 }
 
+#[test]
+fn the_log_of_a_run_is_read_in_part() {
+    let after = |command: &str| {
+        let mut world = FakeWorld { pictures: vec![failed("harbin-plant", "")], ..FakeWorld::default() };
+        let (said, _) = answered(start(), &mut world, &format!("watch 1\n{command}\nquit\nyes\n"));
+        let (_, said) = said.rsplit_once("Page 12").unwrap();
+        // What the page itself says of it stands before the first prompt.
+        let (_, said) = said.split_once("> ").unwrap();
+        said.to_owned()
+    };
+    let all = after("log");
+    assert!(
+        all.contains("06:39 -  the gate of the workers is open") && all.contains("4 of 4 lines"),
+        "{all}"
+    );
+    let some = after("log API");
+    assert!(some.contains("the API is up") && some.contains("1 of 4 lines"), "{some}");
+    assert!(!some.contains("the gate"), "{some}");
+    let troubles = after("troubles");
+    assert!(troubles.contains("failed: the kubelet") && troubles.contains("1 of 4 lines"), "{troubles}");
+    assert!(after("异常 kernel").contains("0 of 4 lines"));
+    assert!(after("?").contains("troubles WORDS"));
+}
+
 /// Hosts whose keys nobody knows.
 const STRANGERS: &str = "apiVersion: sealift/v1\nkind: Site\nmetadata: {name: plant}\nhosts:\n\
     \x20 - {name: m1, address: 10.20.0.11, role: control-plane}\n  - {name: w1, address: 10.20.0.21, role: worker}\n\
@@ -400,7 +426,7 @@ fn a_hosts_plan_is_opened_by_its_number() {
 fn every_command_is_explained_in_both_languages() {
     for language in Language::ALL {
         let words = Words::of(language);
-        for key in ["field", "page", "hosts", "host", "reach", "checks"] {
+        for key in ["field", "page", "hosts", "host", "reach", "checks", "run"] {
             let text = words.find(&format!("plain.help.{key}"));
             assert!(text.is_some_and(|text| text.len() > 40), "{key}");
         }

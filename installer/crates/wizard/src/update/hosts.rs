@@ -55,6 +55,10 @@ impl Model {
     }
 
     fn remove_host(&mut self, index: usize) -> Vec<Effect> {
+        // A number in a prompt would be that of another host from now on.
+        for index in 0..self.draft.hosts() {
+            hosts::name_prompts(&mut self.draft, index, None);
+        }
         self.draft.take(&format!("hosts[{index}]"));
         if self.draft.hosts() == 0 {
             self.draft.take("hosts");

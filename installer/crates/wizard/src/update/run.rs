@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift_events::RunResult;
-use sealift_events::picture::RunPicture;
+use sealift_events::picture::{RunPicture, RunSummary, Standing};
 
 use crate::effect::{Effect, Trouble};
 use crate::field;
 use crate::model::{FileState, Mark, Model, Stage, Task};
 use crate::page::PageId;
-use crate::runs::{Agreed, Purpose, RunSummary, Standing, Watched};
+use crate::runs::{Agreed, Purpose, Watched};
 
 impl Model {
     /// An answer about runs; whether it was one.
@@ -250,10 +250,10 @@ impl Model {
     }
 
     pub(super) fn stop(&mut self) -> Vec<Effect> {
-        match self.standing() {
-            Some(Standing::GoesOn) => self.stage = Stage::Stopping,
-            _ => return self.no(None, "refused.noStop", &[]),
+        if self.run_that_goes_on().is_none() {
+            return self.no(None, "refused.noStop", &[]);
         }
+        self.stage = Stage::Stopping;
         Vec::new()
     }
 

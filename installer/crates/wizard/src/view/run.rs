@@ -1,16 +1,15 @@
 //! The pages around a run: those that are there, the question before it, the run itself, what stands at its end.
 
-use sealift_events::picture::{FailedStep, HostPicture, RunOutcome, RunPicture, StepPicture, bytes};
+use sealift_events::picture::{
+    FailedStep, HostPicture, RunOutcome, RunPicture, RunSummary, Standing, StepPicture, bytes, clock,
+};
 use sealift_profile::Cluster;
 
 use crate::effect::Trouble;
 use crate::model::{Model, Task};
 use crate::page::PageId;
-use crate::runs::{Standing, clock, groups};
+use crate::runs::{groups, standing_key};
 use crate::screen::{Action, Progress, Row};
-
-/// Lines of the log below the hosts.
-const LINES: usize = 6;
 
 impl Model {
     pub(super) fn start_rows(&self) -> Vec<Row> {
@@ -18,9 +17,9 @@ impl Model {
         if self.runs.found.is_empty() {
             return Vec::new();
         }
-        let line = |run: &crate::RunSummary| {
+        let line = |run: &RunSummary| {
             let steps = [("done", &*run.done.to_string()), ("steps", &*run.steps.to_string())];
-            let state = words.text(&format!("run.{}", run.standing.key()));
+            let state = words.text(&format!("run.{}", standing_key(run.standing)));
             vec![run.run.clone(), run.site.clone(), state, words.fill("run.steps", &steps)]
         };
         vec![Row::Table {
@@ -108,15 +107,6 @@ impl Model {
             rows.push(Row::Heading(self.words().fill("run.rawLog", &places)));
             rows.push(Row::Log(failed.failure.log.clone()));
         }
-        if !picture.log.is_empty() {
-            rows.push(self.heading("run.log"));
-            let first = picture.log.len().saturating_sub(LINES);
-            let line = |line: &sealift_events::picture::LogLine| {
-                let host = line.host.as_deref().unwrap_or("-");
-                format!("{} {host}  {}", clock(line.at_millis), line.text)
-            };
-            rows.push(Row::Log(picture.log[first..].iter().map(line).collect()));
-        }
         rows
     }
 
@@ -127,7 +117,7 @@ impl Model {
         let key = if standing == Standing::GoesOn && picture.stopping {
             "run.stopping".to_owned()
         } else {
-            format!("run.{}", standing.key())
+            format!("run.{}", standing_key(standing))
         };
         let state = words.text(&key);
         let places = [("elapsed", &*clock(picture.elapsed_millis)), ("state", &state)];
@@ -344,8 +334,8 @@ impl Model {
     pub(super) fn run_actions(&self) -> Vec<Action> {
         match (self.page, self.standing()) {
             (PageId::Start, _) if !self.runs.found.is_empty() => vec![Action::WatchRun],
-            (PageId::Install, Some(Standing::GoesOn)) => vec![Action::Detach, Action::Stop],
-            (PageId::Install, None) if self.run_that_goes_on().is_some() => vec![Action::Detach],
+            // One that gave no sign yet goes on, too.
+            (PageId::Install, _) if self.run_that_goes_on().is_some() => vec![Action::Detach, Action::Stop],
             (PageId::Install, Some(Standing::Done)) => Vec::new(),
             (PageId::Install, _) => vec![Action::Run],
             _ => Vec::new(),

@@ -240,8 +240,9 @@ fn nobody_who_listens_a_server_that_says_nothing_and_a_secret_that_is_not_there(
     let lost = try_it(&memory, &nobody, 3, &site(port, "privateKey: {file: /nowhere/key}", ""));
     let Reached::Failed { trouble, .. } = &lost else { panic!("{lost:?}") };
     assert!(trouble.message.contains("/nowhere/key cannot be read"), "{trouble:?}");
-    let lost = try_it(&memory, &nobody, 4, &site(port, &format!("{by_key}, knownHosts: /nowhere/hosts"), ""));
-    assert!(why(&lost).message.contains("/nowhere/hosts cannot be read"), "{lost:?}");
+    // A folder is no file of known hosts.
+    let lost = try_it(&memory, &nobody, 4, &site(port, &format!("{by_key}, knownHosts: /"), ""));
+    assert!(why(&lost).message.contains("known hosts file / cannot be read"), "{lost:?}");
 }
 
 #[test]
@@ -315,6 +316,12 @@ fn a_bastion_shows_its_key_before_the_host_behind_it() {
         other => panic!("{other:?}"),
     };
     assert_eq!(whose(try_it(&memory, &nobody, 1, &through("", &pin))), Whose::Bastion);
+    // A file of known hosts that is not there yet knows nobody.
+    let access = format!("privateKey: {{file: {}}}, knownHosts: /nowhere/hosts", server.user_key());
+    let missing = site(server.port, &access, "");
+    assert_eq!(whose(try_it(&memory, &nobody, 1, &missing)), Whose::Host("m1".to_owned()));
+    let confirmed = site(server.port, &access, &pin);
+    assert!(matches!(try_it(&memory, &nobody, 1, &confirmed), Reached::In { .. }));
     assert_eq!(whose(try_it(&memory, &nobody, 2, &through(&pin, ""))), Whose::Host("m1".to_owned()));
     let outcome = try_it(&memory, &nobody, 3, &through(&pin, &pin));
     assert!(matches!(outcome, Reached::In { .. }), "{outcome:?}");

@@ -214,6 +214,9 @@ fn what_happened_is_told_line_by_line() {
         (60, Some("m1"), "title of m1.b: failed: no"),
     ];
     assert_eq!(log, expected);
+    let troubles: Vec<_> =
+        picture.log.iter().filter(|line| line.trouble).map(|line| line.at_millis).collect();
+    assert_eq!(troubles, [40, 60]);
     let title = "title of m1.b".to_owned();
     assert_eq!(picture.failures, [FailedStep { step, host, title, failure: no }]);
     assert_eq!(picture.hosts[1].running, []);
