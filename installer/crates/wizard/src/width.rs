@@ -44,8 +44,8 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
 fn wrap_line(text: &str, most: usize) -> Vec<String> {
     let letters = text.trim_start_matches(' ');
     let indent = text.len() - letters.len();
-    // Half of a line is for letters, however deep it began.
-    if indent == 0 || indent > most / 2 {
+    // More than half of a line is for letters, however deep it began.
+    if indent == 0 || indent >= most / 2 {
         return wrap_letters(text, most);
     }
     let before = " ".repeat(indent);
@@ -124,6 +124,7 @@ mod tests {
         assert_eq!(wrap("", 10), [""]);
         assert_eq!(wrap("  next: mend it\n   ", 10), ["  next:", "  mend it", ""]);
         assert_eq!(wrap("      ab cd", 8), ["      ab", "cd"]);
+        assert!(wrap(" a。", 2).iter().all(|line| columns(line) <= 2), "no room for an indent");
     }
 
     proptest::proptest! {
