@@ -30,7 +30,7 @@ pub(super) fn layer(screen: &Screen, state: &State, words: Words, columns: usize
             let question = words.fill("draw.remove.ask", &[("name", &name)]);
             heading(&words.text("draw.remove"), &question, columns)
         }
-        Layer::TrustKeys(keys) => trust(keys, words, columns),
+        Layer::TrustKeys(keys) => trust(keys, screen.asking, words, columns),
         Layer::Import(input) => {
             let mut body = heading(&words.text("draw.import"), &words.text("draw.import.ask"), columns);
             body.blank();
@@ -67,8 +67,12 @@ impl Body {
 }
 
 /// The question stands above the list: it is seen however long the list is.
-fn trust(keys: &[NewKey], words: Words, columns: usize) -> Body {
+fn trust(keys: &[NewKey], asking: usize, words: Words, columns: usize) -> Body {
     let mut body = heading(&words.text("draw.trust"), &words.text("draw.trust.ask"), columns);
+    if asking > 0 {
+        let places = [("count", &*asking.to_string())];
+        body.say(" ", &words.fill("draw.trust.asking", &places), PLAIN, columns);
+    }
     body.blank();
     body.rows(&key_rows(words, keys), columns);
     body

@@ -204,10 +204,11 @@ fn in_file(context: &Context<'_>, master: &str, pair: &str) -> Result<String> {
 
 /// The fingerprint of the one that the member shows to who connects.
 fn served(context: &Context<'_>, master: &str, port: &str) -> Result<String> {
-    // The member shows it before it refuses one who shows none.
-    let script = "openssl s_client -connect \"127.0.0.1:$1\" -CAfile \"$2/ca.crt\" -verify_return_error </dev/null \
+    // The member shows it before it refuses one who shows none. Other members meet it at the host's own address.
+    let end = format!("{}:{port}", context.lab.spec().host(master)?.address);
+    let script = "openssl s_client -connect \"$1\" -CAfile \"$2/ca.crt\" -verify_return_error </dev/null \
         | openssl x509 -noout -fingerprint -sha256";
-    context.lab.run(master, &["sh", "-c", script, "sh", port, PKI])
+    context.lab.run(master, &["sh", "-c", script, "sh", &end, PKI])
 }
 
 /// Whether a certificate holds for so many days from now on.

@@ -187,6 +187,9 @@ impl<'a> Context<'a> {
     /// Names of the runs that were started at the seat.
     pub fn runs(&self) -> Result<Vec<String>> {
         let folder = self.lab.seat_home().join("runs");
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
         let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
     }

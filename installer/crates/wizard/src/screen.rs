@@ -216,6 +216,8 @@ pub struct Screen {
     pub warns: bool,
     /// Host keys that wait to be confirmed on this page.
     pub new_keys: Vec<NewKey>,
+    /// How many hosts have not answered yet: their keys, if they have new ones, come later.
+    pub asking: usize,
     /// Why the last thing was not taken.
     pub refused: Option<Refused>,
     /// What has just happened, if anything.

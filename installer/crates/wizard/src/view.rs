@@ -15,6 +15,7 @@ use crate::model::{Mark, Model, Task};
 use crate::page::PageId;
 use crate::part::Part;
 use crate::problems::Problem;
+use crate::reach::LoginState;
 use crate::screen::{Action, FieldView, Row, Screen, Verdict};
 use crate::words::Language;
 
@@ -46,6 +47,7 @@ pub fn view(model: &Model) -> Screen {
         next: model.page_after(),
         warns: model.reach_warns(),
         new_keys: model.keys_to_confirm(),
+        asking: model.count(LoginState::Asking),
         refused: model.refused.clone(),
         notice: model.notice.clone(),
         leaving: model.is_leaving().then(|| {

@@ -83,10 +83,7 @@ fn installed_by_keys_alone(context: &Context<'_>) -> Result<()> {
         let _ = fs::remove_file(home.join(file));
     }
     let mut person = answers_all(context)?;
-    ensure!(
-        context.runs().is_ok_and(|runs| runs.is_empty()) || !home.join("runs").exists(),
-        "a run began before"
-    );
+    ensure!(context.runs()?.is_empty(), "a run began before anybody wanted one");
     person.answers("What is the site called that shall be installed now?", "demo")?;
     person.goes_on_to("Install")?;
     let run = until("the run's journal", INSTALL_WITHIN, || {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::hosts::moved;
 use crate::effect::{Effect, Message, Trouble};
-use crate::look::Mended;
+use crate::look::{Mended, Planned};
 use crate::model::{Model, Task};
 use crate::page::PageId;
 use crate::part::{FindingName, Part};
@@ -203,11 +203,23 @@ impl Model {
     pub(super) fn looked(&mut self, message: Message) {
         match message {
             Message::Checked { serial, outcome } => self.checked.finish(serial, outcome),
-            Message::Planned { serial, outcome } => self.planned.finish(serial, outcome),
+            Message::Planned { serial, outcome } => self.planned(serial, outcome),
             Message::Fixed { serial, outcome } => self.mended(serial, outcome),
             _ => {}
         }
         self.settle_parts();
+    }
+
+    fn planned(&mut self, serial: u64, outcome: Result<Planned, Trouble>) {
+        let waited = self.planned == Task::Waiting(serial);
+        self.planned.finish(serial, outcome);
+        if let Some(planned) = self.planned.value().filter(|_| waited) {
+            // It stands below what the page begins with, out of sight on a small screen.
+            let places = [("steps", planned.steps), ("hosts", planned.hosts.len())];
+            let places = places.map(|(name, count)| (name, count.to_string()));
+            let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+            self.notice = Some(self.words().fill("notice.planned", &places));
+        }
     }
 
     fn mended(&mut self, serial: u64, outcome: Result<Mended, Trouble>) {
