@@ -10,7 +10,7 @@ use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 
 use crate::cache::{Cache, CacheError, Content, Room, require_room_beside};
-use crate::compress::{self, CompressError, Framed};
+use crate::compress::{self, CompressError, Framed, Frames};
 use crate::gate::{self, GateError, Renderer};
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources, other_file};
@@ -201,9 +201,10 @@ fn compress_all(
     let mut queue: Vec<(usize, &FoundFile)> = sources.files.iter().enumerate().collect();
     queue.sort_by_key(|(_, found)| Reverse(found.content.size));
     let (done, other) = (AtomicU64::new(0), AtomicBool::new(false));
+    let making = Frames::of(recipe.compression.level);
     let wanted = || !other.load(Ordering::Relaxed) && progress.wanted();
     let mut results = parallel::map(parallel::cores().min(MOST_FRAMES), queue, |(index, found)| {
-        let framed = compress::frame(cache, found, recipe.compression.level, &wanted)?;
+        let framed = compress::frame(cache, found, &making, &wanted)?;
         other.fetch_or(matches!(framed, Framed::Other { .. }), Ordering::Relaxed);
         let before = done.fetch_add(found.content.size, Ordering::Relaxed);
         progress.advance("compress", before + found.content.size, total);
