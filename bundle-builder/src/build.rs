@@ -10,7 +10,7 @@ use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 
 use crate::cache::{Cache, CacheError, Content, Room, require_room_beside};
-use crate::compress::{self, CompressError, Framed};
+use crate::compress::{self, CompressError, Framed, Frames};
 use crate::gate::{self, GateError, Renderer};
 use crate::key::SigningKey;
 use crate::lock::{Lock, LockError, Sources, other_file};
@@ -41,6 +41,12 @@ pub struct Order<'a> {
     pub jobs: usize,
     /// Where the bundle goes; replaced only by a verified one.
     pub target: &'a Path,
+}
+
+impl Order<'_> {
+    fn unwritten(&self, source: std::io::Error) -> BuildError {
+        BuildError::Write { path: self.target.to_owned(), source }
+    }
 }
 
 /// A bundle that was built and verified.
@@ -104,6 +110,7 @@ pub enum BuildError {
 const GATE: usize = 0;
 const PULL: usize = 1;
 const COMPRESS: usize = 2;
+const PACK: usize = 3;
 
 /// Files compressed at once, at most, whatever the number of cores: each takes 25 MB of memory, and these are faster than
 /// disks.
@@ -111,9 +118,9 @@ const MOST_FRAMES: usize = 6;
 
 /// Builds the bundle of `order`.
 ///
-/// Charts are rendered while images come and files are read and compressed; what has come when one of them fails is taken up
-/// by the next run. What a person must correct is the same in every run: first whatever differs from the lock, then what the
-/// gate finds.
+/// Charts are rendered while images come, files are read and compressed, and the bundle is written, which gets its name only
+/// when all of that went well; what has come when something fails is taken up by the next run. What a person must correct is
+/// the same in every run: first whatever differs from the lock, then what the gate finds.
 pub fn build(
     order: &Order<'_>,
     registries: &Registries,
@@ -126,21 +133,30 @@ pub fn build(
     let mut sources = Sources::locked(recipe, lock, &reach)?;
     sources.fit(recipe, lock, &reach)?;
     let sources = &sources;
-    let stages = Stages::new(COMPRESS + 1, progress);
-    let gated = || stages.run(GATE, |told| gate(order, sources, cache, told));
+    let stages = Stages::new(PACK + 1, progress);
+    let gated = || {
+        // What the bundle is made of takes longer: where all cores have work, Helm gets what the disk leaves over at the end.
+        parallel::step_back();
+        stages.run(GATE, |told| gate(order, sources, cache, told))
+    };
     let pulled = || stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), order.jobs)?));
     let compressed = || stages.run(COMPRESS, |told| compress_all(order, sources, cache, told));
-    let ((gated, images), files) = parallel::both(|| parallel::both(gated, pulled), compressed);
-    let (images, files) = match (gated, images, files) {
-        (Ok(()), Ok(images), Ok(files)) => (images, files),
-        (gated, images, files) => return Err(first(gated.err(), images.err(), files.err())),
+    let packed = || {
+        let (images, files) = match parallel::both(pulled, compressed) {
+            (Ok(images), Ok(files)) => (images, files),
+            (images, files) => return Err(first(images.err().into_iter().chain(files.err()))),
+        };
+        let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
+        stages.run(PACK, |told| Finished::make(order, &contents, cache, told))
     };
-    let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
-    finish(order, &contents, cache, progress)
+    match parallel::both(packed, gated) {
+        (Ok(finished), Ok(())) => finished.name(order),
+        (packed, gated) => Err(first(packed.err().into_iter().chain(gated.err()))),
+    }
 }
 
 /// The error to tell, whichever came first: that of the earlier stage, but none that is only the other's consequence.
-fn first(gated: Option<BuildError>, images: Option<BuildError>, files: Option<BuildError>) -> BuildError {
+fn first(errors: impl Iterator<Item = BuildError>) -> BuildError {
     let rank = |error: &BuildError| match error {
         BuildError::Lock(_) => 0,
         BuildError::Gate(_) => 1,
@@ -149,7 +165,7 @@ fn first(gated: Option<BuildError>, images: Option<BuildError>, files: Option<Bu
         BuildError::Pull(_) => 2,
         _ => 3,
     };
-    gated.into_iter().chain(images).chain(files).min_by_key(rank).unwrap_or(BuildError::Stopped)
+    errors.min_by_key(rank).unwrap_or(BuildError::Stopped)
 }
 
 /// Whether what would be packed works on a site.
@@ -201,9 +217,10 @@ fn compress_all(
     let mut queue: Vec<(usize, &FoundFile)> = sources.files.iter().enumerate().collect();
     queue.sort_by_key(|(_, found)| Reverse(found.content.size));
     let (done, other) = (AtomicU64::new(0), AtomicBool::new(false));
+    let making = Frames::of(recipe.compression.level);
     let wanted = || !other.load(Ordering::Relaxed) && progress.wanted();
     let mut results = parallel::map(parallel::cores().min(MOST_FRAMES), queue, |(index, found)| {
-        let framed = compress::frame(cache, found, recipe.compression.level, &wanted)?;
+        let framed = compress::frame(cache, found, &making, &wanted)?;
         other.fetch_or(matches!(framed, Framed::Other { .. }), Ordering::Relaxed);
         let before = done.fetch_add(found.content.size, Ordering::Relaxed);
         progress.advance("compress", before + found.content.size, total);
@@ -228,30 +245,47 @@ fn compress_all(
     }
 }
 
-/// Packs under another name, verifies as a site would, and only then gives the bundle its name.
-fn finish(
-    order: &Order<'_>,
-    contents: &Contents<'_>,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<Built, BuildError> {
-    let written = |source| BuildError::Write { path: order.target.to_owned(), source };
-    room_for(contents, order.target)?;
-    let workplace = Workplace::beside(order.target).map_err(written)?;
-    let (packed, report) = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
-        Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
-            cache.forget(&digest)?;
-            return Err(BuildError::DamagedCache { digest });
+/// A bundle that was verified, and has no name yet.
+struct Finished {
+    workplace: Workplace,
+    built: Built,
+}
+
+impl Finished {
+    /// Packs under another name, and verifies as a site would.
+    fn make(
+        order: &Order<'_>,
+        contents: &Contents<'_>,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<Self, BuildError> {
+        if !progress.wanted() {
+            return Err(BuildError::Stopped);
         }
-        Err(PackError::Write(WriteError::Proof { source })) => {
-            return Err(BuildError::Verify { source: *source });
-        }
-        other => other?,
-    };
-    progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
-    progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
-    std::fs::rename(&workplace.bundle, order.target).map_err(written)?;
-    Ok(Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() })
+        room_for(contents, order.target)?;
+        let workplace = Workplace::beside(order.target).map_err(|source| order.unwritten(source))?;
+        let (packed, report) = match pack::pack(contents, cache, order.key, &workplace.bundle, progress) {
+            Err(PackError::Write(WriteError::Content { digest, .. } | WriteError::Size { digest, .. })) => {
+                cache.forget(&digest)?;
+                return Err(BuildError::DamagedCache { digest });
+            }
+            Err(PackError::Write(WriteError::Proof { source })) => {
+                return Err(BuildError::Verify { source: *source });
+            }
+            other => other?,
+        };
+        progress.note(&format!("pack      {}, {}", count(packed.blobs.len(), "blob"), bytes(packed.size)));
+        progress.note(&format!("verify    {}, every blob matches the signature", bytes(report.bytes)));
+        let built = Built { size: packed.size, blobs: report.blobs, key_id: order.key.id() };
+        Ok(Self { workplace, built })
+    }
+
+    /// Gives it the name that was ordered.
+    fn name(self, order: &Order<'_>) -> Result<Built, BuildError> {
+        let renamed = std::fs::rename(&self.workplace.bundle, order.target);
+        renamed.map_err(|source| order.unwritten(source))?;
+        Ok(self.built)
+    }
 }
 
 /// Whether there is room for the bundle beside `target`; its own small blobs are in what a file costs.
@@ -313,7 +347,9 @@ mod tests {
             BuildError::Pull(PullError::NotAManifest { image, digest })
         };
         let room = || BuildError::Cache(CacheError::Room { folder: "/".into(), needed: 2, free: 1 });
-        let told = |gated, images, files| first(gated, images, files).to_string();
+        let told = |gated: Option<_>, images: Option<_>, files: Option<_>| {
+            first([gated, images, files].into_iter().flatten()).to_string()
+        };
         assert_eq!(told(Some(gate()), Some(pull()), Some(lock())), lock().to_string());
         assert_eq!(told(Some(gate()), Some(manifest()), Some(BuildError::Stopped)), gate().to_string());
         assert_eq!(told(None, Some(manifest()), Some(room())), manifest().to_string());

@@ -1,7 +1,9 @@
 //! Files become one zstd frame each, the same on every run.
 
-use std::io::{self, BufWriter, Read as _, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use sealift_bundle::digest::{Hasher, HashingWriter};
 use sealift_bundle::frame;
@@ -39,6 +41,29 @@ pub enum Framed {
     Unwanted,
 }
 
+/// Makes frames of one level, several at once; what it took to make one is there for the next.
+pub struct Frames {
+    level: i32,
+    idle: Mutex<Vec<frame::Maker>>,
+}
+
+impl Frames {
+    /// Makes frames of `level`.
+    #[must_use]
+    pub fn of(level: i32) -> Self {
+        Self { level, idle: Mutex::default() }
+    }
+
+    fn maker(&self) -> io::Result<frame::Maker> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| frame::Maker::new(self.level), Ok)
+    }
+
+    fn give_back(&self, maker: frame::Maker) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
+    }
+}
+
 /// The frame of `found`: from the cache, or made now. A file whose content nobody has seen yet is read and hashed in any
 /// case, once for both.
 ///
@@ -46,11 +71,11 @@ pub enum Framed {
 pub fn frame(
     cache: &Cache,
     found: &FoundFile,
-    level: i32,
+    frames: &Frames,
     wanted: &dyn Fn() -> bool,
 ) -> Result<Framed, CompressError> {
     let plain = &found.content;
-    let cached = cache.frame(&plain.digest, level)?;
+    let cached = cache.frame(&plain.digest, frames.level)?;
     if found.read {
         if let Some(frame) = cached {
             return Ok(Framed::Frame(frame));
@@ -62,8 +87,15 @@ pub fn frame(
     let failed = |source| CompressError::Io { path: found.path.clone(), source };
     let mut opened = cache.open_file(&found.path)?;
     let mut output = cache.temporary()?;
-    let making = if cached.is_none() { Some(output.as_file_mut()) } else { None };
-    let (read, made) = read(&mut opened, plain.size, level, making, wanted).map_err(failed)?;
+    let (read, made) = if cached.is_some() {
+        read(&mut opened, plain.size, None, wanted).map_err(failed)?
+    } else {
+        let mut maker = frames.maker().map_err(failed)?;
+        let making = Some((&mut maker, output.as_file_mut()));
+        let done = read(&mut opened, plain.size, making, wanted).map_err(failed)?;
+        frames.give_back(maker);
+        done
+    };
     if read != *plain {
         return Ok(Framed::Other { digest: read.digest });
     }
@@ -73,24 +105,23 @@ pub fn frame(
         (None, None) => Ok(Framed::Unwanted),
         (None, Some(frame)) => {
             cache.adopt(output, &frame.digest)?;
-            cache.remember_frame(&plain.digest, level, frame.clone())?;
+            cache.remember_frame(&plain.digest, frames.level, frame.clone())?;
             Ok(Framed::Frame(frame))
         }
     }
 }
 
-/// Reads all of `input`; compresses it into `output` too, as long as that is `wanted` and it has no more than `size` bytes.
-/// What was read and what was made of it.
+/// Reads all of `input`; compresses it too, with whom and into what `making` says, as long as that is `wanted` and it has no
+/// more than `size` bytes. What was read and what was made of it.
 fn read(
     input: &mut OpenFile,
     size: u64,
-    level: i32,
-    output: Option<impl Write>,
+    making: Option<(&mut frame::Maker, &mut File)>,
     wanted: &dyn Fn() -> bool,
 ) -> io::Result<(Content, Option<Content>)> {
     // Few large writes: each costs the system as much as hashing some thousand bytes.
     let buffered = |output| HashingWriter::new(BufWriter::with_capacity(PIECE, output));
-    let mut encoder = output.map(|output| frame::encoder(buffered(output), level, size)).transpose()?;
+    let mut encoder = making.map(|(maker, output)| maker.encoder(buffered(output), size)).transpose()?;
     let (mut hasher, mut count, mut buffer) = (Hasher::new(), 0, vec![0; PIECE]);
     loop {
         let piece = match input.file.read(&mut buffer) {
@@ -148,7 +179,8 @@ mod tests {
                 let (folder, cache) = cache();
                 let path = folder.path().join("kubelet");
                 std::fs::write(&path, &content).unwrap();
-                let frame = |file: &FoundFile| made(super::frame(&cache, file, 3, &|| true).unwrap());
+                let frame =
+                    |file: &FoundFile| made(super::frame(&cache, file, &Frames::of(3), &|| true).unwrap());
                 let first = frame(&found(path.clone(), &content, read));
                 assert_eq!(first, frame(&found(path, &content, false)));
                 assert_eq!(first, frame(&found("/nonexistent".into(), &content, true)));
@@ -171,7 +203,10 @@ mod tests {
         for content in ["kubelet", "kube", "kubelet 2"] {
             let file = found(path.clone(), content.as_bytes(), false);
             let digest = digest_of(b"changed");
-            assert_eq!(super::frame(&cache, &file, 3, &|| true).unwrap(), Framed::Other { digest });
+            assert_eq!(
+                super::frame(&cache, &file, &Frames::of(3), &|| true).unwrap(),
+                Framed::Other { digest }
+            );
             assert_eq!(cache.frame(&file.content.digest, 3).unwrap(), None);
         }
     }
@@ -182,7 +217,7 @@ mod tests {
         let path = folder.path().join("kubelet");
         std::fs::write(&path, "kubelet").unwrap();
         let framed = |content: &[u8], read| {
-            super::frame(&cache, &found(path.clone(), content, read), 3, &|| false).unwrap()
+            super::frame(&cache, &found(path.clone(), content, read), &Frames::of(3), &|| false).unwrap()
         };
         assert_eq!(framed(b"kubelet", false), Framed::Unwanted);
         assert_eq!(framed(b"kubelet", true), Framed::Unwanted);

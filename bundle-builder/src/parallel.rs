@@ -6,10 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+/// How far [`step_back`] goes: all the way, to what the others leave over.
+const BACK: i32 = 19;
+
 /// Threads that compress, hash or verify.
 #[must_use]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Lets all else on this machine go first from now on: concerns this thread, and threads and programs that it starts.
+pub fn step_back() {
+    // Where that is refused, it takes its share.
+    let _ = rustix::process::nice(BACK);
 }
 
 thread_local! {
@@ -89,6 +98,19 @@ mod tests {
         let doubled: Result<Vec<u32>, ()> = map(3, (0..100).collect(), |n| Ok(n * 2));
         assert_eq!(doubled.unwrap(), (0..100).map(|n| n * 2).collect::<Vec<_>>());
         assert_eq!(map(4, Vec::<u32>::new(), Ok::<u32, ()>), Ok(vec![]));
+    }
+
+    #[test]
+    fn who_steps_back_takes_along_only_what_it_starts() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let started = thread::spawn(move || {
+            step_back();
+            let own = niceness();
+            (own, thread::spawn(niceness).join().unwrap())
+        });
+        assert_eq!(started.join().unwrap(), (BACK, BACK));
+        assert_eq!(niceness(), before);
     }
 
     #[test]

@@ -230,6 +230,18 @@ fn a_failed_build_leaves_the_old_bundle_alone() {
 }
 
 #[test]
+fn a_chart_that_fails_late_keeps_the_bundle_from_its_name() {
+    let vendor = Vendor::new();
+    vendor.lock();
+    let begun = vendor.path(".orders.bundle.building");
+    // Says no only when the bundle is being written.
+    vendor.helm(&format!("#!/bin/sh\nuntil [ -e '{}' ]; do :; done\nexit 1\n", begun.display()));
+    let said = vendor.fail(2, &build("cache", "orders.bundle"));
+    assert!(said.contains("does not render"), "{said}");
+    assert!(!vendor.path("orders.bundle").exists() && !begun.exists());
+}
+
+#[test]
 fn damage_and_strangers_keys_end_with_code_5() {
     let vendor = Vendor::new();
     vendor.lock();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use zstd::zstd_safe::{self, CParameter};
+use zstd::zstd_safe::{self, CCtx, CParameter};
 
 /// The highest level at which content is compressed in jobs. The levels above need many times a job's memory for their
 /// tables, and most of their time for them again in each job.
@@ -12,13 +12,13 @@ const HIGHEST_OF_JOBS: i32 = 4;
 const JOB: u32 = 4 << 20;
 
 /// A frame in the making. Content of another size than was promised is an error: the library does not look.
-pub struct Encoder<W: Write> {
-    inner: zstd::Encoder<'static, W>,
+pub struct Encoder<'a, W: Write> {
+    inner: zstd::Encoder<'a, W>,
     /// Bytes of content still to come.
     left: u64,
 }
 
-impl<W: Write> Encoder<W> {
+impl<W: Write> Encoder<'_, W> {
     /// Ends the frame; what it was written to.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl<W: Write> Encoder<W> {
     }
 }
 
-impl<W: Write> Write for Encoder<W> {
+impl<W: Write> Write for Encoder<'_, W> {
     fn write(&mut self, content: &[u8]) -> io::Result<usize> {
         if content.len() as u64 > self.left {
             return Err(io::Error::other("there is more of it than was promised"));
@@ -47,6 +47,37 @@ impl<W: Write> Write for Encoder<W> {
     }
 }
 
+/// Makes frames one after the other, each as [`encoder`] does: its threads and memory are there for the next one, and the
+/// system need not clear some three thousand pages of memory for each.
+pub struct Maker {
+    context: CCtx<'static>,
+    level: i32,
+}
+
+impl Maker {
+    /// Makes frames of `level`.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(level: i32) -> io::Result<Self> {
+        let context = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { context, level })
+    }
+
+    /// Starts a frame of `size` bytes of content. What came of one that was not finished is forgotten.
+    ///
+    /// # Errors
+    /// As [`encoder`].
+    pub fn encoder<W: Write>(&mut self, output: W, size: u64) -> io::Result<Encoder<'_, W>> {
+        // At one that nobody ended somebody may still work.
+        let waited = self.context.wait_for_workers();
+        waited.map_err(|code| io::Error::other(zstd_safe::get_error_name(code)))?;
+        let mut inner = zstd::Encoder::with_context(output, &mut self.context);
+        inner.set_parameter(CParameter::CompressionLevel(self.level))?;
+        started(inner, self.level, size)
+    }
+}
+
 /// Starts a frame of `size` bytes of content, with content size and checksum.
 ///
 /// At the usual levels another thread compresses, job by job, while the caller reads and hashes. That is not for the sake of
@@ -56,8 +87,11 @@ impl<W: Write> Write for Encoder<W> {
 ///
 /// # Errors
 /// When there is no memory or no thread for it, or no such level.
-pub fn encoder<W: Write>(output: W, level: i32, size: u64) -> io::Result<Encoder<W>> {
-    let mut inner = zstd::Encoder::new(output, level)?;
+pub fn encoder<W: Write>(output: W, level: i32, size: u64) -> io::Result<Encoder<'static, W>> {
+    started(zstd::Encoder::new(output, level)?, level, size)
+}
+
+fn started<W: Write>(mut inner: zstd::Encoder<'_, W>, level: i32, size: u64) -> io::Result<Encoder<'_, W>> {
     inner.include_contentsize(true)?;
     inner.include_checksum(true)?;
     inner.set_pledged_src_size(Some(size))?;
@@ -106,6 +140,20 @@ mod tests {
             assert_eq!(zstd_safe::find_frame_compressed_size(&whole), Ok(whole.len()));
             assert_eq!(zstd_safe::get_frame_content_size(&whole).unwrap(), Some(u64::from(size)));
             assert!(zstd::decode_all(&*whole).unwrap() == content);
+        }
+    }
+
+    #[test]
+    fn what_a_maker_made_before_does_not_show() {
+        let mut maker = Maker::new(3).unwrap();
+        for size in [3 * JOB + 12_345, 600_000, 0, 2 * JOB, 1, 3 * JOB + 12_345] {
+            let content = content(size);
+            let mut encoder = maker.encoder(Vec::new(), u64::from(size)).unwrap();
+            encoder.write_all(&content).unwrap();
+            assert!(encoder.finish().unwrap() == frame(&content, 1 << 18), "{size} bytes");
+            // Nobody ends this one.
+            let mut unfinished = maker.encoder(Vec::new(), 10_000_000).unwrap();
+            unfinished.write_all(&content[..content.len().min(5_000_000)]).unwrap();
         }
     }
 

@@ -26,10 +26,22 @@ struct State {
     spans: BTreeMap<u64, u64>,
     /// Bytes written in all.
     written: u64,
+    /// What each of those waits for who wait.
+    awaited: Vec<Awaited>,
     /// Nothing more will come.
     ended: bool,
     /// All of it is there.
     whole: bool,
+}
+
+/// What somebody waits for. Nobody is woken for anything else: who writes does so in small pieces, and to wake others for
+/// each takes it as long as the writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The byte at this place of the file.
+    Byte(u64),
+    /// So many bytes in all.
+    Bytes(u64),
 }
 
 impl Growing {
@@ -44,8 +56,15 @@ impl Growing {
         let mut state = self.state();
         let before = state.spans.insert(member.offset, end).unwrap_or(member.offset);
         state.written += end.saturating_sub(before);
+        let there = |awaited: &Awaited| match *awaited {
+            Awaited::Byte(offset) => (member.offset..end).contains(&offset),
+            Awaited::Bytes(bytes) => state.written >= bytes,
+        };
+        let heard = state.awaited.iter().any(there);
         drop(state);
-        self.changed.notify_all();
+        if heard {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until `bytes` are written in all; how many are then, or nothing where the writing has ended.
@@ -58,7 +77,7 @@ impl Growing {
             if state.written >= bytes {
                 return Some(state.written);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state, Awaited::Bytes(bytes));
         }
     }
 
@@ -71,6 +90,16 @@ impl Growing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until `awaited` may be there.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, awaited: Awaited) -> MutexGuard<'a, State> {
+        state.awaited.push(awaited);
+        let mut state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = state.awaited.iter().position(|one| *one == awaited) {
+            state.awaited.swap_remove(index);
+        }
+        state
+    }
+
     /// Waits for the byte at `offset`; up to where there are bytes then.
     fn written(&self, offset: u64) -> io::Result<u64> {
         let mut state = self.state();
@@ -80,7 +109,7 @@ impl Growing {
                 _ if offset >= self.end || state.whole => return Ok(self.size),
                 Some(end) => return Ok(end),
                 None if state.ended => return Err(io::Error::other("it was not written to its end")),
-                None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => state = self.wait(state, Awaited::Byte(offset)),
             }
         }
     }
@@ -138,6 +167,34 @@ mod tests {
             let settler = scope.spawn(|| growing.grown(2000));
             drop(growing.ending());
             assert_eq!(settler.join().unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn each_of_many_hears_of_what_it_waits_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("growing");
+        let mut members = MemberList::default();
+        for name in ["a", "b", "c"] {
+            assert!(members.push(name.to_owned(), String::new(), 4).is_ok());
+        }
+        let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
+        file.set_len(members.total()).unwrap();
+        let growing = Growing::new(&file, &members).unwrap();
+        std::thread::scope(|scope| {
+            let last = |member: &Member| member.content() + 3;
+            let read = |offset| growing.read_at(&mut [0], offset).unwrap();
+            let readers: Vec<_> =
+                members.as_slice().iter().map(|member| scope.spawn(move || read(last(member)))).collect();
+            let settler = scope.spawn(|| growing.grown(3 * 512 + 12));
+            // The one that is written last is woken by its last byte alone.
+            for member in members.as_slice().iter().rev() {
+                for end in member.offset + 1..=last(member) + 1 {
+                    growing.wrote(member, end);
+                }
+            }
+            assert_eq!(settler.join().unwrap(), Some(3 * 512 + 12));
+            assert!(readers.into_iter().all(|reader| reader.join().unwrap() == 1));
         });
     }
 
