@@ -41,6 +41,11 @@ impl Database {
         self.client(endpoints).arg("--command-timeout=5s").args(args.iter().copied())
     }
 
+    /// `etcdctl` that fails soon where this host's member does not answer, a quorum or not.
+    pub(super) fn own_status(&self) -> Command {
+        self.etcdctl(self.own, &["endpoint", "status"])
+    }
+
     /// `etcdctl` that writes a snapshot of this host's member. All of the database comes: for that there is more time.
     pub(super) fn save_snapshot(&self, file: &Path, limit: Duration) -> Command {
         let save = ["snapshot".to_owned(), "save".to_owned(), file.display().to_string()];
