@@ -118,9 +118,10 @@ fn certificates(ctx: &Context<'_>, names: &[String]) -> Result<Vec<&'static str>
     if write(ctx, SERVERS, &both, 0o644)? {
         written.push(SERVERS);
     }
-    // To the other members each member is a client, too.
+    // To the other members each member is a client, too. None is called as the authority: OpenSSL takes a certificate whose
+    // subject is its issuer for one that signed itself.
     let kinds: [(&str, &str, &str, &[ExtendedKeyUsagePurpose]); 2] = [
-        ("server.crt", "server.key", "Sealift events database", &[ServerAuth]),
+        ("server.crt", "server.key", "Sealift events database server", &[ServerAuth]),
         ("peer.crt", "peer.key", "Sealift events database member", &[ServerAuth, ClientAuth]),
     ];
     for (name, key_name, subject, usages) in kinds {
