@@ -213,7 +213,8 @@ mod tests {
         let seen = cat.wait_until("the echo", |screen| screen.contents().contains("abc")).unwrap();
         assert!(seen >= before && cat.shown().size() == (50, 132) && cat.pid() > 0);
         cat.watch(Duration::ZERO).unwrap();
-        cat.write("\x04").unwrap();
+        // The end of the input counts at the start of a line.
+        cat.write("\r\x04").unwrap();
         assert!(cat.finish(Duration::from_secs(30)).unwrap().success());
         assert!(bare_start(Path::new("/bin/false")).is_err());
     }
