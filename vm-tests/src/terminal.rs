@@ -28,7 +28,7 @@ pub struct Terminal {
 }
 
 /// A process that ends with who started it.
-struct Program(Child);
+pub struct Program(pub Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
@@ -171,6 +171,17 @@ pub fn bare_start(program: &Path) -> Result<f64> {
     let output = output.with_context(|| format!("cannot start {}", program.display()))?;
     ensure!(output.status.success(), "{} --version ended with {}", program.display(), output.status);
     Ok(begun.elapsed().as_secs_f64())
+}
+
+/// The first row of a screen.
+pub fn title(screen: &vt100::Screen) -> String {
+    screen.rows(0, screen.size().1).next().unwrap_or_default().trim().to_owned()
+}
+
+/// Whether there is a frame from its title to its buttons.
+pub fn is_whole(screen: &vt100::Screen) -> bool {
+    let last = screen.rows(0, screen.size().1).last().unwrap_or_default();
+    screen.alternate_screen() && !title(screen).is_empty() && last.contains("[ ")
 }
 
 /// What stands behind each mark of what is looked at, up to the next pane.

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::figure::{Figure, median, percentile};
 use super::site_run::{HOSTS, SiteRun, host};
 use super::surroundings;
-use crate::terminal::{Terminal, at_home, bare_start, marked};
+use crate::terminal::{Terminal, at_home, bare_start, is_whole, marked, title};
 use crate::{programs, system};
 
 /// Columns and rows.
@@ -245,18 +245,8 @@ fn to_mark(terminal: &mut Terminal, key: &str, name: &str) -> Result<()> {
     bail!("{name} cannot be reached:\n{}", terminal.shown().contents())
 }
 
-fn title(screen: &vt100::Screen) -> String {
-    screen.rows(0, SIZE.0).next().unwrap_or_default().trim().to_owned()
-}
-
 fn is_marked(screen: &vt100::Screen, name: &str) -> bool {
     marked(screen).iter().any(|text| text.split_whitespace().any(|word| word == name))
-}
-
-/// Whether there is a frame from its title to its buttons.
-fn is_whole(screen: &vt100::Screen) -> bool {
-    let last = screen.rows(0, SIZE.0).last().unwrap_or_default();
-    screen.alternate_screen() && !title(screen).is_empty() && last.contains("[ ")
 }
 
 /// Percent of one processor that the program uses while nobody types.

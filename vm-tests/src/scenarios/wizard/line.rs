@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::lab::{Lab, run};
+use crate::terminal::Program;
 use crate::wait::until_true;
 
 /// Where the server listens, at the seat's own loopback address.
@@ -19,7 +20,7 @@ const KEY: &str = ".ssh/id_ed25519";
 pub struct SshServer<'a> {
     lab: &'a Lab,
     folder: PathBuf,
-    server: Child,
+    server: Program,
 }
 
 impl<'a> SshServer<'a> {
@@ -44,10 +45,10 @@ impl<'a> SshServer<'a> {
         let log = fs::File::create(folder.join("log")).context("cannot make the server's log")?;
         let mut command = lab.seat_command(&["/usr/sbin/sshd", "-D", "-e", "-f"]);
         command.arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let server = command.spawn().context("cannot start the SSH server")?;
+        let server = Program(command.spawn().context("cannot start the SSH server")?);
         let mut server = Self { lab, folder, server };
         until_true("the seat's SSH server", Duration::from_secs(30), || {
-            let ended = server.server.try_wait().context("cannot ask for the SSH server")?;
+            let ended = server.server.0.try_wait().context("cannot ask for the SSH server")?;
             ensure!(ended.is_none(), "it ended: {}", server.log());
             run(&mut server.command(&[], "true")).map(|_| true)
         })?;
@@ -70,14 +71,6 @@ impl<'a> SshServer<'a> {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for SshServer<'_> {
-    fn drop(&mut self) {
-        // One that has ended takes no signal.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::terminal::{Terminal, marked};
+use crate::terminal::{Terminal, is_whole, marked, title};
 
 /// Columns and rows: the smallest screen that the wizard draws on.
 const SIZE: (u16, u16) = (80, 24);
@@ -46,8 +46,7 @@ impl Person {
     /// As [`Person::sees_page`], for one that comes by itself later.
     pub fn sees_page_within(&mut self, within: Duration, page: &str) -> Result<()> {
         self.sees_within(within, &format!("the page {page}"), |screen| {
-            let (first, last) = (row(screen, 0), row(screen, SIZE.1 - 1));
-            screen.alternate_screen() && first.ends_with(page) && last.contains("[ ")
+            is_whole(screen) && title(screen).ends_with(page)
         })
     }
 
@@ -183,10 +182,6 @@ impl Person {
     }
 }
 
-fn row(screen: &vt100::Screen, number: u16) -> String {
-    screen.rows(0, SIZE.0).nth(number.into()).unwrap_or_default().trim_end().to_owned()
-}
-
 /// All that is on the screen, as one reads it: lines that were broken are one.
 fn words(screen: &vt100::Screen) -> String {
     screen.contents().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -206,7 +201,7 @@ mod tests {
         let mut parser = vt100::Parser::new(SIZE.1, SIZE.0, 0);
         parser.process("\x1b[1;1H Orders  1/13  Start\x1b[4;1H ▸ What is the\r\n   site called?".as_bytes());
         let screen = parser.screen();
-        assert!(words(screen).contains("is the site called?") && row(screen, 0).ends_with("Start"));
+        assert!(words(screen).contains("is the site called?") && title(screen).ends_with("Start"));
         assert!(is_marked(screen, "What is") && !is_marked(screen, "site"));
     }
 }

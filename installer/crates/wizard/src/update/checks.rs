@@ -215,10 +215,7 @@ impl Model {
         self.planned.finish(serial, outcome);
         if let Some(planned) = self.planned.value().filter(|_| waited) {
             // It stands below what the page begins with, out of sight on a small screen.
-            let places = [("steps", planned.steps), ("hosts", planned.hosts.len())];
-            let places = places.map(|(name, count)| (name, count.to_string()));
-            let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
-            self.notice = Some(self.words().fill("notice.planned", &places));
+            self.notice = Some(self.about_plan("notice.planned", planned));
         }
     }
 

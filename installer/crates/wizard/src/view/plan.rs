@@ -7,11 +7,15 @@ use crate::part::Part;
 use crate::screen::{Entry, Row};
 
 impl Model {
+    /// A sentence that says how long a plan is.
+    pub(crate) fn about_plan(&self, key: &str, planned: &Planned) -> String {
+        let (steps, hosts) = (planned.steps.to_string(), planned.hosts.len().to_string());
+        self.words().fill(key, &[("steps", &steps), ("hosts", &hosts)])
+    }
+
     /// A line for each host.
     pub(super) fn plan_rows(&self, planned: &Planned) -> Vec<Row> {
         let words = self.words();
-        let places = [("steps", planned.steps.to_string()), ("hosts", planned.hosts.len().to_string())];
-        let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
         let entry = |(index, host): (usize, &PlannedHost)| {
             let numbers = [host.steps, host.files, host.services].map(|count| count.to_string());
             let stops = if host.stops.is_empty() { "-".to_owned() } else { host.stops.join(", ") };
@@ -22,7 +26,7 @@ impl Model {
         };
         let names = ["host", "steps", "files", "services", "stops"];
         vec![
-            Row::Text(words.fill("plan.all", &places)),
+            Row::Text(self.about_plan("plan.all", planned)),
             Row::Entries {
                 names: names.map(|name| words.text(&format!("plan.{name}"))).to_vec(),
                 entries: planned.hosts.iter().enumerate().map(entry).collect(),

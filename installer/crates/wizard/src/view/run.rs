@@ -40,9 +40,7 @@ impl Model {
         rows.push(match &self.planned {
             Task::Done { value, outdated: false } => {
                 let keep = self.plan_file().display().to_string();
-                let (steps, hosts) = (value.steps.to_string(), value.hosts.len().to_string());
-                let places = [("steps", steps.as_str()), ("hosts", &hosts)];
-                let summary = words.fill("plan.short", &places);
+                let summary = self.about_plan("plan.short", value);
                 Row::Text(words.fill("confirm.plan", &[("plan", &summary), ("file", &keep)]))
             }
             Task::Done { .. } => self.text("confirm.oldPlan"),
