@@ -183,7 +183,7 @@ fn gate(
     let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
     let packed = packed_helm(recipe, sources, cache)?;
     let renderer = Renderer::find(order.helm, packed, cache)?;
-    gate::closure(recipe, &sources.charts, &profiles, order.lock, &renderer, progress)?;
+    gate::closure(recipe, &sources.charts, &profiles, order.lock, renderer, progress)?;
     Ok(())
 }
 

@@ -265,11 +265,13 @@ impl Cache {
         renderings.range(start.to_owned()..).next().is_some_and(|(input, _)| input.starts_with(start))
     }
 
-    /// Remembers what Helm made of `input`.
-    pub fn remember_rendering(&self, input: &str, output: &[u8]) -> Result<(), CacheError> {
-        let content = self.put(output)?;
+    /// Remembers for each input which blob Helm made of it.
+    pub fn remember_renderings(
+        &self,
+        made: impl IntoIterator<Item = (String, Content)>,
+    ) -> Result<(), CacheError> {
         let mut renderings = self.renderings.lock().unwrap_or_else(PoisonError::into_inner);
-        renderings.insert(input.to_owned(), content);
+        renderings.extend(made);
         self.remember(RENDERINGS, &*renderings)
     }
 
@@ -400,7 +402,8 @@ mod tests {
     #[test]
     fn renderings_are_remembered_while_they_are_whole() {
         let (folder, cache) = cache();
-        cache.remember_rendering("helm input", b"kind: Pod").unwrap();
+        let made = cache.put(b"kind: Pod").unwrap();
+        cache.remember_renderings([("helm input".to_owned(), made)]).unwrap();
         drop(cache);
         let cache = Cache::open(folder.path(), || ()).unwrap();
         assert!(cache.knows_renderings("helm") && !cache.knows_renderings("heln"));

@@ -136,12 +136,13 @@ pub fn closure(
     charts: &[Chart],
     profiles: &[Vec<Profile>],
     lock: &Lock,
-    helm: &Renderer<'_>,
+    helm: Renderer<'_>,
     progress: &dyn Progress,
 ) -> Result<(), GateError> {
     let tries = tries(recipe, charts, profiles);
     let number = tries.len();
-    let rendered = parallel::map(parallel::cores(), tries, |one| one.render(helm, recipe))?;
+    let rendered = parallel::map(parallel::cores(), tries, |one| one.render(&helm, recipe))?;
+    helm.remember()?;
     let unrendered = unrendered(&rendered);
     let idle = idle_profiles(&rendered);
     let mut references = References::default();

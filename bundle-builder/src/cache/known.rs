@@ -97,14 +97,18 @@ impl Cache {
 
     /// Digest and size of a file on this machine; one that did not change since the last time is not read again.
     pub fn digest_of_file(&self, path: &Path) -> Result<Content, CacheError> {
-        let mut opened = self.open_file(path)?;
-        if let Some(content) = self.known_file(&opened) {
+        self.digest_of_opened(&self.open_file(path)?)
+    }
+
+    /// As [`Cache::digest_of_file`], of a file that is open; at its start, if it must be read.
+    pub fn digest_of_opened(&self, opened: &OpenFile) -> Result<Content, CacheError> {
+        if let Some(content) = self.known_file(opened) {
             return Ok(content);
         }
         let (digest, size) =
-            digest::of_all(&mut opened.file).map_err(CacheError::at("read", &opened.path))?;
+            digest::of_all(&mut &opened.file).map_err(CacheError::at("read", &opened.path))?;
         let content = Content { digest, size };
-        self.remember_file(&opened, &content)?;
+        self.remember_file(opened, &content)?;
         Ok(content)
     }
 }

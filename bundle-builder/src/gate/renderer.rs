@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::GateError;
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, CacheError, Content, OpenFile};
 use crate::helm::{Helm, Input, Request};
 
 /// How every native Linux program begins.
@@ -21,9 +22,11 @@ const ELF: [u8; 4] = *b"\x7fELF";
 #[derive(Debug)]
 pub struct Renderer<'a> {
     helm: Helm,
-    /// Digest of the program, where that says what it does.
-    identity: Option<String>,
+    /// The program, where its digest says what it does.
+    program: Option<Program<'a>>,
     cache: &'a Cache,
+    /// Inputs whose renderings lie in the cache, and are to be remembered there.
+    made: Mutex<Vec<(String, Content)>>,
 }
 
 impl<'a> Renderer<'a> {
@@ -33,9 +36,9 @@ impl<'a> Renderer<'a> {
         // A name without a folder would be looked up in PATH.
         let packed = packed.and_then(|packed| std::path::absolute(packed).ok());
         let packed = packed.as_deref();
-        let proven = |packed: &Path| {
-            let identity = identity(packed, cache)?;
-            Ok::<_, CacheError>(identity.is_some_and(|identity| cache.knows_renderings(&identity)))
+        let proven = |packed: &Path| match Program::of(packed, cache)? {
+            Some(program) => program.has_rendered(),
+            None => Ok(false),
         };
         // There is room in the cache, and what a killed run leaves there goes with the next one.
         let place = cache.unfinished_folder();
@@ -44,35 +47,86 @@ impl<'a> Renderer<'a> {
             (None, Some(packed)) if proven(packed)? => Helm::untried(packed.to_owned(), &place)?,
             (None, packed) => Helm::find(None, packed, &place)?,
         };
-        let identity = identity(helm.program(), cache)?;
-        Ok(Self { helm, identity, cache })
+        let program = Program::of(helm.program(), cache)?;
+        Ok(Self { helm, program, cache, made: Mutex::default() })
     }
 
     /// Everything that a component installs, as [`Helm::render`]. May be called from several threads.
     pub fn render(&self, request: &Request<'_>) -> Result<String, GateError> {
         let input = Input::of(request);
-        let Some(identity) = &self.identity else { return Ok(self.helm.run_with(&input)?) };
-        let key = format!("{identity} {}", input.digest());
-        if let Some(text) = self.cache.rendering(&key)?.and_then(|text| String::from_utf8(text).ok()) {
+        let Some(program) = &self.program else { return Ok(self.helm.run_with(&input)?) };
+        if let Some(text) = program.rendered(&input)? {
             return Ok(text);
         }
         let text = self.helm.run_with(&input)?;
-        self.cache.remember_rendering(&key, text.as_bytes())?;
+        let content = self.cache.put(text.as_bytes())?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push((input.digest(), content));
         Ok(text)
+    }
+
+    /// Remembers what was rendered, for the next run. Until then nobody need know which Helm this is: whoever packs it, too,
+    /// has read it meanwhile.
+    pub fn remember(self) -> Result<(), CacheError> {
+        let made = self.made.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some(program) = self.program.filter(|_| !made.is_empty()) else { return Ok(()) };
+        let digest = program.digest()?;
+        let made = made.into_iter().map(|(input, content)| (key(&digest, &input), content));
+        self.cache.remember_renderings(made)
     }
 }
 
-/// Digest of the Helm at `program`, where the digest tells which Helm that is: of a native program whose own file is named
-/// helm, not of a script or of something that starts one of several versions.
-fn identity(program: &Path, cache: &Cache) -> Result<Option<String>, CacheError> {
-    let Some(path) = located(program).and_then(|path| path.canonicalize().ok()) else { return Ok(None) };
-    let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("helm"));
-    let mut start = [0; 4];
-    let native = File::open(&path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == ELF;
-    if !named || !native {
-        return Ok(None);
+/// What a rendering is remembered under.
+fn key(program: &str, input: &str) -> String {
+    format!("{program} {input}")
+}
+
+/// A Helm whose digest tells which Helm it is.
+#[derive(Debug)]
+struct Program<'a> {
+    /// Open since before it first ran.
+    file: OpenFile,
+    /// Of the file, once somebody asked.
+    digest: Mutex<Option<String>>,
+    cache: &'a Cache,
+}
+
+impl<'a> Program<'a> {
+    /// The one at `path`, where it is a native program whose own file is named helm, not a script or something that starts
+    /// one of several versions.
+    fn of(path: &Path, cache: &'a Cache) -> Result<Option<Self>, CacheError> {
+        let Some(path) = located(path).and_then(|path| path.canonicalize().ok()) else { return Ok(None) };
+        let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("helm"));
+        let mut start = [0; 4];
+        let native =
+            File::open(&path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == ELF;
+        if !named || !native {
+            return Ok(None);
+        }
+        Ok(Some(Self { file: cache.open_file(&path)?, digest: Mutex::default(), cache }))
     }
-    cache.digest_of_file(&path).map(|content| Some(content.digest))
+
+    fn digest(&self) -> Result<String, CacheError> {
+        let mut known = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = &*known {
+            return Ok(digest.clone());
+        }
+        let digest = self.cache.digest_of_opened(&self.file)?.digest;
+        Ok(known.insert(digest).clone())
+    }
+
+    fn has_rendered(&self) -> Result<bool, CacheError> {
+        Ok(self.cache.knows_renderings("") && self.cache.knows_renderings(&self.digest()?))
+    }
+
+    /// What it made of `input` before.
+    fn rendered(&self, input: &Input) -> Result<Option<String>, CacheError> {
+        // To hash the program takes as long as to run it.
+        if !self.cache.knows_renderings("") {
+            return Ok(None);
+        }
+        let text = self.cache.rendering(&key(&self.digest()?, &input.digest()))?;
+        Ok(text.and_then(|text| String::from_utf8(text).ok()))
+    }
 }
 
 /// The file that is started as `program`: a path, or the first of that name in PATH.
@@ -99,7 +153,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             path
         };
-        let known = |path: &Path| identity(path, &cache).unwrap();
+        let known = |path: &Path| Program::of(path, &cache).unwrap().map(|program| program.digest().unwrap());
         let native = write("helm-v4.3.1", b"\x7fELF and so on");
         let digest = sealift_bundle::digest::digest_of(b"\x7fELF and so on");
         assert_eq!(known(&native), Some(digest.clone()));
