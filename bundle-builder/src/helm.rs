@@ -122,10 +122,14 @@ impl SampleSite {
             SiteValue::WorkerNames if small => json!(["m1"]),
             SiteValue::WorkerNames => json!(["w1", "w2", "w3", "w4", "w5"]),
             SiteValue::Nameservers => json!(if small { vec![] } else { vec!["192.0.2.53"] }),
-            SiteValue::Setting(name) => settings
-                .get(name)
-                .and_then(|setting| setting.default.clone())
-                .unwrap_or_else(|| json!("sample")),
+            SiteValue::Setting(name) => {
+                match settings.get(name).and_then(|setting| setting.default.clone()) {
+                    // What a site may switch on is what it may leave out.
+                    Some(Value::Bool(_)) => json!(!small),
+                    Some(default) => default,
+                    None => json!("sample"),
+                }
+            }
             SiteValue::Service(_) if small => return None,
             SiteValue::Service(value) => service_value(*value),
         })
@@ -181,10 +185,10 @@ pub struct Request<'a> {
     pub component: &'a Component,
     /// Its chart.
     pub chart: &'a Chart,
-    /// Content of a file with further values of the vendor.
-    pub profile: Option<&'a [u8]>,
-    /// What the site says; stands above all other values.
+    /// What a sample of a site says; stands above the component's own values.
     pub site: &'a Value,
+    /// Content of a file with further values of the vendor, who knows what a site may say: stands above the sample.
+    pub profile: Option<&'a [u8]>,
     /// Version of the cluster, e.g. `v1.36.3`.
     pub kubernetes: &'a str,
 }
@@ -215,8 +219,8 @@ impl Input {
             values => values.clone(),
         };
         let mut files = vec![("values.json".to_owned(), own.to_string().into_bytes())];
-        files.extend(profile.map(|profile| ("profile.yaml".to_owned(), profile.to_owned())));
         files.push(("site.json".to_owned(), site.to_string().into_bytes()));
+        files.extend(profile.map(|profile| ("profile.yaml".to_owned(), profile.to_owned())));
         let mut arguments = vec!["template", &component.name, &archive];
         arguments.extend(["--namespace", &component.namespace]);
         arguments.extend(["--kube-version", kubernetes, "--include-crds"]);
@@ -426,6 +430,19 @@ mod tests {
         assert_eq!(values(1, SampleSite::Small), json!({"web": {"replicas": 1, "title": "Orders"}}));
         assert_eq!(values(1, SampleSite::Large)["web"]["replicas"], 3);
         assert_eq!(values(0, SampleSite::Small), json!({"podCidr": "10.244.0.0/16"}));
+    }
+
+    #[test]
+    fn what_a_site_may_switch_on_is_off_on_a_small_one_and_on_on_a_large_one() {
+        for default in [true, false] {
+            let text = format!("{{metrics: {{description: Whether, default: {default}}}}}");
+            let settings: BTreeMap<String, Setting> = serde_yaml::from_str(&text).unwrap();
+            let said = |site: SampleSite| site.value(&SiteValue::Setting("metrics".to_owned()), &settings);
+            assert_eq!(
+                (said(SampleSite::Small), said(SampleSite::Large)),
+                (Some(json!(false)), Some(json!(true)))
+            );
+        }
     }
 
     #[test]

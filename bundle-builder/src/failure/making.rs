@@ -1,8 +1,6 @@
 //! Advice where no bundle, key, lock or folder for a disk comes about.
 
-use sealift_bundle::write::WriteError;
-
-use super::bundles::{of_bundle, of_split};
+use super::bundles::{of_bundle, of_split, of_write};
 use super::sources::{of_cache, of_cosign, of_disk, of_source};
 use super::{Advice, Kind, usage};
 use crate::build::BuildError;
@@ -137,12 +135,11 @@ pub(super) fn of_build(error: &BuildError) -> Advice {
         BuildError::Pull(PullError::Manifest { .. } | PullError::NotAManifest { .. }) => {
             usage("renew the lock with `bundle-builder lock`")
         }
-        BuildError::Compress(CompressError::Io { source, .. })
-        | BuildError::Write { source, .. }
-        | BuildError::Pack(PackError::Write(WriteError::Write { source, .. })) => of_disk(source),
-        BuildError::Pack(PackError::Write(_) | PackError::Key(_)) | BuildError::Stopped => {
-            (Kind::Internal, None)
+        BuildError::Compress(CompressError::Io { source, .. }) | BuildError::Write { source, .. } => {
+            of_disk(source)
         }
+        BuildError::Pack(PackError::Write(error)) => of_write(error),
+        BuildError::Pack(PackError::Key(_)) | BuildError::Stopped => (Kind::Internal, None),
         BuildError::DamagedCache { .. } => (
             Kind::Verification,
             Some("run the same command again: it fetches or makes that blob anew".to_owned()),

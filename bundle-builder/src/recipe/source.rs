@@ -230,7 +230,8 @@ impl From<FileSource> for RawFileSource {
 pub struct ChartEntry {
     /// Where it comes from.
     pub source: ChartSource,
-    /// Files with values that the closure gate renders it with, each once more, beside the component's own values.
+    /// Files with values that the closure gate renders it with, each once more, above the component's own values and what
+    /// the sample of a site says.
     pub profiles: Vec<Source>,
 }
 
@@ -308,7 +309,8 @@ struct RawChart {
     /// A chart in a registry, e.g. `registry.example/charts/orders`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     oci: Option<String>,
-    /// Files with values that the closure gate renders the chart with, each once more, beside the component's values.
+    /// Files with values that the closure gate renders the chart with, each once more, above the component's values and
+    /// what the sample of a site says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     profiles: Vec<Source>,
 }

@@ -188,6 +188,57 @@ spec: {template: {spec: {containers: [{name: c, image: {{ .Values.cache.image }}
 }
 
 #[test]
+fn what_a_site_may_switch_on_is_seen_and_a_profile_stands_above_the_sample() {
+    let vendor = vendor();
+    vendor.write(
+        "chart/templates/exporters.yaml",
+        "{{ if .Values.metrics }}
+kind: Pod
+metadata: {name: exporter}
+spec: {containers: [{name: c, image: 'exporter:1.0.0'}]}
+{{ if not .Values.external }}
+---
+kind: Pod
+metadata: {name: database}
+spec: {containers: [{name: c, image: 'database-exporter:1.0.0'}]}
+{{ end }}{{ end }}",
+    );
+    vendor.write("profiles/metrics.yaml", "metrics: true\n");
+    vendor.replace(
+        "recipe.yaml",
+        "components:\n",
+        "settings:
+  metrics: {description: Whether it shows its measurements, default: false}
+  external: {description: Whether the site has a database, default: false}
+components:\n",
+    );
+    vendor.replace(
+        "recipe.yaml",
+        "chart: orders, ",
+        "chart: orders, valuesFrom: {metrics: {setting: metrics}, external: {setting: external}}, ",
+    );
+    let said = refused(&vendor);
+    assert!(
+        said.contains("error: 1 image missing from the recipe:\n  docker.io/library/exporter:1.0.0\n"),
+        "{said}"
+    );
+
+    vendor.replace(
+        "recipe.yaml",
+        "  - path: chart\n",
+        "  - {path: chart, profiles: [{path: profiles/metrics.yaml}]}\n",
+    );
+    let said = refused(&vendor);
+    assert!(
+        said.contains(
+            "error: 2 images missing from the recipe:\n  docker.io/library/database-exporter:1.0.0\n"
+        ),
+        "{said}"
+    );
+    assert_eq!(warnings(&said), [""; 0]);
+}
+
+#[test]
 fn hints_lead_to_what_operators_start() {
     let vendor = vendor();
     vendor.write(
