@@ -450,6 +450,8 @@ impl Copy<'_> {
         self.write(member, bytes, member.content())
     }
 
+    /// Through our own memory: members begin at multiples of 512 bytes, so that no file system can share their blocks with
+    /// the source, and where the kernel must copy, it does so in smaller pieces and takes longer.
     fn file(&self, member: &Member, path: &Path, buffer: &mut [u8]) -> Result<(), WriteError> {
         let cannot = |source| WriteError::Read { path: path.to_owned(), source };
         let from = path.display().to_string();
