@@ -84,23 +84,6 @@ fn writing() -> [Vec<&'static str>; 7] {
     ]
 }
 
-/// Puts `new.bundle` in parts into `out`, without the third.
-fn lose_a_part(vendor: &Vendor) {
-    let _ = fs::remove_dir_all(vendor.path("out"));
-    fs::create_dir(vendor.path("out")).unwrap();
-    for name in vendor.names("parts").iter().filter(|name| !name.ends_with(".003")) {
-        fs::copy(vendor.path("parts").join(name), vendor.path("out").join(name)).unwrap();
-    }
-}
-
-const REPAIR: [&str; 4] = ["repair", "out/new.bundle.001", "--from", "new.bundle"];
-
-fn assert_mended(vendor: &Vendor) {
-    assert_eq!(vendor.names("out"), vendor.names("parts"));
-    let read = |folder: &str, name: &str| fs::read(vendor.path(folder).join(name)).unwrap();
-    assert!(vendor.names("parts").iter().all(|name| read("out", name) == read("parts", name)));
-}
-
 #[test]
 fn a_verb_that_is_ended_leaves_nothing_half_written() {
     let vendor = vendor_with_two();
@@ -143,30 +126,38 @@ fn a_disk_that_fills_up_leaves_nothing_half_written() {
 #[test]
 fn a_repair_that_is_ended_goes_on() {
     let vendor = vendor_with_two();
-    let repair = with_key(&REPAIR);
+    let repair = with_key(&["repair", "out/new.bundle.001", "--from", "new.bundle"]);
     let missing = vendor.path("out/new.bundle.003");
     for signal in [Signal::INT, Signal::TERM] {
         let said = (0..50).find_map(|_| {
-            lose_a_part(&vendor);
+            let _ = fs::remove_dir_all(vendor.path("out"));
+            fs::create_dir(vendor.path("out")).unwrap();
+            for name in vendor.names("parts").iter().filter(|name| !name.ends_with(".003")) {
+                fs::copy(vendor.path("parts").join(name), vendor.path("out").join(name)).unwrap();
+            }
             stopped(&vendor, &repair, signal, &|| missing.exists())
         });
         let said = said.expect("it was never caught in the middle");
         assert!(said.contains("; what was mended stays: the same command goes on\n"), "{said}");
         vendor.succeed(&repair);
-        assert_mended(&vendor);
+        assert_eq!(vendor.names("out"), vendor.names("parts"));
+        let read = |folder: &str, name: &str| fs::read(vendor.path(folder).join(name)).unwrap();
+        assert!(vendor.names("parts").iter().all(|name| read("out", name) == read("parts", name)));
     }
 }
 
 #[test]
 fn a_repair_on_a_disk_that_fills_up_goes_on() {
     let vendor = vendor_with_two();
-    lose_a_part(&vendor);
-    let said = vendor.fail_on_a_full_disk(1000, &with_key(&REPAIR));
-    assert!(said.contains("out/new.bundle.003: cannot be written\n  because: File too large"), "{said}");
+    let good = fs::read(vendor.path("new.bundle")).unwrap();
+    vendor.write_bytes("short.bundle", &good[..3_000_000]);
+    let repair = with_key(&["repair", "short.bundle", "--from", "new.bundle"]);
+    let said = vendor.fail_on_a_full_disk(5000, &repair);
+    assert!(said.contains("short.bundle: cannot be written\n  because: File too large"), "{said}");
     // No longer than what is in it.
-    assert_eq!(vendor.path("out/new.bundle.003").metadata().unwrap().len(), 1000 << 10);
-    vendor.succeed(&with_key(&REPAIR));
-    assert_mended(&vendor);
+    assert!(fs::read(vendor.path("short.bundle")).unwrap() == good[..5000 << 10]);
+    vendor.succeed(&repair);
+    assert!(fs::read(vendor.path("short.bundle")).unwrap() == good);
 }
 
 /// Fails as there is too little room in `folder`, and writes nothing.
