@@ -214,6 +214,7 @@ fn a_disk_that_is_too_small_is_told_before_the_work() {
     ] {
         assert_no_room(&vendor, &with_keys(&verb), "disk");
     }
+    assert_eq!(vendor.path("disk/damaged.bundle").metadata().unwrap().len(), 1 << 20);
     assert_no_room(&vendor, &["split", new, "--size", "64GiB", "--out", "disk"], "disk");
     fs::rename(vendor.path(new), vendor.path("new/hollow.bundle.001")).unwrap();
     assert_no_room(&vendor, &["join", "new/hollow.bundle.001", "--out", "joined.bundle"], ".");
