@@ -175,7 +175,7 @@ pub enum RecarryError {
     Write(#[from] ParcelWriteError),
 }
 
-/// Bytes that [`recarry`] writes, as [`Bundle::blobs`] has them: the list may say anything.
+/// Bytes that [`recarry`] writes. Sizes are those of the bundle: the list may say anything.
 #[cfg(feature = "write")]
 #[must_use]
 pub fn room(bundle: &Bundle, list: Option<&DamageList>) -> u64 {

@@ -315,9 +315,13 @@ impl Mender {
     /// Gives everything its length, where the spare had less, and brings it to the disk.
     fn finish(&self) -> Result<(), RepairError> {
         for (file, part) in self.files.iter().zip(&self.parts) {
-            file.set_len(part.size)
-                .and_then(|()| file.sync_all())
-                .map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
+            let finish = || {
+                if file.metadata()?.len() < part.size {
+                    file.set_len(part.size)?;
+                }
+                file.sync_all()
+            };
+            finish().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
         }
         Ok(())
     }
