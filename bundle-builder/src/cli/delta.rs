@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::delta::{Against, Report, cut};
+use sealift_bundle::Bundle;
+use sealift_bundle::delta::{Against, Report, cut, room_to_cut};
 use sealift_bundle::inventory::Inventory;
 
 use super::Lines;
 use super::output::{Format, json};
 use super::trust::Trust;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes, count};
@@ -42,16 +44,20 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
-    let progress = |what: &str, done, total| lines.advance(what, done, total);
-    let (trust, threads) = (&arguments.trust, parallel::cores());
+    let trust = &arguments.trust;
+    let make = |against: Against<'_>, new: &Bundle| -> Result<Report, Failure> {
+        require_room_beside(&arguments.out, room_to_cut(against, new))?;
+        let progress = |what: &str, done, total| lines.advance(what, done, total);
+        Ok(cut(against, new, &arguments.out, parallel::cores(), &progress)?)
+    };
     let report = match (&arguments.base_inventory, arguments.bundles.as_slice()) {
         (None, [old, new]) => {
             let (old, new) = (trust.open(old)?, trust.open(new)?);
-            cut(Against::Bundle(&old), &new, &arguments.out, threads, &progress)?
+            make(Against::Bundle(&old), &new)?
         }
         (Some(inventory), [new]) => {
             let (inventory, new) = (Inventory::read(inventory)?, trust.open(new)?);
-            cut(Against::Inventory(&inventory), &new, &arguments.out, threads, &progress)?
+            make(Against::Inventory(&inventory), &new)?
         }
         _ => {
             return Err(Failure::usage(

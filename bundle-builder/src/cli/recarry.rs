@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::recarry::{DamageList, recarry};
+use sealift_bundle::recarry::{self, DamageList, recarry};
 
 use super::Lines;
 use super::trust::Trust;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes, count};
@@ -37,6 +38,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let list = arguments.damage_list.as_deref().map(DamageList::read).transpose()?;
     let bundle = arguments.trust.open(&arguments.bundle)?;
+    require_room_beside(&arguments.out, recarry::room(&bundle, list.as_ref()))?;
     let progress = |done, total| lines.advance("recarry", done, total);
     let size = recarry(&bundle, list.as_ref(), &arguments.out, parallel::cores(), &progress)?;
     lines.end();

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_bundle::repair::{Spare, repair};
+use sealift_bundle::repair::{self, Spare, repair};
 
 use super::Lines;
 use super::trust::Trust;
+use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::parallel;
 use crate::progress::{Progress as _, bytes, count};
@@ -36,6 +37,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let keys = arguments.trust.keys()?;
     let spare = Spare::open(&arguments.from, &keys)?;
+    require_room_beside(&arguments.bundle, repair::room(&arguments.bundle, &keys, &spare)?)?;
     let progress = |done, total| lines.advance("verify", done, total);
     let repaired = repair(&arguments.bundle, &keys, &spare, parallel::cores(), &progress)?;
     lines.end();

@@ -17,6 +17,7 @@ mod corpus;
 mod delta;
 mod gate;
 mod guide;
+mod halfway;
 mod help;
 mod init;
 mod inspect;

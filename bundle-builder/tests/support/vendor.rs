@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sealift_bundle::testing::{self, on_a_full_disk};
+
 use super::{FakeRegistry, noise};
 
 pub const REGISTRIES: [&str; 3] = ["registry.k8s.io", "docker.io", "registry.sealift.example"];
@@ -64,7 +66,7 @@ impl Vendor {
 
     /// Puts this script in Helm's place.
     pub fn helm(&self, script: &str) {
-        sealift_bundle::testing::program(&self.path("helm"), script);
+        testing::program(&self.path("helm"), script);
     }
 
     pub fn write(&self, name: &str, content: &str) {
@@ -81,6 +83,13 @@ impl Vendor {
 
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Flips a bit of the byte at `at`.
+    pub fn flip(&self, name: &str, at: usize) {
+        let mut content = std::fs::read(self.path(name)).unwrap();
+        content[at] ^= 1;
+        std::fs::write(self.path(name), content).unwrap();
     }
 
     pub fn replace(&self, name: &str, from: &str, to: &str) {
@@ -113,10 +122,12 @@ impl Vendor {
 
     /// What the program says on standard error when it ends with `code`.
     pub fn fail(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-        text
+        failed(code, self.command(arguments))
+    }
+
+    /// What it says on a disk that is full when a file has so many KiB.
+    pub fn fail_on_a_full_disk(&self, kibibytes: u32, arguments: &[&str]) -> String {
+        failed(2, on_a_full_disk(&self.command(arguments), kibibytes))
     }
 
     pub fn lock(&self) -> String {
@@ -131,6 +142,18 @@ impl Vendor {
     pub fn names(&self, path: &str) -> Vec<String> {
         list(&self.path(path))
     }
+}
+
+/// These arguments, and the vendor's key to trust.
+pub fn with_key<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, &["--key", "release.key.pub"]].concat()
+}
+
+fn failed(code: i32, mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {text}");
+    text
 }
 
 pub const LOCK: [&str; 7] =

@@ -90,6 +90,7 @@ fn apply(arguments: &Apply, output: Output) -> Result<(), Failure> {
 fn repair(arguments: &Repair, output: Output) -> Result<(), Failure> {
     let keys = arguments.trust.trusted(&arguments.bundle)?;
     let spare = Spare::open(&arguments.from, &keys)?;
+    room::require_beside(&arguments.bundle, repair::room(&arguments.bundle, &keys, &spare)?)?;
     watch("what was mended stays: the same command goes on", output);
     let repaired = repair::repair(&arguments.bundle, &keys, &spare, threads(), &output.moving("verify"))?;
     let places = repaired.damage.iter().map(|damage| {

@@ -2,16 +2,20 @@
 
 use std::convert::Infallible;
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sealift_bundle::delta::{Against, cut};
 use sealift_bundle::inventory::Inventory;
 use sealift_bundle::recarry::{DamageList, recarry};
-use sealift_bundle::testing::{SampleKey, hollow_bundle, sample_document, sample_writer};
+use sealift_bundle::testing::{
+    SampleKey, hollow_bundle, on_a_full_disk, sample_document, sample_writer, too_many_blobs,
+};
 use sealift_bundle::write::{BlobGroup, trusted_comment};
 use sealift_bundle::{Bundle, TrustedKeys};
 
-use crate::seat::{Ended, program};
+use crate::seat::{Ended, command, program};
 
 /// A disk with two releases of one vendor: `old.bundle`, and `new.bundle`, which has one blob more.
 struct Disk {
@@ -54,11 +58,15 @@ impl Disk {
 
     /// Runs `bundle VERB` on these files, with the vendor's key.
     fn run(&self, verb: &str, files: &[&str], flag: (&str, &str)) -> Ended {
+        Ended::of(self.command(verb, files, flag).output().unwrap())
+    }
+
+    fn command(&self, verb: &str, files: &[&str], flag: (&str, &str)) -> Command {
         let files: Vec<String> = files.iter().map(|name| self.text(name)).collect();
         let (value, key) = (self.text(flag.1), self.text("vendor.pub"));
         let files = files.iter().map(String::as_str);
         let words = ["bundle", verb].into_iter().chain(files).chain([flag.0, &value, "--trust-key", &key]);
-        program(&words.collect::<Vec<_>>())
+        command(&words.collect::<Vec<_>>())
     }
 
     fn apply(&self, old: &str, delta: &str) -> Ended {
@@ -86,6 +94,20 @@ impl Disk {
             assert!(!name.starts_with('.'), "{name} was left behind");
         }
     }
+}
+
+/// Bytes of each of the blobs that are too many: they are holes, and take no room themselves.
+const BLOB: u64 = 4_000_000_000;
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn assert_no_room(ended: &Ended, folder: &Path) {
+    let (code, said) = (ended.code, &ended.errors);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&format!("not enough room in {}: ", shown(folder))), "{said}");
+    assert!(said.contains("B needed, ") && said.contains("B free\n  next: make room"), "{said}");
 }
 
 #[test]
@@ -141,10 +163,8 @@ fn what_makes_no_bundle_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_disk_that_is_too_small_is_told_before_the_work() {
-    const BLOB: u64 = 4_000_000_000;
     let folder = tempfile::tempdir().unwrap();
-    let disk = rustix::fs::statvfs(folder.path()).unwrap();
-    let blobs = u32::try_from((disk.f_bavail * disk.f_frsize) / BLOB + 2).unwrap();
+    let blobs = too_many_blobs(folder.path(), BLOB);
     // Of holes, so they take no room themselves; the newer one has nothing that the older one has not.
     let releases = [("old", blobs + 1), ("new", blobs)].map(|(name, count)| {
         let place = folder.path().join(name);
@@ -158,15 +178,49 @@ fn a_disk_that_is_too_small_is_told_before_the_work() {
     let delta = folder.path().join("delta");
     cut(Against::Bundle(&old), &new, &delta, 2, &|_, _, _| {}).unwrap();
 
-    let shown = |path: &std::path::Path| path.display().to_string();
     let made = folder.path().join("made.bundle");
     let [(old, old_key), (_, new_key)] = releases.each_ref().map(|(path, key)| (shown(path), shown(key)));
     let words = ["bundle", "apply", &old, &shown(&delta), "--out", &shown(&made)];
     let ended = program(&[&words[..], &["--trust-key", &old_key, "--trust-key", &new_key]].concat());
-    assert_eq!(ended.code, Some(2), "{}", ended.errors);
-    let said = format!("not enough room in {}: ", shown(folder.path()));
-    assert!(ended.errors.contains(&said) && ended.errors.contains("next: make room"), "{}", ended.errors);
+    assert_no_room(&ended, folder.path());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the releases and the delta alone");
+}
+
+#[test]
+fn a_copy_that_the_disk_has_no_room_for_is_not_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, key) = hollow_bundle(folder.path(), too_many_blobs(folder.path(), BLOB), BLOB);
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("vendor.pub"), key).unwrap();
+    // Its contents list alone is left.
+    let front = 1 << 20;
+    io::copy(&mut fs::File::open(&good).unwrap().take(front), &mut fs::File::create(path("copy")).unwrap())
+        .unwrap();
+    let [copy, good, key] = [path("copy"), good, path("vendor.pub")].map(|path| shown(&path));
+    let ended = program(&["bundle", "repair", &copy, "--from", &good, "--trust-key", &key]);
+    assert_no_room(&ended, folder.path());
+    assert_eq!(path("copy").metadata().unwrap().len(), front);
+}
+
+#[test]
+fn a_repair_on_a_disk_that_fills_up_goes_on() {
+    let disk = Disk::new();
+    let content = fs::read(disk.path("new.bundle")).unwrap();
+    fs::write(disk.path("copy.bundle"), &content[..60_000]).unwrap();
+    let mend = || disk.command("repair", &["copy.bundle"], ("--from", "new.bundle"));
+    let ended = Ended::of(on_a_full_disk(&mend(), 90).output().unwrap());
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    assert!(
+        ended.errors.contains("cannot be written") && ended.errors.contains("File too large"),
+        "{}",
+        ended.errors
+    );
+    // No longer than what is in it.
+    assert_eq!(disk.path("copy.bundle").metadata().unwrap().len(), 90 << 10);
+    let ended = Ended::of(mend().output().unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert!(disk.same("copy.bundle", "new.bundle"));
+    disk.assert_clean();
 }
 
 #[test]

@@ -40,8 +40,14 @@ impl Ended {
 
 /// Runs the program to its end.
 pub fn program(arguments: &[&str]) -> Ended {
-    let ended = Command::new(env!("CARGO_BIN_EXE_installer")).args(arguments).output().unwrap();
-    Ended::of(ended)
+    Ended::of(command(arguments).output().unwrap())
+}
+
+/// The program, to be run.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_installer"));
+    command.args(arguments);
+    command
 }
 
 impl Seat {

@@ -17,7 +17,7 @@ use crate::parcel::write::ParcelWriteError;
 use crate::write::WriteError;
 
 pub use apply::{Delta, apply, room};
-pub use cut::{Against, Report, cut};
+pub use cut::{Against, Report, cut, room_to_cut};
 use patch::PatchError;
 
 /// Why a delta was not cut or applied. Nothing is left behind then.

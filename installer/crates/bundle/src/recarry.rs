@@ -4,7 +4,7 @@
 //! parcel (see [`crate::parcel`]), which mends the copy where it lies.
 
 #[cfg(feature = "write")]
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -173,6 +173,17 @@ pub enum RecarryError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] ParcelWriteError),
+}
+
+/// Bytes that [`recarry`] writes. Sizes are those of the bundle: the list may say anything.
+#[cfg(feature = "write")]
+#[must_use]
+pub fn room(bundle: &Bundle, list: Option<&DamageList>) -> u64 {
+    let listed: BTreeSet<&str> =
+        list.iter().flat_map(|list| &list.blobs).map(|blob| blob.digest.as_str()).collect();
+    // The first three are in every parcel.
+    let blobs = bundle.blobs().iter().skip(3);
+    parcel::write::room(bundle, blobs.filter(|blob| listed.contains(blob.digest.as_str())))
 }
 
 /// Writes a re-carry file with the blobs of `list` to `target`; without a list one that mends what is in front of the

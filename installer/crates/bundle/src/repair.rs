@@ -120,6 +120,17 @@ impl Spare {
     }
 }
 
+/// Bytes that [`repair`] adds to the disk of the bundle at `path`: those of it that are not there at all. What is there and
+/// damaged is written over, and takes no more.
+///
+/// # Errors
+/// When [`repair`] would not begin.
+pub fn room(path: &Path, keys: &TrustedKeys, spare: &Spare) -> Result<u64, RepairError> {
+    let bundle = open(path, keys, spare)?;
+    let gaps = Remains::find(path)?.gaps(bundle.size())?;
+    Ok(gaps.iter().map(|(start, end)| end - start).sum())
+}
+
 /// Mends what is damaged or missing in the bundle at `path` from `spare`, and reads that again. With another copy the
 /// bundle is read once to find the damage; with a re-carry file only what it carries, what is not there at all, and
 /// everything between the blobs. `progress` gets bytes done and bytes in all, of the reading.
@@ -151,7 +162,7 @@ pub fn repair(
         }
     }
     file.write(&[0; 1024], bundle.members().end())?;
-    file.sync()?;
+    file.finish()?;
     if !missing.is_empty() {
         return Err(RepairError::NotInSpare { path: spare.path().to_owned(), blobs: missing });
     }
@@ -230,15 +241,18 @@ fn mend(
     mender: &Mender,
 ) -> Result<Option<u64>, RepairError> {
     mender.write(&member.header(), member.offset)?;
-    mender.write(&vec![0; padding_length(member.size)], member.padding())?;
-    if !content_hurt {
-        return Ok(Some(0));
-    }
     let texts = [LAYOUT_CONTENT, bundle.index_json(), bundle.signature()];
-    if let Some(text) = texts.get(index) {
-        mender.write(text.as_bytes(), member.content())?;
-        return Ok(Some(0));
-    }
+    let taken = match texts.get(index) {
+        _ if !content_hurt => Some(0),
+        Some(text) => mender.write(text.as_bytes(), member.content()).map(|()| Some(0))?,
+        None => copy(member, spare, mender)?,
+    };
+    mender.write(&vec![0; padding_length(member.size)], member.padding())?;
+    Ok(taken)
+}
+
+/// Writes a member's content from the spare. Gives its bytes, or nothing where the spare has no good copy.
+fn copy(member: &Member, spare: &Spare, mender: &Mender) -> Result<Option<u64>, RepairError> {
     let Some(mut reader) = spare.reader(&member.digest) else { return Ok(None) };
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 1 << 20];
@@ -255,7 +269,8 @@ fn mend(
     Ok(None)
 }
 
-/// Writes into the file or the parts of a bundle.
+/// Writes into the file or the parts of a bundle. What is missing grows as it is written, in order: a repair that was
+/// stopped leaves no hole that the next one would take for content.
 struct Mender {
     /// Start and path of each file.
     parts: Vec<Part>,
@@ -263,7 +278,7 @@ struct Mender {
 }
 
 impl Mender {
-    /// Opens what is there, makes what is missing, and gives everything its length.
+    /// Opens what is there, makes what is missing, and cuts off what is too long.
     fn open(remains: &Remains, total: u64) -> Result<Self, RepairError> {
         let mut parts = remains.layout(total)?;
         if let Some(path) = remains.file() {
@@ -274,7 +289,7 @@ impl Mender {
             let cannot = |source| RepairError::Write { path: part.path.clone(), source };
             let open = OpenOptions::new().write(true).create(true).truncate(false).open(&part.path);
             let file = open.map_err(cannot)?;
-            if file.metadata().map_err(cannot)?.len() != part.size {
+            if file.metadata().map_err(cannot)?.len() > part.size {
                 file.set_len(part.size).map_err(cannot)?;
             }
             files.push(file);
@@ -297,9 +312,16 @@ impl Mender {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), RepairError> {
+    /// Gives everything its length, where the spare had less, and brings it to the disk.
+    fn finish(&self) -> Result<(), RepairError> {
         for (file, part) in self.files.iter().zip(&self.parts) {
-            file.sync_all().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
+            let finish = || {
+                if file.metadata()?.len() < part.size {
+                    file.set_len(part.size)?;
+                }
+                file.sync_all()
+            };
+            finish().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
         }
         Ok(())
     }

@@ -76,6 +76,19 @@ pub fn program(path: &Path, script: &str) {
     assert!(writer.wait().expect("a child").success(), "{} cannot be written", path.display());
 }
 
+/// This command, where no file grows beyond so many KiB: as on a disk that fills up, a write fails half-way.
+#[must_use]
+pub fn on_a_full_disk(command: &Command, kibibytes: u32) -> Command {
+    let mut full = Command::new("bash");
+    full.args(["-c", "ulimit -f \"$0\" && trap '' XFSZ && exec \"$@\"", &kibibytes.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")))
+        .stdin(Stdio::null());
+    full
+}
+
 /// A port on loopback where nobody listens. It is bound, so the system gives it to nobody who asks for any free port;
 /// a server that is told this very port can take it, as all that set `SO_REUSEADDR` share what is bound and not listened
 /// on (socket(7)). A port that was free a moment ago is no such thing: the next test may have it already, and a listener
@@ -235,6 +248,17 @@ pub fn hollow_bundle(dir: &Path, count: u32, size: u64) -> (PathBuf, String) {
     let comment = trusted_comment(&product());
     writer.pack_hollow(&path, |index| key.sign(index, &comment)).expect("a consistent sample");
     (path, key.public_key_text())
+}
+
+/// How many blobs of `size` bytes are too many for the disk of `dir`.
+///
+/// # Panics
+/// When the folder is not there.
+#[must_use]
+pub fn too_many_blobs(dir: &Path, size: u64) -> u32 {
+    let disk = rustix::fs::statvfs(dir).expect("a folder");
+    // One more: meanwhile others may give some back.
+    u32::try_from(disk.f_bavail * disk.f_frsize / size).expect("large blobs") + 2
 }
 
 fn pack(path: &Path, key: &SampleKey) -> BundleDocument {

@@ -15,7 +15,7 @@ use crate::document::{API_VERSION, BlobEntry, File, Product};
 use crate::error::BundleError;
 use crate::frame;
 use crate::inventory::Inventory;
-use crate::parcel::write::{Content, write};
+use crate::parcel::write::{self, Content, write};
 use crate::parcel::{Base, HIGHEST_LEVEL, ParcelDocument, ParcelKind, Patch};
 use crate::parts::folder_of;
 use crate::source::{FileSource, Source};
@@ -100,6 +100,20 @@ impl Share {
     }
 }
 
+/// Bytes that [`cut`] writes for certain: of the blobs that no patch can be made for. What patches take is known only when
+/// they are made; counting their blobs as whole would refuse deltas that fit. What they take more is little, and a disk
+/// that they fill is survived.
+#[must_use]
+pub fn room_to_cut(against: Against<'_>, new: &Bundle) -> u64 {
+    let (_, kept) = known(against);
+    let cutter = match against {
+        Against::Bundle(old) => Some(Cutter::new(old, new)),
+        Against::Inventory(_) => None,
+    };
+    let whole = |blob: &&BlobEntry| cutter.as_ref().is_none_or(|cutter| cutter.base(blob).is_none());
+    write::room(new, fresh(new, &kept).filter(whole))
+}
+
 /// Writes the delta that makes `new` out of what `against` has to `target`: into a temporary file beside it, synced, then
 /// renamed. `progress` gets what is done (`patch` or `write`), bytes done and bytes in all, from any thread.
 ///
@@ -121,8 +135,7 @@ pub fn cut(
     if target.symlink_metadata().is_ok() {
         return Err(DeltaError::Exists { path: target.to_owned() });
     }
-    let fresh: Vec<&BlobEntry> =
-        new.blobs().iter().skip(3).filter(|blob| !kept.contains(blob.digest.as_str())).collect();
+    let fresh: Vec<&BlobEntry> = fresh(new, &kept).collect();
     let made = match against {
         Against::Bundle(old) => Cutter::new(old, new).patches(&fresh, target, threads, progress)?,
         Against::Inventory(_) => BTreeMap::new(),
@@ -174,6 +187,11 @@ fn carried(
         }
     }
     (patches, content)
+}
+
+/// The blobs that the delta is for: those in front of them are in every parcel.
+fn fresh<'a>(new: &'a Bundle, kept: &BTreeSet<&str>) -> impl Iterator<Item = &'a BlobEntry> {
+    new.blobs().iter().skip(3).filter(|blob| !kept.contains(blob.digest.as_str()))
 }
 
 /// What it is, and the digests that it has.
@@ -242,7 +260,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// The blob of the older bundle that is most like `blob`: of the same file, or of the same image the one nearest in
-    /// size.
+    /// size. None where no patch would help.
     fn base(&self, blob: &BlobEntry) -> Option<&'a str> {
         if let Some(file) = self.new_files.get(blob.digest.as_str()) {
             let files = &self.old.document().files;
@@ -254,7 +272,7 @@ impl<'a> Cutter<'a> {
             return fits.then_some(base.digest.as_str());
         }
         let sizes = SMALLEST..=LARGEST;
-        if !sizes.contains(&blob.size) {
+        if !sizes.contains(&blob.size) || is_compressed(self.new, &blob.digest) {
             return None;
         }
         let image = self.new.document().images.iter().find(|image| image.blobs.contains(&blob.digest))?;
@@ -268,6 +286,7 @@ impl<'a> Cutter<'a> {
             .filter(|(size, _)| sizes.contains(size))
             .min_by_key(|(size, digest)| (size.abs_diff(blob.size), *digest))
             .map(|(_, digest)| digest)
+            .filter(|digest| !is_compressed(self.old, digest))
     }
 
     /// A patch from the blob `base` to `blob`, where that is possible and smaller than the blob.
@@ -280,8 +299,6 @@ impl<'a> Cutter<'a> {
             let level = plain.as_deref().and_then(|plain| level_of(plain, &content));
             let (Some(plain), Some(older), Some(level)) = (plain, older, level) else { return Ok(None) };
             (plain, older, Some(level))
-        } else if is_compressed(&content) || is_compressed(&older) {
-            return Ok(None);
         } else {
             (content, older, None)
         };
@@ -365,9 +382,12 @@ impl Write for Expected<'_> {
     }
 }
 
-/// Whether this is a gzip or zstd stream: no patch helps there, and gzip cannot be made again.
-fn is_compressed(content: &[u8]) -> bool {
-    content.starts_with(&[0x1f, 0x8b]) || content.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+/// Whether this blob is a gzip or zstd stream: no patch helps there, and gzip cannot be made again. One that cannot be
+/// read is none: whoever uses it says why.
+fn is_compressed(bundle: &Bundle, digest: &str) -> bool {
+    let mut start = [0; 4];
+    let read = bundle.blob_reader(digest, 0).is_ok_and(|mut reader| reader.read_exact(&mut start).is_ok());
+    read && (start.starts_with(&[0x1f, 0x8b]) || start == [0x28, 0xb5, 0x2f, 0xfd])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::digest::{Hasher, digest_of};
 use crate::document::BlobEntry;
 use crate::error::BundleError;
 use crate::layout::{self, INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE};
-use crate::member::{MAX_SIZE, Member, MemberList};
+use crate::member::{BLOCK_BYTES, MAX_SIZE, Member, MemberList, TRAILER, padding_length};
 use crate::oci::{Descriptor, EMPTY_CONTENT, Index, MANIFEST_MEDIA_TYPE, Manifest};
 use crate::output::Output;
 use crate::source::Source;
@@ -45,6 +45,15 @@ pub(crate) enum Content {
     Blob,
     /// Made for this parcel, put aside in a file.
     Stored(Arc<dyn Source>),
+}
+
+/// Bytes of a parcel for the bundle `bundle` with these of its blobs. Only the parcel's own lists are left out, some
+/// hundred bytes for each blob.
+pub(crate) fn room<'a>(bundle: &'a Bundle, blobs: impl IntoIterator<Item = &'a BlobEntry>) -> u64 {
+    let texts = [bundle.index_json(), bundle.signature()].map(|text| text.len() as u64);
+    let sizes = bundle.blobs().iter().take(3).chain(blobs).map(|blob| blob.size);
+    let members = texts.into_iter().chain(sizes);
+    members.fold(TRAILER, |sum, size| sum + BLOCK_BYTES + size + padding_length(size) as u64)
 }
 
 /// Writes a parcel for the bundle `bundle` to `target`: into a temporary file beside it, synced, then renamed. `content`

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::common::{BLOCK, Piece, empty_document, join, piece, pieces};
 use proptest::prelude::*;
 use sealift_bundle::delta::patch::{self, ApplyError, PatchError};
-use sealift_bundle::delta::{Against, Delta, DeltaError, Report, apply, cut, room};
+use sealift_bundle::delta::{Against, Delta, DeltaError, Report, apply, cut, room, room_to_cut};
 use sealift_bundle::digest::digest_of;
 use sealift_bundle::document::{File, Role};
 use sealift_bundle::inventory::Inventory;
@@ -171,6 +171,10 @@ fn a_delta_makes_the_new_bundle_byte_for_byte() {
     let delta = Delta::open(&case.path("delta"), &case.keys()).unwrap();
     assert_eq!(room(&old, &delta, 2), new.size() + from.plain_size);
 
+    // Before it is cut only that is certain for which no patch can be made.
+    let certain = room_to_cut(Against::Bundle(&old), &new);
+    assert!(certain > 20_000 && certain + report.file_bytes_carried < report.bytes, "{certain}: {report:?}");
+
     assert_eq!(case.apply(&old).unwrap(), new.size());
     case.assert_made(&new);
     let error = case.apply(&old).unwrap_err();
@@ -206,6 +210,9 @@ fn against_an_inventory_everything_new_is_carried_whole() {
     assert_eq!(inventory.blobs.len(), old.blobs().len());
     assert!(inventory.blobs.iter().any(|blob| blob.of == "file kubelet v1"));
     let report = cut(Against::Inventory(&inventory), &new, &case.path("delta"), 2, &|_, _, _| {}).unwrap();
+    // All is certain here, but for the delta's own lists.
+    let lists = report.bytes - room_to_cut(Against::Inventory(&inventory), &new);
+    assert!(lists < 10_000, "{lists}: {report:?}");
     assert_eq!((report.patched.blobs, report.patch_bytes), (0, 0));
     assert!(report.whole.blobs > 2 && report.kept.blobs > 0);
     case.apply(&old).unwrap();
@@ -528,6 +535,7 @@ proptest! {
         let new = case.pack("new", &release(2, &new.0, &new.1));
         let report = case.cut(&old, &new);
         prop_assert!(report.patch_bytes <= report.patched.bytes);
+        prop_assert!(room_to_cut(Against::Bundle(&old), &new) < report.bytes);
         case.apply(&old).unwrap();
         case.assert_made(&new);
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sealift_bundle::parcel::{Parcel, ParcelKind};
-use sealift_bundle::recarry::{DamageList, RecarryError, recarry};
-use sealift_bundle::repair::{RepairError, Repaired, Spare, repair};
+use sealift_bundle::recarry::{self, DamageList, RecarryError, recarry};
+use sealift_bundle::repair::{self, RepairError, Repaired, Spare, repair};
 use sealift_bundle::split::split;
 use sealift_bundle::testing::sample_bundle;
 use sealift_bundle::{Bundle, BundleError, NoteError, TrustedKeys};
@@ -55,7 +55,14 @@ impl Case {
         let _ = fs::remove_file(&path);
         let size = recarry(&self.vendor(), list, &path, 2, &|_, _| {}).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().len(), size);
+        // Known before, but for its own lists.
+        let lists = size - recarry::room(&self.vendor(), list);
+        assert!(lists < 20_000, "{lists} of {size}");
         Spare::open(&path, &self.keys).unwrap()
+    }
+
+    fn room(&self, spare: &Spare) -> u64 {
+        repair::room(&self.part(1), &self.keys, spare).unwrap()
     }
 
     fn repair(&self, spare: &Spare) -> Result<Repaired, RepairError> {
@@ -84,6 +91,7 @@ fn hurt(path: &Path) {
 fn listed_carried_and_mended() {
     let case = case();
     hurt(&case.part(3));
+    let missing = fs::metadata(case.part(4)).unwrap().len();
     fs::remove_file(case.part(4)).unwrap();
     let list = case.list();
     assert!(!list.blobs.is_empty());
@@ -97,9 +105,12 @@ fn listed_carried_and_mended() {
         let listed = list.blobs.iter().any(|listed| listed.digest == blob.digest);
         assert_eq!(parcel.size_of(&blob.digest), listed.then_some(blob.size));
     }
+    // What is damaged is written over.
+    assert_eq!(case.room(&spare), missing);
     let mended = case.repair(&spare).unwrap();
     assert!(!mended.all_read && mended.bytes == list.bytes());
     case.assert_whole();
+    assert_eq!(case.room(&spare), 0);
     assert!(case.repair(&spare).unwrap().damage.is_empty());
     assert!(case.list().blobs.is_empty());
 }
