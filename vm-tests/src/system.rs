@@ -35,6 +35,7 @@ pub const CHECKS: &[&str] = &[
     "chromium-headless-shell",
     "fonts-liberation",
     "fonts-wqy-microhei",
+    "man-db",
     "minisign",
     "openssh-client",
     "openssh-server",

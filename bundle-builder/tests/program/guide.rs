@@ -1,4 +1,4 @@
-//! The guide: every command in it works, in its order, from a folder of charts to a disk.
+//! The guide: every block of commands in it works, in its order, from a folder of charts to a disk.
 
 use crate::helm;
 use std::collections::BTreeSet;
@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use crate::support::vendor::{CLUSTER, REGISTRIES, WEB, program};
 use crate::support::{FakeRegistry, noise};
 use bundle_builder::cli;
+use bundle_builder::image::ImageName;
+use bundle_builder::mirrors::Mirrors;
 
 const GUIDE: &str = include_str!("../../README.md");
 const DEPLOYMENT: &str = "apiVersion: apps/v1
@@ -36,10 +38,14 @@ const PROGRAMS: [&str; 14] = [
 
 /// The commands of the guide, block by block.
 fn blocks() -> Vec<&'static str> {
-    let blocks: Vec<&str> =
-        GUIDE.split("```sh\n").skip(1).map(|rest| rest.split("```\n").next().unwrap()).collect();
+    let blocks = blocks_of("sh");
     assert!(blocks.len() > 10, "{}", blocks.len());
     blocks
+}
+
+fn blocks_of(language: &str) -> Vec<&'static str> {
+    let start = format!("```{language}\n");
+    GUIDE.split(&start).skip(1).map(|rest| rest.split("```\n").next().unwrap()).collect()
 }
 
 fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
@@ -102,9 +108,12 @@ fn every_command_of_the_guide_works() {
         "Orders 4.3.0 (serial 2)",
         "exit code 5\n",
         "mended    ",
+        // The page's first line.
+        "bundle-builder(1)",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+    assert!(folder.path().join("web/manifest.json").exists(), "no image was copied: {said}");
     let disk: BTreeSet<String> = fs::read_dir(folder.path().join("disk/orders-4.4.0"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -113,6 +122,21 @@ fn every_command_of_the_guide_works() {
         disk.contains("orders-4.4.0.bundle") && disk.iter().any(|name| name.ends_with(".rotation")),
         "{disk:?}"
     );
+}
+
+#[test]
+fn the_mirrors_of_the_guide_are_understood() {
+    let [text] = blocks_of("yaml")[..] else { panic!("another block is looked at by nobody") };
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "mirrors.yaml", text);
+    let mirrors = Mirrors::load(&folder.path().join("mirrors.yaml")).unwrap();
+    let image: ImageName = CLUSTER[0].parse().unwrap();
+    let endpoint = mirrors.endpoint(&image);
+    assert_eq!(
+        (endpoint.host.as_str(), endpoint.plain, endpoint.unchecked),
+        ("mirror.example", false, false)
+    );
+    assert_eq!(endpoint.authorities, [folder.path().join("company-ca.pem")].into());
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Bundles in parts, and their repair, as a vendor's or a site's engineer does it.
 
 use std::fs;
+use std::process::Command;
 
-use crate::support::vendor::{Vendor, with_key};
+use crate::support::noise;
+use crate::support::vendor::{Vendor, WEB, with_key};
 
 const SIZE: &str = "50KB";
 
@@ -149,6 +151,50 @@ fn a_damaged_copy_is_listed_and_mended_by_a_small_file() {
     fs::remove_file(vendor.path("damage.json")).unwrap();
     vendor.succeed(&verify);
     assert!(!vendor.path("damage.json").exists());
+}
+
+/// Bytes that the program has read from whatever there is, by the system's count.
+fn bytes_read(vendor: &Vendor, arguments: &[&str]) -> u64 {
+    let program = vendor.command(arguments);
+    // A shell's count has what its children read in it.
+    let output = Command::new("sh")
+        .args(["-ec", "\"$@\" >&2; cat /proc/$$/io", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(vendor.folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let counts = String::from_utf8(output.stdout).unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_repair_from_a_list_reads_what_it_mends_and_no_other_content() {
+    const LARGE: u64 = 20_000_000;
+    let vendor = Vendor::new();
+    vendor.registry.push_image(WEB, "amd64", &[&noise(71, usize::try_from(LARGE).unwrap())]);
+    vendor.built();
+    fs::copy(vendor.path("orders.bundle"), vendor.path("copy.bundle")).unwrap();
+    // One of the small layers.
+    let (content, layer) = (fs::read(vendor.path("copy.bundle")).unwrap(), noise(11, 5_000));
+    let start = content.windows(layer.len()).position(|window| window == layer).unwrap();
+    vendor.flip("copy.bundle", start + 100);
+    vendor.fail(5, &with_key(&["verify", "copy.bundle", "--damage-list", "damage.json"]));
+    vendor.succeed(&with_key(&[
+        "recarry",
+        "orders.bundle",
+        "--damage-list",
+        "damage.json",
+        "--out",
+        "mend.recarry",
+    ]));
+    let read = bytes_read(&vendor, &with_key(&["repair", "copy.bundle", "--from", "mend.recarry"]));
+    assert!(read < LARGE / 10, "{read} bytes");
+    assert!(vendor.same("copy.bundle", "orders.bundle"));
+    // Whoever must read all does so, as this is counted.
+    let all = bytes_read(&vendor, &with_key(&["verify", "copy.bundle"]));
+    assert!(all > LARGE, "{all} bytes");
 }
 
 #[test]

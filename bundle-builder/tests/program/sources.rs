@@ -2,34 +2,13 @@
 
 use std::io::Write as _;
 
-use crate::support::vendor::{LOCK, Vendor, WEB, build};
+use crate::support::vendor::{LOCK, Vendor, WEB, build, unpacked, web};
 use crate::support::{Fault, MANIFEST, noise};
-use bundle_builder::chart::Chart;
-use bundle_builder::inspect::summary::Summary;
 use sealift_bundle::digest::digest_of;
-use sealift_bundle::document::{File, Role};
-use sealift_bundle::{Bundle, TrustedKeys};
 use serde_json::{Value, json};
 
 const KUBELET: &str = "{root: payload, path: bin/kubelet}";
 const KUBECTL: &str = "{root: payload, path: bin/kubectl}";
-
-fn open(vendor: &Vendor, name: &str) -> Bundle {
-    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
-    Bundle::open(&vendor.path(name), &keys).unwrap()
-}
-
-/// Content of a file in the bundle.
-fn unpacked(bundle: &Bundle, file: &File) -> Vec<u8> {
-    zstd::decode_all(&*bundle.read_blob(&file.digest).unwrap()).unwrap()
-}
-
-/// Locks and builds; the bundle.
-fn built(vendor: &Vendor) -> Bundle {
-    vendor.lock();
-    vendor.build("cache", "orders.bundle");
-    open(vendor, "orders.bundle")
-}
 
 fn hex(content: &[u8]) -> String {
     digest_of(content).split_off("sha256:".len())
@@ -52,14 +31,6 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The pin of `title` in the lock: from its name to the next entry.
-fn pin(vendor: &Vendor, name: &str) -> String {
-    let lock = vendor.read("recipe.lock.yaml");
-    let at = lock.find(&format!("- name: {name}\n")).unwrap_or_else(|| panic!("{name} is not in {lock}"));
-    let entry = &lock[at + 2..];
-    entry[..entry.find("\n- name:").unwrap_or(entry.len())].to_owned()
-}
-
 #[test]
 fn files_come_from_web_servers_and_archives() {
     let vendor = Vendor::new();
@@ -73,26 +44,25 @@ fn files_come_from_web_servers_and_archives() {
         hex(&archive)
     );
     vendor.replace("recipe.yaml", KUBECTL, &member);
-    let bundle = built(&vendor);
+    let bundle = vendor.built();
     let [ctl, let_] = &bundle.document().files[..] else { panic!("not two files") };
     assert!(unpacked(&bundle, ctl) == kubectl && unpacked(&bundle, let_) == kubelet);
     assert_eq!(vendor.registry.file_requests().len(), 2, "each is fetched once");
-    let pinned = pin(&vendor, "kubectl");
+    let pinned = vendor.pin("kubectl");
     assert!(pinned.contains(&format!("from: kubernetes/bin/kubectl in {archive_url}")), "{pinned}");
     assert!(pinned.contains(&format!("archive: {}", digest_of(&archive))), "{pinned}");
     assert!(pinned.contains(&format!("digest: {}", digest_of(&kubectl))), "{pinned}");
-    assert!(pin(&vendor, "kubelet").contains(&format!("from: {url}")));
+    assert!(vendor.pin("kubelet").contains(&format!("from: {url}")));
 
     // Another machine: all is fetched again, and the bundle is the same.
     vendor.build("other cache", "again.bundle");
-    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
-    assert!(read("orders.bundle") == read("again.bundle"));
+    assert!(vendor.same("orders.bundle", "again.bundle"));
     // A damaged blob in the cache is noticed and fetched anew.
     let blob = vendor.path("cache/blobs/sha256").join(hex(&kubelet));
     std::fs::write(&blob, b"damaged").unwrap();
     std::fs::remove_file(vendor.path("cache/frames")).unwrap();
     vendor.build("cache", "again.bundle");
-    assert!(read("orders.bundle") == read("again.bundle"));
+    assert!(vendor.same("orders.bundle", "again.bundle"));
 }
 
 #[test]
@@ -197,10 +167,6 @@ fn take_web_from(vendor: &Vendor, from: &str) {
     vendor.replace("recipe.yaml", &format!("- name: {WEB}\n"), &format!("- name: {WEB}\n    from: {from}\n"));
 }
 
-fn web(bundle: &Bundle) -> sealift_bundle::document::Image {
-    bundle.document().images.iter().find(|image| image.name == WEB).unwrap().clone()
-}
-
 #[test]
 fn images_come_from_layouts_and_archives() {
     let (_, layer, manifest) = image("amd64");
@@ -212,14 +178,14 @@ fn images_come_from_layouts_and_archives() {
         }
         vendor.write_bytes("payload/web.tar", &as_tar(&files));
         take_web_from(&vendor, from);
-        let bundle = built(&vendor);
+        let bundle = vendor.built();
         let image = web(&bundle);
         assert_eq!((image.digest, image.blobs.len()), (digest_of(&manifest), 3));
         assert!(bundle.read_blob(&digest_of(&layer)).unwrap() == layer);
         let asked = vendor.registry.blob_requests();
         assert!(!asked.iter().any(|seen| seen.path.contains("orders/web")), "{asked:?}");
-        assert!(pin(&vendor, WEB).contains("from: OCI "), "{}", pin(&vendor, WEB));
-        assert!(!pin(&vendor, WEB).contains("converted"));
+        assert!(vendor.pin(WEB).contains("from: OCI "), "{}", vendor.pin(WEB));
+        assert!(!vendor.pin(WEB).contains("converted"));
     }
 }
 
@@ -231,16 +197,15 @@ fn docker_archives_become_oci_images() {
     let saved = tar(&[("config.json", &config), ("1/layer.tar", &layer), ("manifest.json", list.as_bytes())]);
     vendor.write_bytes("payload/web.tar", &saved);
     take_web_from(&vendor, "{dockerArchive: {root: payload, path: web.tar}}");
-    let bundle = built(&vendor);
-    assert!(pin(&vendor, WEB).contains("converted: true"), "{}", pin(&vendor, WEB));
+    let bundle = vendor.built();
+    assert!(vendor.pin(WEB).contains("converted: true"), "{}", vendor.pin(WEB));
     let manifest: Value = serde_json::from_slice(&bundle.read_blob(&web(&bundle).digest).unwrap()).unwrap();
     assert_eq!(manifest["mediaType"], MANIFEST);
     assert_eq!(manifest["layers"][0]["mediaType"], "application/vnd.oci.image.layer.v1.tar");
     assert!(bundle.read_blob(&digest_of(&config)).unwrap() == config);
     assert!(bundle.read_blob(&digest_of(&layer)).unwrap() == layer);
     vendor.build("other cache", "again.bundle");
-    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
-    assert!(read("orders.bundle") == read("again.bundle"));
+    assert!(vendor.same("orders.bundle", "again.bundle"));
 
     // Replaced since the lock: never packed in silence.
     let other = br#"{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[]}}"#;
@@ -269,56 +234,9 @@ fn images_that_are_not_there_are_named_with_those_that_are() {
 }
 
 #[test]
-fn several_platforms_have_their_own_files_and_images() {
-    let vendor = Vendor::new();
-    let recipe = vendor.read("recipe.yaml");
-    let (images, rest) = recipe.split_once("images:\n").unwrap();
-    let rest = rest
-        .lines()
-        .map(|line| match line.strip_prefix("  - name: ") {
-            Some(name) if name != WEB => format!("  - {{name: {name}, platforms: [linux/amd64]}}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect::<String>();
-    let recipe = format!("{images}platforms: [linux/amd64, linux/arm64]\nimages:\n{rest}");
-    vendor.write("recipe.yaml", &recipe);
-    vendor.write("payload/arm64/kubelet", "kubelet for arm64");
-    let two = "{linux/amd64: {root: payload, path: bin/kubelet}, linux/arm64: {root: payload, path: arm64/kubelet}}";
-    vendor.replace("recipe.yaml", &format!("source: {KUBELET}"), &format!("sources: {two}"));
-    let bundle = built(&vendor);
-    // Index, and manifest, config and layer of each platform.
-    assert_eq!(web(&bundle).blobs.len(), 7);
-    let kubelets: Vec<&File> = bundle.document().files.iter().filter(|file| file.name == "kubelet").collect();
-    let platforms: Vec<Option<&str>> = kubelets.iter().map(|file| file.platform.as_deref()).collect();
-    assert_eq!(platforms, [Some("linux/amd64"), Some("linux/arm64")]);
-    assert_eq!(unpacked(&bundle, kubelets[1]), b"kubelet for arm64");
-    let kubectl = bundle.document().files.iter().find(|file| file.name == "kubectl").unwrap();
-    assert_eq!(kubectl.platform, None);
-    // A worker has one of the two, and needs room for the larger one.
-    let summary = Summary::of(&bundle);
-    let worker = summary.roles.iter().find(|part| part.role == Role::Worker).unwrap();
-    let amd64 = kubelets[0].plain_size;
-    assert_eq!((worker.files, worker.plain_file_size), (1, amd64));
-    let binaries = worker.disk.iter().find(|disk| disk.path == "/usr/local/bin").unwrap();
-    assert_eq!(binaries.size, amd64);
-    vendor.write("payload/arm64/kubelet", "another");
-    let said = vendor.fail(2, &build("cache", "x.bundle"));
-    assert!(
-        said.contains("file kubelet for linux/arm64 (payload:arm64/kubelet) has other content"),
-        "{said}"
-    );
-}
-
-/// The vendor's chart as an archive, in version `version`.
-fn chart(vendor: &Vendor, version: &str) -> Vec<u8> {
-    vendor.write("chart/Chart.yaml", &format!("apiVersion: v2\nname: orders\nversion: {version}\n"));
-    Chart::read(&vendor.path("chart")).unwrap().archive
-}
-
-#[test]
 fn charts_come_from_repositories() {
     let vendor = Vendor::new();
-    let archive = chart(&vendor, "4.2.0");
+    let archive = vendor.chart("4.2.0");
     let url = vendor.registry.push_file("charts/archives/orders-4.2.0.tgz", &archive);
     let index = |digest: &str| {
         let text = format!(
@@ -332,22 +250,21 @@ fn charts_come_from_repositories() {
         format!("  - {{repository: '{base}', name: {name}, version: {version}}}\n")
     };
     vendor.replace("recipe.yaml", "  - path: chart\n", &entry("orders", "4.2.0"));
-    let bundle = built(&vendor);
+    let bundle = vendor.built();
     let packed = &bundle.document().charts[0];
     assert_eq!((packed.name.as_str(), packed.version.as_str()), ("orders", "4.2.0"));
     assert!(bundle.read_blob(&packed.digest).unwrap() == archive, "it stays as it is");
     let manifest: Value = serde_json::from_slice(&bundle.read_blob(&packed.manifest).unwrap()).unwrap();
     assert_eq!(manifest["config"]["mediaType"], "application/vnd.cncf.helm.config.v1+json");
     assert_eq!(manifest["layers"][0]["mediaType"], "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
-    let pinned = pin(&vendor, "orders");
+    let pinned = vendor.pin("orders");
     assert!(pinned.contains(&format!("url: {url}")) && pinned.contains(&digest_of(&archive)), "{pinned}");
 
     // A repository that lost its index does not matter to a locked build; one that changed the archive does.
     vendor.registry.push_file("charts/index.yaml", b"gone");
     vendor.build("other cache", "again.bundle");
-    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
-    assert!(read("orders.bundle") == read("again.bundle"));
-    let other = chart(&vendor, "4.2.1");
+    assert!(vendor.same("orders.bundle", "again.bundle"));
+    let other = vendor.chart("4.2.1");
     vendor.registry.push_file("charts/archives/orders-4.2.0.tgz", &other);
     let said = vendor.fail(5, &build("third cache", "x.bundle"));
     assert!(said.contains(&format!("{url} gives other content than expected: expected ")), "{said}");
@@ -364,82 +281,6 @@ fn charts_come_from_repositories() {
     vendor.replace("recipe.yaml", &entry("orders", "4.2.9"), &entry("order", "4.2.0"));
     let said = vendor.fail(2, &LOCK);
     assert!(said.contains("has no chart order\n") && said.contains("did you mean `orders`?"), "{said}");
-}
-
-#[test]
-fn charts_come_from_registries() {
-    let vendor = Vendor::new();
-    let archive = chart(&vendor, "4.2.0");
-    let repository = "registry.sealift.example/charts/orders";
-    let push = |config_type: &str, archive: &[u8]| {
-        let config = vendor.registry.push_blob(repository, b"{}");
-        let layer = vendor.registry.push_blob(repository, archive);
-        let manifest = json!({
-            "schemaVersion": 2,
-            "config": {"mediaType": config_type, "digest": config.digest, "size": config.size},
-            "layers": [{
-                "mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
-                "digest": layer.digest, "size": layer.size,
-            }],
-        });
-        vendor.registry.push_manifest(repository, "4.2.0", MANIFEST, manifest.to_string().as_bytes())
-    };
-    let digest = push("application/vnd.cncf.helm.config.v1+json", &archive);
-    vendor.replace(
-        "recipe.yaml",
-        "  - path: chart\n",
-        &format!("  - {{oci: 'oci://{repository}', version: 4.2.0}}\n"),
-    );
-    let bundle = built(&vendor);
-    assert!(bundle.read_blob(&bundle.document().charts[0].digest).unwrap() == archive);
-    assert!(pin(&vendor, "orders").contains(&format!("manifest: {digest}")), "{}", pin(&vendor, "orders"));
-    // A moved tag does not change a locked build.
-    push("application/vnd.cncf.helm.config.v1+json", &chart(&vendor, "4.2.1"));
-    vendor.build("other cache", "again.bundle");
-    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
-    assert!(read("orders.bundle") == read("again.bundle"));
-    let said = vendor.fail(2, &LOCK);
-    assert!(said.contains(&format!("oci://{repository}:4.2.0 holds the chart orders 4.2.1")), "{said}");
-    push("application/vnd.oci.image.config.v1+json", &archive);
-    let said = vendor.fail(2, &LOCK);
-    assert!(
-        said.contains("is no Helm chart: its config is application/vnd.oci.image.config.v1+json"),
-        "{said}"
-    );
-}
-
-#[test]
-fn only_what_is_named_is_renewed() {
-    let vendor = Vendor::new();
-    let update = |name: &'static str| [&LOCK[..], &["--update", name]].concat();
-    let said = vendor.fail(2, &update("kubelet"));
-    assert!(said.contains("there is no lock at"), "{said}");
-    vendor.lock();
-    let before =
-        ["kubelet", "kubectl", WEB, "orders", "registry.k8s.io/pause:3.10.2"].map(|name| pin(&vendor, name));
-    let said = vendor.fail(2, &update("kubelt"));
-    assert!(said.contains("named kubelt\n") && said.contains("next: did you mean `kubelet`?"), "{said}");
-
-    // Everything moves, and one entry is renewed.
-    vendor.write("payload/bin/kubelet", "new kubelet");
-    vendor.write("payload/bin/kubectl", "new kubectl");
-    vendor.write("chart/values.yaml", "replicas: 2\n");
-    vendor.registry.push_image("registry.k8s.io/pause:3.10.2", "amd64", &[b"moved"]);
-    vendor.registry.push_image(WEB, "amd64", &[b"moved"]);
-    vendor.succeed(&update("kubelet"));
-    let after =
-        ["kubelet", "kubectl", WEB, "orders", "registry.k8s.io/pause:3.10.2"].map(|name| pin(&vendor, name));
-    assert_ne!(before[0], after[0]);
-    assert_eq!(before[1..], after[1..]);
-    let said = vendor.fail(2, &build("cache", "x.bundle"));
-    assert!(said.contains("file kubectl (payload:bin/kubectl) has other content"), "{said}");
-    assert!(!said.contains("file kubelet"), "{said}");
-    vendor.succeed(&update("orders"));
-    vendor.succeed(&update("kubectl"));
-    vendor.succeed(&update(WEB));
-    assert_eq!(pin(&vendor, "registry.k8s.io/pause:3.10.2"), before[4]);
-    vendor.build("cache", "x.bundle");
-    assert_eq!(vendor.succeed(&update(WEB)), "unchanged recipe.lock.yaml\n");
 }
 
 #[test]

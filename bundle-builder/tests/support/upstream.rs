@@ -33,6 +33,11 @@ const KEY_ID: &str = "test";
 /// How much longer than it says a token counts: distribution allows for clocks that differ.
 const LEEWAY: Duration = Duration::from_mins(1);
 
+/// What Docker's settings have for the registry of this user with `password`.
+pub fn by_password(password: &str) -> String {
+    format!(r#"{{"auth": "{}"}}"#, STANDARD.encode(format!("{USER}:{password}")))
+}
+
 /// Who gets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {

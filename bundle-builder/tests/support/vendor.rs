@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use bundle_builder::chart::Chart;
+use sealift_bundle::document::{File, Image};
 use sealift_bundle::testing::{self, on_a_full_disk};
+use sealift_bundle::{Bundle, TrustedKeys};
 
+use super::upstream::{Guard, PASSWORD, Upstream, by_password};
 use super::{FakeRegistry, noise};
 
 pub const REGISTRIES: [&str; 3] = ["registry.k8s.io", "docker.io", "registry.sealift.example"];
@@ -37,6 +41,8 @@ spec: {template: {spec: {containers: [{name: web, image: 'registry.sealift.examp
 pub struct Vendor {
     pub folder: tempfile::TempDir,
     pub registry: FakeRegistry,
+    /// The registry that the program asks, where that is another one.
+    upstream: Option<Upstream>,
 }
 
 impl Vendor {
@@ -48,7 +54,7 @@ impl Vendor {
             registry.push_image(name, "amd64", &[&base, &noise(number as u64 + 10, 5_000)]);
         }
         registry.push_index(WEB, &["amd64", "arm64"]);
-        let vendor = Self { folder: tempfile::tempdir().unwrap(), registry };
+        let vendor = Self { folder: tempfile::tempdir().unwrap(), registry, upstream: None };
         vendor.registry.mirrors(vendor.folder.path(), &REGISTRIES);
         vendor.write("recipe.yaml", &recipe());
         vendor.write("chart/Chart.yaml", "apiVersion: v2\nname: orders\nversion: 4.2.0\n");
@@ -58,6 +64,23 @@ impl Vendor {
         vendor.helm(HELM);
         vendor.succeed(&["keygen", "--out", "release.key", "--no-password"]);
         vendor
+    }
+
+    /// As [`Vendor::new`], with a registry that has all that was pushed whenever the program starts: the real one where
+    /// `SEALIFT_TEST_REGISTRY` names it. The vendor is logged in where that takes a password.
+    pub fn upstream(encrypted: bool, guard: Guard) -> Self {
+        let vendor = Self::new();
+        let upstream = Upstream::start(&vendor.registry, encrypted, guard);
+        upstream.mirrors(vendor.folder.path(), &REGISTRIES);
+        if matches!(guard, Guard::Basic | Guard::Token) {
+            vendor.login(&upstream.address, &by_password(PASSWORD));
+        }
+        Self { upstream: Some(upstream), ..vendor }
+    }
+
+    /// Writes Docker's settings with this entry for the registry.
+    pub fn login(&self, address: &str, entry: &str) {
+        self.write("docker/config.json", &format!(r#"{{"auths": {{"{address}": {entry}}}}}"#));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -104,6 +127,9 @@ impl Vendor {
 
     /// The program in this folder, with logins in `docker/config.json` where that is there.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        if let Some(upstream) = &self.upstream {
+            upstream.upload(&self.registry);
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_bundle-builder"));
         command
             .args(arguments)
@@ -136,6 +162,37 @@ impl Vendor {
 
     pub fn build(&self, cache: &str, out: &str) -> String {
         self.succeed(&build(cache, out))
+    }
+
+    /// Locks and builds `orders.bundle`.
+    pub fn built(&self) -> Bundle {
+        self.lock();
+        self.build("cache", "orders.bundle");
+        self.open("orders.bundle")
+    }
+
+    /// The bundle `name`, with the vendor's key.
+    pub fn open(&self, name: &str) -> Bundle {
+        let keys = TrustedKeys::from_files(&[self.path("release.key.pub")]).unwrap();
+        Bundle::open(&self.path(name), &keys).unwrap()
+    }
+
+    pub fn same(&self, one: &str, other: &str) -> bool {
+        std::fs::read(self.path(one)).unwrap() == std::fs::read(self.path(other)).unwrap()
+    }
+
+    /// The pin of `name` in the lock: from its name to the next entry.
+    pub fn pin(&self, name: &str) -> String {
+        let lock = self.read("recipe.lock.yaml");
+        let at = lock.find(&format!("- name: {name}\n")).unwrap_or_else(|| panic!("{name} is not in {lock}"));
+        let entry = &lock[at + 2..];
+        entry[..entry.find("\n- name:").unwrap_or(entry.len())].to_owned()
+    }
+
+    /// The vendor's chart as an archive, in version `version` from now on.
+    pub fn chart(&self, version: &str) -> Vec<u8> {
+        self.write("chart/Chart.yaml", &format!("apiVersion: v2\nname: orders\nversion: {version}\n"));
+        Chart::read(&self.path("chart")).unwrap().archive
     }
 
     /// Names in the folder `path`, sorted.
@@ -176,6 +233,16 @@ pub fn build<'a>(cache: &'a str, out: &'a str) -> [&'a str; 13] {
         "--out",
         out,
     ]
+}
+
+/// The product's image in the bundle.
+pub fn web(bundle: &Bundle) -> Image {
+    bundle.document().images.iter().find(|image| image.name == WEB).unwrap().clone()
+}
+
+/// Content of a file in the bundle.
+pub fn unpacked(bundle: &Bundle, file: &File) -> Vec<u8> {
+    zstd::decode_all(&*bundle.read_blob(&file.digest).unwrap()).unwrap()
 }
 
 fn list(path: &Path) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Certificates and logins, as the program's user meets them.
 
 use crate::support::fault_proxy::{FaultProxy, Trick};
-use crate::support::upstream::{Guard, IDENTITY, PASSWORD, USER, Upstream};
+use crate::support::upstream::{Guard, IDENTITY, PASSWORD, USER, Upstream, by_password};
 use crate::support::vendor::{LOCK, REGISTRIES, Vendor, build};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,15 +12,6 @@ fn vendor(encrypted: bool, guard: Guard) -> (Vendor, Upstream) {
     let upstream = Upstream::start(&vendor.registry, encrypted, guard);
     upstream.mirrors(vendor.folder.path(), &REGISTRIES);
     (vendor, upstream)
-}
-
-/// Writes Docker's settings with this entry for the registry.
-fn login(vendor: &Vendor, address: &str, entry: &str) {
-    vendor.write("docker/config.json", &format!(r#"{{"auths": {{"{address}": {entry}}}}}"#));
-}
-
-fn by_password(password: &str) -> String {
-    format!(r#"{{"auth": "{}"}}"#, STANDARD.encode(format!("{USER}:{password}")))
 }
 
 /// What a refused `lock` says; it leaves no lock.
@@ -115,12 +106,12 @@ fn a_name_and_a_password_let_in() {
         );
         assert!(said.contains("next: log in with `docker login HOST`"), "{said}");
 
-        login(&vendor, &upstream.address, &by_password("canary"));
+        vendor.login(&upstream.address, &by_password("canary"));
         let said = refused(&vendor);
         assert!(said.contains("it does not take the name and password of ops"), "{said}");
         assert!(!said.contains("canary") && !said.contains(&STANDARD.encode("ops:canary")), "{said}");
 
-        login(&vendor, &upstream.address, &by_password(PASSWORD));
+        vendor.login(&upstream.address, &by_password(PASSWORD));
         vendor.lock();
         vendor.build("cache", "orders.bundle");
     }
@@ -132,11 +123,11 @@ fn a_token_comes_from_the_registrys_token_server() {
         let (vendor, upstream) = vendor(encrypted, Guard::Token);
         let said = refused(&vendor);
         assert!(said.contains("refuses access without a login"), "{said}");
-        login(&vendor, &upstream.address, &by_password("canary"));
+        vendor.login(&upstream.address, &by_password("canary"));
         let said = refused(&vendor);
         assert!(said.contains("refuses the login of ops") && !said.contains("canary"), "{said}");
         for entry in [by_password(PASSWORD), format!(r#"{{"identitytoken": "{IDENTITY}"}}"#)] {
-            login(&vendor, &upstream.address, &entry);
+            vendor.login(&upstream.address, &entry);
             let before = upstream.tokens.as_ref().unwrap().asked();
             vendor.lock();
             // One for each repository, however many requests it takes.
@@ -159,7 +150,7 @@ fn public_images_need_no_login() {
 #[test]
 fn tokens_that_are_old_at_once_are_renewed() {
     let (vendor, upstream) = vendor(false, Guard::Token);
-    login(&vendor, &upstream.address, &by_password(PASSWORD));
+    vendor.login(&upstream.address, &by_password(PASSWORD));
     let tokens = upstream.tokens.as_ref().unwrap();
     // The registry takes them for a while; the program must not send what says that it is old. So each request needs its
     // own: tags and configs for the lock, layers for the build.
@@ -176,7 +167,7 @@ fn a_token_that_is_refused_half_way_is_renewed() {
     let (vendor, upstream) = vendor(false, Guard::Token);
     let proxy = FaultProxy::before(&upstream);
     proxy.mirrors(vendor.folder.path(), &REGISTRIES);
-    login(&vendor, proxy.address(), &by_password(PASSWORD));
+    vendor.login(proxy.address(), &by_password(PASSWORD));
     vendor.lock();
     vendor.build("cache", "first.bundle");
     let largest = proxy.passed_for("/blobs/").into_iter().max_by_key(|passed| passed.sent).unwrap().path;
@@ -196,7 +187,7 @@ fn a_token_that_is_refused_half_way_is_renewed() {
 #[test]
 fn a_token_server_that_fails_is_named() {
     let (vendor, upstream) = vendor(false, Guard::Token);
-    login(&vendor, &upstream.address, &by_password(PASSWORD));
+    vendor.login(&upstream.address, &by_password(PASSWORD));
     let tokens = upstream.tokens.as_ref().unwrap();
     tokens.fail(Some(404));
     let said = refused(&vendor);

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use crate::support::fault_proxy::{FaultProxy, Moment, Trick};
@@ -13,6 +14,7 @@ use crate::support::noise;
 use crate::support::upstream::{Guard, Upstream};
 use crate::support::vendor::{LOCK, REGISTRIES, Vendor, WEB, build};
 use rustix::process::{Pid, Signal, kill_process};
+use sealift_bundle::digest::digest_of;
 
 /// Bounds what waits for a moment that never comes, because the program ended before it.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -31,7 +33,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let vendor = Vendor::new();
-        let layers = [noise(31, 900_000), noise(32, 400_000), noise(33, 150_000)];
+        let layers = layers();
         vendor.registry.push_image(WEB, "amd64", &layers.each_ref().map(|layer| &layer[..]));
         let upstream = Upstream::start(&vendor.registry, false, Guard::Open);
         let proxy = FaultProxy::before(&upstream);
@@ -79,6 +81,11 @@ impl Scene {
     }
 }
 
+/// Layers of the product's image, the largest first.
+fn layers() -> [Vec<u8>; 3] {
+    [noise(31, 900_000), noise(32, 400_000), noise(33, 150_000)]
+}
+
 fn ended(child: Child) -> (Output, String) {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -95,8 +102,36 @@ fn seeded(count: usize, below: u64) -> Vec<u64> {
     numbers
 }
 
+/// Kills a build when `there` says so of the folder that the bundle is made in; then nothing has the bundle's name.
+fn kill_while_packing(scene: &Scene, round: &str, there: &dyn Fn(&Path) -> bool) {
+    let building = scene.vendor.path(".orders.bundle.building");
+    if building.exists() {
+        std::fs::remove_dir_all(&building).unwrap();
+    }
+    // Of an earlier build that came to its end before it was killed.
+    if scene.vendor.path("orders.bundle").exists() {
+        std::fs::remove_file(scene.vendor.path("orders.bundle")).unwrap();
+    }
+    // The bundle gets its name when its charts are rendered: not before it is killed.
+    let waits = scene.vendor.path(round);
+    scene.vendor.write(round, "");
+    scene
+        .vendor
+        .helm(&format!("#!/bin/sh\nwhile [ -e '{}' ]; do sleep 0.02; done\nexit 1\n", waits.display()));
+    let mut child = scene.start("orders.bundle");
+    while !there(&building) {
+        assert!(child.try_wait().unwrap().is_none(), "{round}: {}", ended(child).1);
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    std::fs::remove_file(waits).unwrap();
+    let (output, said) = ended(child);
+    assert_eq!(output.status.signal(), Some(9), "{round}: {said}");
+    assert!(building.exists() && !scene.vendor.path("orders.bundle").exists(), "{round}");
+}
+
 #[test]
-fn a_build_killed_at_twenty_moments_gives_the_same_bundle() {
+fn a_build_killed_at_twenty_moments_and_while_packing_gives_the_same_bundle() {
     let scene = Scene::new();
     let (bytes, requests) = (scene.proxy.bytes(), scene.proxy.passed().len());
     assert!(scene.bytes > 1_600_000 && scene.requests > 20, "{} {}", scene.bytes, scene.requests);
@@ -139,6 +174,17 @@ fn a_build_killed_at_twenty_moments_gives_the_same_bundle() {
     assert_eq!(whole.len(), 20);
     let (first, last) = (&whole[0], &whole[19]);
     assert!(first.len() < last.len(), "{} {}", first.len(), last.len());
+
+    let helm = scene.vendor.read("helm");
+    let begun: &dyn Fn(&Path) -> bool = &|folder| folder.exists();
+    let written: &dyn Fn(&Path) -> bool =
+        &|folder| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    let whole_but_unnamed: &dyn Fn(&Path) -> bool = &|folder| folder.join("orders.bundle").exists();
+    for (round, there) in [("begun", begun), ("written", written), ("unnamed", whole_but_unnamed)] {
+        kill_while_packing(&scene, round, there);
+        whole.push(scene.whole());
+    }
+    scene.vendor.helm(&helm);
 
     scene.vendor.build("fresh cache", "orders.bundle");
     scene.assert_same("orders.bundle");
@@ -186,6 +232,30 @@ fn the_largest_blob_comes_first_and_each_once() {
     let digests: BTreeSet<&str> =
         passed.iter().map(|passed| passed.path.split("/blobs/").nth(1).unwrap()).collect();
     assert_eq!(digests.len(), passed.len());
+    scene.assert_same("orders.bundle");
+}
+
+#[test]
+fn several_blobs_come_at_once() {
+    let scene = Scene::new();
+    let (comes, came) = channel();
+    let met = Arc::new(Barrier::new(3));
+    for layer in &layers()[..2] {
+        let (comes, met) = (comes.clone(), Arc::clone(&met));
+        let meets = Trick::Call(Arc::new(move || {
+            comes.send(()).unwrap();
+            met.wait();
+        }));
+        scene.proxy.script(&digest_of(layer), [meets]);
+    }
+    let child = scene.start("orders.bundle");
+    // Neither is answered before both are asked for.
+    for _ in 0..2 {
+        came.recv_timeout(LIMIT).expect("they come one after the other");
+    }
+    met.wait();
+    let (output, said) = ended(child);
+    assert!(output.status.success(), "{said}");
     scene.assert_same("orders.bundle");
 }
 

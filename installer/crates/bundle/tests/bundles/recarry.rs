@@ -116,7 +116,7 @@ fn listed_carried_and_mended() {
 }
 
 #[test]
-fn nothing_else_is_read_again() {
+fn progress_counts_what_is_carried_and_no_other_content() {
     let case = case();
     hurt(&case.part(3));
     let list = case.list();

@@ -4,14 +4,14 @@ use crate::cyclonedx;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::support::vendor::{LOCK, Vendor, WEB};
+use crate::support::upstream::Guard;
+use crate::support::vendor::{LOCK, Vendor, WEB, web};
 use crate::support::{INDEX, MANIFEST};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use sealift_bundle::digest::digest_of;
-use sealift_bundle::{Bundle, TrustedKeys};
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "registry.sealift.example/orders/web";
@@ -70,7 +70,7 @@ impl Signer {
 
 /// A vendor whose product's image must be signed, and the image's digest.
 fn vendor(signer: &Signer) -> (Vendor, String) {
-    let vendor = Vendor::new();
+    let vendor = Vendor::upstream(false, Guard::Open);
     let index = vendor.registry.push_index(WEB, &["amd64", "arm64"]);
     vendor.write("cosign.pub", &signer.public_key());
     vendor.replace(
@@ -92,9 +92,8 @@ fn a_signed_image_is_locked_with_its_signature() {
     vendor.build("cache", "orders.bundle");
     assert_eq!(vendor.lock(), "unchanged recipe.lock.yaml\n");
     // The signature travels with the image, under the tag that cosign looks for.
-    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
-    let opened = Bundle::open(&vendor.path("orders.bundle"), &keys).unwrap();
-    let image = opened.document().images.iter().find(|image| image.name == WEB).unwrap();
+    let opened = vendor.open("orders.bundle");
+    let image = web(&opened);
     let [referrer] = &*image.referrers else { panic!("{:?}", image.referrers) };
     assert_eq!((&referrer.digest, referrer.blobs.len()), (&signature, 3));
     let tag = format!("{REPOSITORY}:{}.sig", digest.replace(':', "-"));
@@ -105,7 +104,7 @@ fn a_signed_image_is_locked_with_its_signature() {
 /// `BuildKit` puts what attests an image into the image's own index.
 #[test]
 fn attestations_in_an_image_index_travel_with_the_platforms_that_are_packed() {
-    let vendor = Vendor::new();
+    let vendor = Vendor::upstream(false, Guard::Open);
     let mut index: Value =
         serde_json::from_str(&vendor.registry.push_index(WEB, &["amd64", "arm64"])).unwrap();
     let attest = |subject: &Value| {
@@ -133,10 +132,9 @@ fn attestations_in_an_image_index_travel_with_the_platforms_that_are_packed() {
     vendor.registry.push_manifest(REPOSITORY, "4.2.0", INDEX, index.to_string().as_bytes());
     vendor.lock();
     vendor.build("cache", "orders.bundle");
-    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
-    let opened = Bundle::open(&vendor.path("orders.bundle"), &keys).unwrap();
+    let opened = vendor.open("orders.bundle");
     opened.verify(2, &|_, _| ()).unwrap();
-    let image = opened.document().images.iter().find(|image| image.name == WEB).unwrap();
+    let image = web(&opened);
     // Of the platform that is packed; not of the other one.
     let [referrer] = &*image.referrers else { panic!("{:?}", image.referrers) };
     assert_eq!((&*referrer.digest, referrer.blobs.len()), (added[0]["digest"].as_str().unwrap(), 3));
@@ -160,7 +158,10 @@ fn add_sbom(vendor: &Vendor, subject: &str) -> String {
     let list = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{
         "mediaType": MANIFEST, "digest": digest, "size": manifest.len(), "artifactType": kind,
     }]});
+    // For registries with the API, and for those without.
     vendor.registry.push_referrers(REPOSITORY, subject, list.to_string().as_bytes());
+    let tag = subject.replace(':', "-");
+    vendor.registry.push_manifest(REPOSITORY, &tag, INDEX, list.to_string().as_bytes());
     manifest
 }
 
@@ -182,8 +183,7 @@ fn what_stands_beside_an_image_travels_and_shows() {
     assert!(vendor.lock().starts_with("locked "));
     vendor.build("cache", "described.bundle");
 
-    let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
-    let opened = Bundle::open(&vendor.path("described.bundle"), &keys).unwrap();
+    let opened = vendor.open("described.bundle");
     opened.verify(2, &|_, _| ()).unwrap();
     // Its manifest is the one that was pushed, with its subject.
     assert_eq!(opened.read_blob(&sbom_digest).unwrap(), sbom.as_bytes());
@@ -248,8 +248,7 @@ fn what_stands_beside_an_image_travels_and_shows() {
     let delta = json(&arguments);
     assert!(delta["whole"]["blobs"].as_u64().unwrap() <= 5 + 3, "{delta}");
     text(&["apply", "signed.bundle", "sbom.delta", "--out", "applied.bundle"]);
-    let read = |name: &str| std::fs::read(vendor.path(name)).unwrap();
-    assert!(read("applied.bundle") == read("described.bundle"));
+    assert!(vendor.same("applied.bundle", "described.bundle"));
 }
 
 #[test]
