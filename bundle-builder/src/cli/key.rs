@@ -8,6 +8,7 @@ use sealift_bundle::fingerprint::{Fingerprint, spoken};
 
 use super::output::cannot_write;
 use super::password::{self, Password};
+use super::signals;
 use crate::failure::Failure;
 use crate::key::{self, SigningKey};
 use crate::{atomic, trust};
@@ -86,6 +87,7 @@ fn rotate(arguments: &Rotate) -> Result<(), Failure> {
     let new = public_half(&arguments.new);
     let (new_id, line) = public_key(&new)?;
     let old = SigningKey::open(&arguments.old, || Ok(given.or_else(|| password::ask(&prompt))))?;
+    signals::watch(signals::NOTHING);
     let statement = trust::rotate(&old, &line)?;
     let out = arguments.out.clone().unwrap_or_else(|| arguments.new.with_extension("rotation"));
     atomic::create(&out, statement.text().as_bytes()).map_err(|error| cannot_write(&out, &error))?;

@@ -6,6 +6,7 @@ use clap::Args;
 use secrecy::ExposeSecret as _;
 
 use super::password::{self, Password};
+use super::signals;
 use crate::failure::Failure;
 use crate::key;
 
@@ -34,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if password.as_ref().is_some_and(|password| password.expose_secret().is_empty()) {
         return Err(Failure::usage("the password is empty", "choose one, or say `--no-password`"));
     }
+    signals::watch(signals::NOTHING);
     let made = key::generate(&arguments.out, password.as_ref())?;
     println!("key id      {}", made.id);
     println!("secret key  {} (keep it; who has it can sign in your name)", arguments.out.display());
