@@ -19,7 +19,7 @@ Examples:
   bundle-builder init charts
   bundle-builder init charts --out orders/recipe.yaml --helm /opt/helm/helm")]
 pub(super) struct Arguments {
-    /// Folder with charts, folders or archives (.tgz), or a single chart
+    /// Folder with charts, folders or archives (.tgz), or a single chart, folder or archive
     charts: PathBuf,
     /// The recipe to write; nothing is replaced
     #[arg(long, alias = "output", value_name = "FILE", default_value = "recipe.yaml")]
