@@ -21,6 +21,7 @@ mod help;
 mod init;
 mod inspect;
 mod parts;
+mod password;
 mod sbom;
 mod sources;
 mod sources_login;
