@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use sealift_bundle::BundleError;
 use sealift_bundle::recarry::DamageList;
+use sealift_bundle::{BundleError, NoteError};
 
 use super::Lines;
 use super::trust::Trust;
@@ -39,10 +39,11 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let (Some(file), TrustError::Bundle(refusal)) = (&arguments.damage_list, &error) else {
         return Err(error.into());
     };
-    let listed = list(arguments, refusal, file, lines)?;
+    let listed = list(arguments, refusal, file, lines);
     let failure = Failure::from(error);
     Err(match listed {
         Listed::Written => failure.with_damage_list(file),
+        Listed::Unwritten(why) => failure.with_unwritten_damage_list(&why),
         Listed::Impossible => failure.without_damage_list(),
         Listed::Pointless => failure,
     })
@@ -51,6 +52,8 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
 /// What became of the list.
 enum Listed {
     Written,
+    /// There is one, but not on the disk.
+    Unwritten(NoteError),
     /// The contents list is damaged: nobody knows what should be there.
     Impossible,
     /// Nothing that could be carried would help.
@@ -83,13 +86,14 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
     Ok(())
 }
 
-/// Writes the list, where there can be one.
-fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines) -> Result<Listed, Failure> {
+/// Writes the list, where there can be one. Whatever comes of it, the refusal is what is told.
+fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines) -> Listed {
     // Parts only changed their names.
     if matches!(refusal, BundleError::SwappedPart { .. }) {
-        return Ok(Listed::Pointless);
+        return Listed::Pointless;
     }
-    let keys = arguments.trust.keys()?;
+    // They were read a moment ago.
+    let Ok(keys) = arguments.trust.keys() else { return Listed::Pointless };
     let progress = |done, total| lines.advance("list", done, total);
     let found = DamageList::after(refusal, &arguments.bundle, &keys, parallel::cores(), &progress);
     lines.end();
@@ -101,15 +105,17 @@ fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines
             | BundleError::Unsigned { .. }
             | BundleError::WrongKey { .. }
             | BundleError::NewerFormat { .. },
-        ) => return Ok(Listed::Pointless),
-        Err(_) => return Ok(Listed::Impossible),
+        ) => return Listed::Pointless,
+        Err(_) => return Listed::Impossible,
     };
-    list.write(file)?;
+    if let Err(why) = list.write(file) {
+        return Listed::Unwritten(why);
+    }
     println!(
         "damage    {}, {}, listed in {}",
         count(list.blobs.len(), "blob"),
         bytes(list.bytes()),
         file.display()
     );
-    Ok(Listed::Written)
+    Listed::Written
 }
