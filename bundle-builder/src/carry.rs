@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift_bundle::Bundle;
 use sealift_bundle::digest::{self, Hasher};
+use sealift_bundle::output::Output;
 use sealift_bundle::rotation::Rotation;
 use sealift_bundle::split::{SplitError, split};
 
+use crate::atomic;
 use crate::cache::{CacheError, Room, require_room};
 use crate::progress::Progress;
 
@@ -251,48 +252,40 @@ impl Folder<'_> {
         advance: &mut dyn FnMut(u64),
     ) -> Result<(), CarryError> {
         let target = self.path.join(name);
-        let mut file = create(&target, mode).map_err(written(&target))?;
+        let mut output = Output::with_mode(&target, mode).map_err(written(&target))?;
         let mut hasher = Hasher::new();
         let mut done = 0;
         read_all(source, &mut |piece| {
             hasher.update(piece);
-            file.write_all(piece).map_err(written(&target))?;
+            output.write_all(piece).map_err(written(&target))?;
             done += piece.len() as u64;
             advance(done);
             Ok(())
         })?;
-        file.sync_all().map_err(written(&target))?;
+        output.finish().map_err(written(&target))?;
         self.sums.insert(name.to_owned(), hexadecimal(&hasher.finish()));
         Ok(())
     }
 
     fn text(&mut self, name: &str, text: &str) -> Result<(), CarryError> {
         let target = self.path.join(name);
-        let write = |mut file: File| file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        create(&target, 0o644).and_then(write).map_err(written(&target))?;
+        atomic::write(&target, text.as_bytes()).map_err(written(&target))?;
         self.sums.insert(name.to_owned(), hexadecimal(&digest::digest_of(text.as_bytes())));
         Ok(())
     }
-}
-
-/// The mode is given when the file is made: disks without permissions refuse to change it later.
-fn create(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Makes `target` the same file as `source` without a second copy: blocks shared where the file system can, else a second
 /// name. `false` where neither works.
 fn share(source: &Path, target: &Path) -> bool {
     let clone = || {
-        let (from, to) = (File::open(source)?, create(target, 0o644)?);
-        rustix::fs::ioctl_ficlone(&to, &from)?;
-        to.sync_all()
+        let (from, to) = (File::open(source)?, Output::create(target)?);
+        rustix::fs::ioctl_ficlone(to.file(), &from)?;
+        to.finish()
     };
     if clone().is_ok() {
         return true;
     }
-    // There may be an empty file now; where there is none, that is fine, too.
-    let _ = fs::remove_file(target);
     // The file itself, where the source is a link to it.
     fs::canonicalize(source).and_then(|source| fs::hard_link(source, target)).is_ok()
 }

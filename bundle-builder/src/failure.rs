@@ -100,6 +100,17 @@ impl Failure {
         self
     }
 
+    /// With why the damage list could not be written.
+    #[must_use]
+    pub fn with_unwritten_damage_list(mut self, error: &NoteError) -> Self {
+        let why = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        self.message = format!("{}\n  the list of what is needed: {error}{why}", self.message);
+        self.next = Some(
+            "name another place with `--damage-list`, and verify again; or copy the bundle again".to_owned(),
+        );
+        self
+    }
+
     /// With what to do when no damage list could be made.
     #[must_use]
     pub fn without_damage_list(mut self) -> Self {

@@ -108,7 +108,7 @@ struct Named {
     name: String,
 }
 
-/// Writes a recipe for the charts in `folder` to `target`. `helm` is asked for once there are charts to render.
+/// Writes a recipe for the charts in `folder`, or for the single one that it is, to `target`. `helm` is asked for once there are charts to render.
 pub fn init(
     folder: &Path,
     helm: impl FnOnce() -> Result<Helm, HelmError>,

@@ -4,9 +4,7 @@
 //! each one, and two builds of one lock must be equal to the byte. Ed25519 as RFC 8032 has it (here by `ring`) is
 //! deterministic, and every minisign program verifies it.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -15,6 +13,8 @@ use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 use ring::signature::Ed25519KeyPair;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
+
+use crate::atomic;
 
 /// Key number inside a decrypted secret key, see minisign's key format.
 const NUMBER: std::ops::Range<usize> = 54..62;
@@ -41,7 +41,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Not a minisign secret key.
     #[error("{} is no minisign secret key", path.display())]
@@ -88,7 +88,8 @@ pub struct NewKey {
     pub public_key: String,
 }
 
-/// Makes a key pair: the secret half at `path` with mode 0600, the public half at `path` + `.pub`. Nothing is replaced.
+/// Makes a key pair: the secret half at `path` with mode 0600, the public half at `path` + `.pub`. Both come together, and
+/// nothing is replaced.
 pub fn generate(path: &Path, password: Option<&SecretString>) -> Result<NewKey, KeyError> {
     let public_key_path = public_key_path(path);
     for path in [path, &public_key_path] {
@@ -107,8 +108,13 @@ pub fn generate(path: &Path, password: Option<&SecretString>) -> Result<NewKey, 
         .to_box(Some(&format!("minisign secret key {id}")))
         .map_err(|source| KeyError::Generate { source })?;
     let public = pair.pk.to_box().map_err(|source| KeyError::Generate { source })?;
-    create(path, 0o600, &Zeroizing::new(secret.to_bytes()))?;
-    create(&public_key_path, 0o644, &public.to_bytes())?;
+    let secret = Zeroizing::new(secret.to_bytes());
+    let files: [(&Path, u32, &[u8]); 2] =
+        [(path, 0o600, &secret), (&public_key_path, 0o644, &public.to_bytes())];
+    atomic::create_together(&files).map_err(|(path, source)| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists { path },
+        _ => KeyError::File { action: "write", path, source },
+    })?;
     Ok(NewKey { id, public_key_path, public_key: pair.pk.to_base64() })
 }
 
@@ -118,13 +124,6 @@ pub fn public_key_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     name.into()
-}
-
-fn create(path: &Path, mode: u32, content: &[u8]) -> Result<(), KeyError> {
-    let failed = |source| KeyError::File { action: "write", path: path.to_owned(), source };
-    let mut file: File =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// Minisign writes a key's number as one little-endian integer.
@@ -287,7 +286,8 @@ mod tests {
     fn other_files_are_no_keys() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.key");
-        create(&path, 0o600, b"untrusted comment: x\nAAAA\n").unwrap();
+        let text: &[u8] = b"untrusted comment: x\nAAAA\n";
+        atomic::create_together(&[(&path, 0o600, text)]).unwrap();
         assert!(matches!(SigningKey::open(&path, || Ok(None)), Err(KeyError::Invalid { .. })));
         let debug = generate(&folder.path().join("other.key"), None).map(|key| format!("{key:?}")).unwrap();
         assert!(debug.contains("public_key"));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Lines;
+use super::standard::say;
 use crate::failure::Failure;
 use crate::helm::Helm;
 use crate::init;
@@ -19,7 +20,7 @@ Examples:
   bundle-builder init charts
   bundle-builder init charts --out orders/recipe.yaml --helm /opt/helm/helm")]
 pub(super) struct Arguments {
-    /// Folder with charts, folders or archives (.tgz), or a single chart
+    /// Folder with charts, folders or archives (.tgz), or a single chart, folder or archive
     charts: PathBuf,
     /// The recipe to write; nothing is replaced
     #[arg(long, alias = "output", value_name = "FILE", default_value = "recipe.yaml")]
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     for (path, why) in &begun.left_out {
         lines.note(&format!("left out  {}: {}", path.display(), why.replace('\n', "\n          ")));
     }
-    println!(
+    say!(
         "written   {}: {}, {}",
         arguments.out.display(),
         count(begun.charts, "chart"),

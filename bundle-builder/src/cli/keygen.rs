@@ -6,6 +6,8 @@ use clap::Args;
 use secrecy::ExposeSecret as _;
 
 use super::password::{self, Password};
+use super::signals;
+use super::standard::say;
 use crate::failure::Failure;
 use crate::key;
 
@@ -34,10 +36,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if password.as_ref().is_some_and(|password| password.expose_secret().is_empty()) {
         return Err(Failure::usage("the password is empty", "choose one, or say `--no-password`"));
     }
+    signals::watch(signals::NOTHING);
     let made = key::generate(&arguments.out, password.as_ref())?;
-    println!("key id      {}", made.id);
-    println!("secret key  {} (keep it; who has it can sign in your name)", arguments.out.display());
-    println!("public key  {} (hand it to your customers)", made.public_key_path.display());
-    println!("            {}", made.public_key);
+    say!("key id      {}", made.id);
+    say!("secret key  {} (keep it; who has it can sign in your name)", arguments.out.display());
+    say!("public key  {} (hand it to your customers)", made.public_key_path.display());
+    say!("            {}", made.public_key);
     Ok(())
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use sealift_bundle::BundleError;
 use sealift_bundle::recarry::DamageList;
+use sealift_bundle::{BundleError, NoteError};
 
 use super::Lines;
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
@@ -39,10 +40,11 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let (Some(file), TrustError::Bundle(refusal)) = (&arguments.damage_list, &error) else {
         return Err(error.into());
     };
-    let listed = list(arguments, refusal, file, lines)?;
+    let listed = list(arguments, refusal, file, lines);
     let failure = Failure::from(error);
     Err(match listed {
         Listed::Written => failure.with_damage_list(file),
+        Listed::Unwritten(why) => failure.with_unwritten_damage_list(&why),
         Listed::Impossible => failure.without_damage_list(),
         Listed::Pointless => failure,
     })
@@ -51,6 +53,8 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
 /// What became of the list.
 enum Listed {
     Written,
+    /// There is one, but not on the disk.
+    Unwritten(NoteError),
     /// The contents list is damaged: nobody knows what should be there.
     Impossible,
     /// Nothing that could be carried would help.
@@ -61,7 +65,7 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
     let bundle = arguments.trust.resolved().open(&arguments.bundle)?;
     let document = bundle.document();
     let product = &document.product;
-    println!(
+    say!(
         "bundle    {} {} (serial {}), signed by key {}, {}, {}, {}",
         product.title,
         product.version,
@@ -71,11 +75,11 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
         count(document.images.len(), "image"),
         count(document.charts.len(), "chart")
     );
-    println!("signed    {}", bundle.trusted_comment().replace('\t', " "));
+    say!("signed    {}", bundle.trusted_comment().replace('\t', " "));
     let began = Instant::now();
     let report = bundle.verify(parallel::cores(), &|done, total| lines.advance("verify", done, total))?;
     lines.end();
-    println!(
+    say!(
         "verify    {} in {:.1} s, every blob matches the signature",
         bytes(report.bytes),
         began.elapsed().as_secs_f64()
@@ -83,13 +87,14 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
     Ok(())
 }
 
-/// Writes the list, where there can be one.
-fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines) -> Result<Listed, Failure> {
+/// Writes the list, where there can be one. Whatever comes of it, the refusal is what is told.
+fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines) -> Listed {
     // Parts only changed their names.
     if matches!(refusal, BundleError::SwappedPart { .. }) {
-        return Ok(Listed::Pointless);
+        return Listed::Pointless;
     }
-    let keys = arguments.trust.keys()?;
+    // They were read a moment ago.
+    let Ok(keys) = arguments.trust.keys() else { return Listed::Pointless };
     let progress = |done, total| lines.advance("list", done, total);
     let found = DamageList::after(refusal, &arguments.bundle, &keys, parallel::cores(), &progress);
     lines.end();
@@ -101,15 +106,17 @@ fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines
             | BundleError::Unsigned { .. }
             | BundleError::WrongKey { .. }
             | BundleError::NewerFormat { .. },
-        ) => return Ok(Listed::Pointless),
-        Err(_) => return Ok(Listed::Impossible),
+        ) => return Listed::Pointless,
+        Err(_) => return Listed::Impossible,
     };
-    list.write(file)?;
-    println!(
+    if let Err(why) = list.write(file) {
+        return Listed::Unwritten(why);
+    }
+    say!(
         "damage    {}, {}, listed in {}",
         count(list.blobs.len(), "blob"),
         bytes(list.bytes()),
         file.display()
     );
-    Ok(Listed::Written)
+    Listed::Written
 }

@@ -12,9 +12,12 @@ const MOST_ENTRIES: usize = 20_000;
 /// Most charts.
 const MOST_CHARTS: usize = 200;
 
-/// Paths of all charts in `folder`, sorted; itself, where it is one. What is inside a chart belongs to it.
+/// Paths of all charts in `folder`, sorted; itself, where it is one, as a folder or an archive. What is inside a chart belongs to it.
 pub(super) fn charts(folder: &Path) -> Result<Vec<PathBuf>, InitError> {
     let mut search = Search { entries: 0, charts: Vec::new(), top: folder };
+    if folder.is_file() && is_archive(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
     if !folder.is_dir() {
         let source = fs::metadata(folder).err().unwrap_or_else(|| std::io::ErrorKind::NotADirectory.into());
         return Err(InitError::Read { path: folder.to_owned(), source });
@@ -50,7 +53,7 @@ impl Search<'_> {
             }
             if kind.is_dir() && depth < DEPTH {
                 self.look(&path, depth + 1)?;
-            } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "tgz") {
+            } else if kind.is_file() && is_archive(&path) {
                 self.charts.push(path);
                 self.bounded()?;
             }
@@ -64,6 +67,11 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is called as archives of charts are.
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tgz")
 }
 
 /// `path` as it is written in a file in `folder`.
@@ -103,7 +111,9 @@ mod tests {
         std::os::unix::fs::symlink(top, top.join("deep/loop")).unwrap();
         let names = |found: Vec<PathBuf>| found.iter().map(|path| relative(path, top)).collect::<Vec<_>>();
         assert_eq!(names(charts(top).unwrap()), ["a", "c-1.0.0.tgz", "deep/b"].map(PathBuf::from));
-        assert_eq!(names(charts(&top.join("a")).unwrap()), [PathBuf::from("a")]);
+        for single in ["a", "c-1.0.0.tgz"] {
+            assert_eq!(names(charts(&top.join(single)).unwrap()), [PathBuf::from(single)]);
+        }
     }
 
     #[test]
@@ -112,7 +122,11 @@ mod tests {
         assert!(matches!(charts(folder.path()), Err(InitError::NoCharts { .. })));
         assert!(matches!(charts(&folder.path().join("missing")), Err(InitError::Read { .. })));
         put(folder.path(), "file");
-        assert!(matches!(charts(&folder.path().join("file")), Err(InitError::Read { .. })));
+        fs::create_dir(folder.path().join("folder.tgz")).unwrap();
+        for name in ["file", "missing.tgz"] {
+            assert!(matches!(charts(&folder.path().join(name)), Err(InitError::Read { .. })));
+        }
+        assert!(matches!(charts(&folder.path().join("folder.tgz")), Err(InitError::NoCharts { .. })));
         for number in 0..=MOST_CHARTS {
             put(folder.path(), &format!("{number}.tgz"));
         }

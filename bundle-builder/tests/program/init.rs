@@ -116,6 +116,18 @@ fn a_single_chart_names_the_product() {
 }
 
 #[test]
+fn an_archive_is_a_single_chart_too() {
+    let vendor = vendor();
+    let (said, recipe, _) = init(&vendor, "charts/database-2.0.0.tgz", "begun.yaml");
+    assert!(said.starts_with("written   begun.yaml: 1 chart, 8 images\n"), "{said}");
+    assert_eq!((&*recipe.product.name, &*recipe.product.version), ("database", "2.0.0"));
+    assert_eq!(recipe.charts[0].source.to_string(), "charts/database-2.0.0.tgz");
+    // Anything else is no chart.
+    let said = vendor.fail(2, &["init", "recipe.yaml", "--out", "new.yaml", "--helm", "./helm"]);
+    assert!(said.contains("cannot read recipe.yaml") && !vendor.path("new.yaml").exists(), "{said}");
+}
+
+#[test]
 fn nothing_is_replaced_and_no_folder_is_guessed() {
     let vendor = vendor();
     let said = vendor.fail(2, &["init", "charts", "--helm", "./helm"]);

@@ -198,6 +198,21 @@ fn a_repair_from_a_list_reads_what_it_mends_and_no_other_content() {
 }
 
 #[test]
+fn damage_is_told_where_its_list_cannot_be_written() {
+    let vendor = vendor();
+    flip(&vendor, &part(2), 20_000);
+    let plain = vendor.fail(5, &with_key(&["verify", &part(1)]));
+    let (damage, _) = plain.split_once("\n  next: ").unwrap();
+    assert!(damage.contains("damaged in 1 place"), "{damage}");
+    let said = vendor.fail(5, &with_key(&["verify", &part(1), "--damage-list", "nowhere/damage.json"]));
+    let rest = said.strip_prefix(damage).unwrap_or_else(|| panic!("{said}"));
+    let expected =
+        "\n  the list of what is needed: nowhere/damage.json: cannot be written: No such file or directory";
+    assert!(rest.starts_with(expected), "{said}");
+    assert!(rest.contains("\n  next: name another place with `--damage-list`"), "{said}");
+}
+
+#[test]
 fn a_list_of_another_bundle_is_refused() {
     let vendor = vendor();
     vendor.flip(&part(2), 20_000);

@@ -1,6 +1,7 @@
 //! Files and charts behind a login, on web servers with and without TLS.
 
 use std::io::Write as _;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crate::support::upstream::{Guard, PASSWORD, USER, Upstream};
@@ -48,8 +49,11 @@ fn log_in(vendor: &Vendor, host: &str, password: &str) {
 }
 
 fn lock(vendor: &Vendor, more: &[&str]) -> (Option<i32>, String) {
-    let mut command = vendor.command(&[&LOCK[..], more].concat());
-    let output = command.env("NETRC", vendor.path("netrc")).output().unwrap();
+    lock_as(vendor.command(&[&LOCK[..], more].concat()).env("NETRC", vendor.path("netrc")))
+}
+
+fn lock_as(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let encoded = STANDARD.encode(format!("{USER}:{PASSWORD}"));
     assert!(!said.contains(PASSWORD) && !said.contains(&encoded), "{said}");
@@ -104,6 +108,40 @@ fn a_file_and_a_chart_behind_a_login_come_with_that_of_their_host() {
     std::fs::remove_file(vendor.path("recipe.lock.yaml")).unwrap();
     vendor.write("netrc", &format!("machine 127.0.0.1 login {USER} password {PASSWORD}\n"));
     let (code, said) = lock(&vendor, &trust);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn logins_are_found_in_the_home_folder() {
+    let vendor = vendor("https://nowhere.example/kubelet");
+    vendor.registry.push_file("kubelet", CONTENT);
+    let guarded = Upstream::start(&vendor.registry, true, Guard::Basic);
+    let (host, ca) = (&guarded.address, guarded.certificates.as_ref().unwrap().ca());
+    vendor.replace(
+        "recipe.yaml",
+        "https://nowhere.example/kubelet",
+        &format!("https://{host}/files/kubelet"),
+    );
+    let at_home = || {
+        let mut command = vendor.command(&[&LOCK[..], &["--ca", ca.to_str().unwrap()]].concat());
+        command.env("HOME", vendor.path("home")).env_remove("DOCKER_CONFIG").env_remove("NETRC");
+        command
+    };
+    log_in(&vendor, host, PASSWORD);
+    let (code, said) = lock_as(&mut at_home());
+    assert!(code == Some(2) && said.contains("it wants a login, and there is none"), "{said}");
+    std::fs::create_dir(vendor.path("home")).unwrap();
+    let docker = vendor.path("home/.docker");
+    std::fs::rename(vendor.path("docker"), &docker).unwrap();
+    // An empty variable is none.
+    let (code, said) = lock_as(at_home().env("DOCKER_CONFIG", ""));
+    assert_eq!(code, Some(0), "{said}");
+
+    std::fs::remove_dir_all(docker).unwrap();
+    std::fs::remove_dir_all(vendor.path("cache")).unwrap();
+    std::fs::remove_file(vendor.path("recipe.lock.yaml")).unwrap();
+    vendor.write("home/.netrc", &format!("machine 127.0.0.1 login {USER} password {PASSWORD}\n"));
+    let (code, said) = lock_as(&mut at_home());
     assert_eq!(code, Some(0), "{said}");
 }
 

@@ -1,5 +1,6 @@
 //! A file that gets its name when it is whole: the one way in which both programs write results.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,11 +26,20 @@ impl Output {
     /// # Errors
     /// When nothing can be written there.
     pub fn create(target: &Path) -> io::Result<Self> {
+        Self::with_mode(target, 0o644)
+    }
+
+    /// As [`Output::create`], with these permissions from its first moment on: a secret can never be read by others, and
+    /// disks without permissions refuse to change them later.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn with_mode(target: &Path, mode: u32) -> io::Result<Self> {
         let make = || {
             tempfile::Builder::new()
                 .prefix(".bundle-")
                 .suffix(".partial")
-                .permissions(Permissions::from_mode(0o644))
+                .permissions(Permissions::from_mode(mode))
                 .tempfile_in(folder_of(target))
         };
         let (temporary, mark) = Unfinished::begin(make, NamedTempFile::path)?;
@@ -64,7 +74,7 @@ impl Output {
         let Self { temporary, target, mark } = self;
         undisturbed(|| temporary.persist(&target)).map_err(|error| error.error)?;
         drop(mark);
-        sync_folder(&target)
+        sync(folder_of(&target))
     }
 
     /// As [`Output::finish`], but nothing is replaced.
@@ -72,9 +82,7 @@ impl Output {
     /// # Errors
     /// When something has the name already, or that fails; it is gone then.
     pub fn finish_new(self) -> io::Result<()> {
-        let target = self.target.clone();
-        finish_all_new(vec![self]).map_err(|(_, error)| error)?;
-        sync_folder(&target)
+        finish_all_new(vec![self]).map(drop).map_err(|(_, error)| error)
     }
 }
 
@@ -89,7 +97,10 @@ impl Write for Output {
 }
 
 /// Gives all of them their names, or none; nothing is replaced. An error comes with the name that was not to be had.
-pub(crate) fn finish_all_new(outputs: Vec<Output>) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+///
+/// # Errors
+/// When something has one of the names already, or that fails; all are gone then.
+pub fn finish_all_new(outputs: Vec<Output>) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     for output in &outputs {
         output.file().sync_all().map_err(|error| (output.target.clone(), error))?;
     }
@@ -110,12 +121,17 @@ pub(crate) fn finish_all_new(outputs: Vec<Output>) -> Result<Vec<PathBuf>, (Path
         Ok(named)
     });
     drop(marks);
-    named
+    let named = named?;
+    let folders: BTreeSet<&Path> = named.iter().map(|path| folder_of(path)).collect();
+    for folder in folders {
+        sync(folder).map_err(|error| (folder.to_owned(), error))?;
+    }
+    Ok(named)
 }
 
-/// Puts the names in the folder of `path` on the disk.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+/// Puts the names in `folder` on the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -160,5 +176,16 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"two");
         drop(Output::create(&target).unwrap());
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_secret_is_private_from_its_first_moment_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("secret");
+        let output = Output::with_mode(&target, 0o600).unwrap();
+        let mode = |file: &File| file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(output.file()), 0o600);
+        output.finish_new().unwrap();
+        assert_eq!(mode(&File::open(&target).unwrap()), 0o600);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::BundleError;
 use crate::layout::{LAYOUT_CONTENT, LAYOUT_FILE};
 use crate::member::{BLOCK, header};
-use crate::output::{Output, finish_all_new, sync_folder};
+use crate::output::{Output, finish_all_new};
 use crate::parts::{self, MOST_PARTS, part_paths};
 use crate::remains::layout;
 use crate::source::{Part, read_full};
@@ -95,9 +95,7 @@ pub fn split(
         })?;
         written.push(output);
     }
-    let paths = finish_all_new(written).map_err(|(path, error)| write_error(&path)(error))?;
-    sync_folder(&whole).map_err(write_error(&whole))?;
-    Ok(paths)
+    finish_all_new(written).map_err(|(path, error)| write_error(&path)(error))
 }
 
 /// The parts, when nothing speaks against them.
