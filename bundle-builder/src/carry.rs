@@ -67,8 +67,10 @@ pub enum CarryError {
     Platform {
         /// What was given.
         platform: String,
-        /// The valid name closest to it.
-        nearest: &'static str,
+        /// The valid name closest to it, where one is close.
+        nearest: Option<&'static str>,
+        /// All valid names.
+        known: Vec<&'static str>,
     },
     /// Two installers for one platform.
     #[error("there are two installers for {platform}")]

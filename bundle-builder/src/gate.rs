@@ -12,6 +12,7 @@ use crate::chart::Chart;
 use crate::closure::{Found, Lack, MissingImage, References, Rendering, Warning};
 use crate::helm::{HelmError, Request, SampleSite, site_values};
 use crate::lock::Lock;
+use crate::nearest::{did_you_mean, nearest};
 use crate::parallel;
 use crate::progress::{Progress, count};
 use crate::recipe::Recipe;
@@ -107,26 +108,30 @@ impl fmt::Display for Gaps {
 pub fn charts(recipe: &Recipe, charts: &[Chart]) -> Result<(), GateError> {
     let mut findings = Vec::new();
     let mut names = BTreeSet::new();
-    for (entry, chart) in recipe.charts.iter().zip(charts) {
+    for (index, (entry, chart)) in recipe.charts.iter().zip(charts).enumerate() {
         if !names.insert(chart.name.as_str()) {
-            findings.push(format!("charts: {} is the second chart named {}", entry.source, chart.name));
+            let what = format!("{} is the second chart named {}", entry.source, chart.name);
+            findings.push((format!("charts[{index}]"), what));
         }
     }
     for (index, component) in recipe.components.iter().enumerate() {
         if !names.contains(component.chart.as_str()) {
             let known = names.iter().copied().collect::<Vec<_>>().join(", ");
-            findings.push(format!(
-                "components[{index}] ({}): there is no chart `{}`; charts: {known}",
-                component.name, component.chart
-            ));
+            let nearest = did_you_mean(nearest(&component.chart, names.iter().copied()));
+            let what = format!("there is no chart `{}`; charts: {known}{nearest}", component.chart);
+            findings.push((format!("components[{index}].chart ({})", component.name), what));
         }
     }
-    for chart in charts {
+    for (index, chart) in charts.iter().enumerate() {
         if !recipe.components.iter().any(|component| component.chart == chart.name) {
-            findings.push(format!("charts: no component uses {}; add a component, or drop it", chart.name));
+            let what = format!("no component uses {}; add a component, or drop it", chart.name);
+            findings.push((format!("charts[{index}]"), what));
         }
     }
-    if findings.is_empty() { Ok(()) } else { Err(GateError::Charts(findings)) }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(GateError::Charts(vec![recipe.placed(findings).to_string()]))
 }
 
 /// Renders every component for every sample site with every profile of its chart, and checks that every image named is
@@ -311,12 +316,24 @@ mod tests {
         let recipe = recipe::parse(RECIPE, Path::new("recipe.yaml")).unwrap();
         charts(&recipe, &[chart("flannel"), chart("orders")]).unwrap();
         let error = charts(&recipe, &[chart("flannel"), chart("flannel")]).unwrap_err().to_string();
-        assert!(error.contains("charts/orders is the second chart named flannel"), "{error}");
-        assert!(
-            error.contains("components[1] (orders): there is no chart `orders`; charts: flannel"),
-            "{error}"
-        );
+        let line = |text: &str| RECIPE.lines().position(|line| line.contains(text)).unwrap() + 1;
+        let expected = [
+            format!(
+                "recipe.yaml:{}:5: charts[1]: charts/orders is the second chart named flannel",
+                line("path: charts/orders")
+            ),
+            format!(
+                "  recipe.yaml:{}:5: components[1].chart (orders): there is no chart `orders`; charts: flannel",
+                line("chart: orders")
+            ),
+        ];
+        assert_eq!(error.lines().collect::<Vec<_>>(), expected);
         let unused = charts(&recipe, &[chart("flannel"), chart("orders"), chart("dns")]).unwrap_err();
         assert!(unused.to_string().contains("no component uses dns"));
+        let text = RECIPE.replace("chart: orders", "chart: oders");
+        let misspelt = recipe::parse(&text, Path::new("recipe.yaml")).unwrap();
+        let error = charts(&misspelt, &[chart("flannel"), chart("orders")]).unwrap_err().to_string();
+        let expected = "there is no chart `oders`; charts: flannel, orders; did you mean `orders`?";
+        assert!(error.contains(expected), "{error}");
     }
 }

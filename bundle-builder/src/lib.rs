@@ -20,7 +20,7 @@
 //! - [`carry::carry`]: the folder that goes onto a disk, with installers and what the person who carries it must know.
 //! - [`trust::Trust`]: whose bundles are opened; [`inspect`], [`diff`], [`sbom`]: what is in them.
 //! - [`manual`]: manual pages, from the command line's definition.
-//! - [`fill`]: texts with places in them.
+//! - [`fill`]: texts with places in them; `nearest`: the name that was meant by a wrong one.
 //! - [`failure::Failure`]: what went wrong, what to do next, which exit code.
 //!
 //! Nothing but [`cli`] prints.
@@ -48,6 +48,7 @@ pub mod lock;
 pub mod manifest;
 pub mod manual;
 pub mod mirrors;
+mod nearest;
 pub mod pack;
 pub mod parallel;
 pub mod progress;

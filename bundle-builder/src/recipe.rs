@@ -4,6 +4,7 @@
 //! what the site reads.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use sealift_bundle::document::{Component, KubernetesRelease, Product, ProductSecret, Role, Setting};
@@ -76,9 +77,26 @@ pub struct Recipe {
     /// What the product needs for how much work; without it no site can be told how many machines it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizing: Option<SizingModel>,
+    /// How it was written, for findings that show only with the charts at hand.
+    #[serde(skip)]
+    written: Written,
+}
+
+/// The file that a recipe was read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Written {
+    path: PathBuf,
+    text: String,
 }
 
 impl Recipe {
+    /// `findings` about this recipe (the place of each, as a path from the top, and what is wrong), as its own checks are
+    /// told: with file, line and column.
+    #[must_use]
+    pub fn placed(&self, findings: Vec<(String, String)>) -> RecipeError {
+        load::placed(&self.written.path, &self.written.text, findings)
+    }
+
     /// Platforms that `image` is packed for.
     #[must_use]
     pub fn platforms_of<'a>(&'a self, image: &'a ImageEntry) -> &'a [String] {

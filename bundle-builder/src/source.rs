@@ -113,12 +113,6 @@ pub enum SourceError {
     Cache(#[from] CacheError),
 }
 
-/// The one of `names` that is most like `wrong`, where one is near.
-pub(crate) fn nearest(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let measured = names.map(|name| (strsim::damerau_levenshtein(wrong, &name), name));
-    measured.min().filter(|(distance, name)| *distance <= name.len().max(3) / 2).map(|(_, name)| name)
-}
-
 impl Roots {
     /// Roots of the recipe at `recipe`: its folder, and the named ones.
     #[must_use]

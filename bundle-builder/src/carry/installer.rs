@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::CarryError;
 use crate::manifest::serves;
+use crate::nearest::nearest;
 
 /// Platforms that installers are made for: name, machine number in an ELF header, what `uname -m` says there.
 const PLATFORMS: [(&str, u16, &str); 2] = [("linux/amd64", 62, "x86_64"), ("linux/arm64", 183, "aarch64")];
@@ -32,7 +33,13 @@ impl Installer {
     /// Looks at the program at `path`: it must be made for `platform`, and need no library of the host.
     pub fn check(platform: &str, path: &Path) -> Result<Self, CarryError> {
         let Some(&(platform, number, machine)) = PLATFORMS.iter().find(|(name, ..)| *name == platform) else {
-            return Err(CarryError::Platform { platform: platform.to_owned(), nearest: nearest(platform) });
+            let known = PLATFORMS.map(|(name, ..)| name);
+            let nearest = nearest(platform, known);
+            return Err(CarryError::Platform {
+                platform: platform.to_owned(),
+                nearest,
+                known: known.to_vec(),
+            });
         };
         let refused = |reason: String| CarryError::Installer {
             path: path.to_owned(),
@@ -103,12 +110,6 @@ pub fn cover(installers: &[Installer], platforms: &[String]) -> Result<(), Carry
         Some(platform) => Err(CarryError::NoInstaller { platform: platform.clone() }),
         None => Ok(()),
     }
-}
-
-/// The platform that was meant.
-fn nearest(wrong: &str) -> &'static str {
-    let distance = |name: &str| strsim::damerau_levenshtein(wrong, name);
-    PLATFORMS.iter().map(|(name, ..)| *name).min_by_key(|name| distance(name)).unwrap_or_default()
 }
 
 /// The kinds of all segments; none where one of them is not wholly in the file.
@@ -216,7 +217,9 @@ mod tests {
     #[test]
     fn a_wrong_platform_gets_the_nearest() {
         let error = Installer::check("linux/amd46", Path::new("x")).unwrap_err();
-        assert!(matches!(&error, CarryError::Platform { nearest: "linux/amd64", .. }), "{error:?}");
+        assert!(matches!(&error, CarryError::Platform { nearest: Some("linux/amd64"), .. }), "{error:?}");
+        let error = Installer::check("plan9", Path::new("x")).unwrap_err();
+        assert!(matches!(&error, CarryError::Platform { nearest: None, .. }), "{error:?}");
     }
 
     #[test]

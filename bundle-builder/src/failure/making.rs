@@ -155,7 +155,10 @@ pub(super) fn of_build(error: &BuildError) -> Advice {
 
 pub(super) fn of_carry(error: &CarryError) -> Advice {
     match error {
-        CarryError::Platform { nearest, .. } => usage(format!("did you mean `{nearest}`?")),
+        CarryError::Platform { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
+        CarryError::Platform { known, .. } => {
+            usage(format!("installers are made for {}", known.join(" and ")))
+        }
         CarryError::Twice { .. } => usage("name one"),
         CarryError::NoInstaller { platform } => {
             usage(format!("give the one that was made for it: `--installer {platform}=PATH`"))

@@ -17,6 +17,7 @@ use sealift_bundle::{Bundle, BundleError};
 
 use super::list::{EntryKind, name_and_tag};
 use crate::image::PodImage;
+use crate::nearest::nearest_spelling;
 
 /// Bytes copied at a time.
 const BUFFER: usize = 1 << 20;
@@ -172,11 +173,7 @@ fn nearest(all: &[Found<'_>], wrong: &str) -> Option<String> {
         Found::Chart(chart) => vec![(chart.name.as_str(), chart.name.as_str())],
         Found::File(file) => vec![(file.name.as_str(), file.name.as_str())],
     });
-    names
-        .map(|(compared, name)| (strsim::damerau_levenshtein(wrong, compared), compared.len(), name))
-        .min()
-        .filter(|(distance, length, _)| *distance <= (*length).max(3) / 2)
-        .map(|(_, _, name)| name.to_owned())
+    nearest_spelling(wrong, names).map(ToOwned::to_owned)
 }
 
 /// Writes `entry` to `target`, and gives the bytes written.

@@ -12,14 +12,15 @@ use super::{
 use crate::chart::Chart;
 use crate::cosign::PublicKey;
 use crate::manifest::{self, Manifest, Names};
+use crate::nearest::nearest;
 use crate::parallel;
 use crate::progress::count;
 use crate::recipe::{ChartEntry, FileContent, ImageEntry, Recipe};
 use crate::referrer;
+use crate::source::Reach;
 use crate::source::chart::{self, ChartOrigin};
 use crate::source::file::{self, FoundFile};
 use crate::source::image::ImageOrigin;
-use crate::source::{Reach, nearest};
 
 /// Images that are asked for at a time.
 const AT_A_TIME: usize = 8;
@@ -138,7 +139,7 @@ fn named(recipe: &Recipe, earlier: &Lock, names: &[String]) -> Result<BTreeSet<S
     let mut titles = BTreeSet::new();
     for name in names {
         let Some(found) = known.get(name) else {
-            let nearest = nearest(name, known.into_keys());
+            let nearest = nearest(name, known.keys().map(String::as_str)).map(ToOwned::to_owned);
             return Err(LockError::Unknown { name: name.clone(), nearest });
         };
         titles.extend(found.iter().cloned());

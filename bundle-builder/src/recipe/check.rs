@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use sealift_bundle::document::API_VERSION;
 
 use super::{KIND, Recipe};
+use crate::nearest::{did_you_mean, nearest};
 
 mod files;
 mod images;
 mod product;
 mod services;
+
+use images::PLATFORMS;
 
 /// Every contradiction in `recipe`: its place, as a path from the top, and what is wrong.
 pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
@@ -73,11 +76,12 @@ impl Findings {
         self.unless(!recipe.platforms.is_empty(), "platforms", "at least one is needed, e.g. `linux/amd64`");
         for (index, platform) in recipe.platforms.iter().enumerate() {
             let parts: Vec<&str> = platform.split('/').collect();
-            self.unless(
-                matches!(parts.len(), 2 | 3) && parts.iter().all(|part| !part.is_empty()),
-                format!("platforms[{index}]"),
-                format!("`{platform}` must look like `linux/amd64`"),
-            );
+            let place = format!("platforms[{index}]");
+            if matches!(parts.len(), 2 | 3) && parts.iter().all(|part| !part.is_empty()) {
+                self.platform(place, platform, &PLATFORMS);
+            } else {
+                self.add(place, format!("`{platform}` must look like `linux/amd64`"));
+            }
         }
         self.unique(recipe.platforms.iter().enumerate().map(|(i, name)| (format!("platforms[{i}]"), name)));
         self.unless(
@@ -111,11 +115,7 @@ fn indexed<'a>(
 
 /// A hint at the nearest of `names`, ready to stand behind a sentence.
 fn among<'a>(wrong: &str, names: impl Iterator<Item = &'a String>) -> String {
-    names
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 2)
-        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+    did_you_mean(nearest(wrong, names.map(String::as_str)))
 }
 
 /// Whether `text` is a DNS label (RFC 1123).

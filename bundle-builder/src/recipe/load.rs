@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::places::Places;
-use super::{Recipe, check};
+use super::{Recipe, Written, check};
+use crate::nearest::nearest;
 
 /// Why a recipe was refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub enum RecipeError {
         nearest: Option<String>,
     },
     /// Readable, but it contradicts itself; all findings.
-    #[error("{}", placed(path, findings))]
+    #[error("{}", listed(path, findings))]
     Findings {
         /// The recipe.
         path: PathBuf,
@@ -43,7 +44,7 @@ pub enum RecipeError {
 }
 
 /// Each finding behind the file's name, so that an editor finds every one.
-fn placed(path: &Path, findings: &[String]) -> String {
+fn listed(path: &Path, findings: &[String]) -> String {
     let line = |finding: &String| {
         let numbered = finding.starts_with(|first: char| first.is_ascii_digit());
         format!("{}:{}{finding}", path.display(), if numbered { "" } else { " " })
@@ -60,17 +61,20 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
 
 /// Checks a recipe's text; `path` is for messages.
 pub fn parse(text: &str, path: &Path) -> Result<Recipe, RecipeError> {
-    let recipe: Recipe = yaml(text, path)?;
+    let mut recipe: Recipe = yaml(text, path)?;
+    recipe.written = Written { path: path.to_owned(), text: text.to_owned() };
     let found = check::findings(&recipe);
-    if found.is_empty() {
-        return Ok(recipe);
-    }
+    if found.is_empty() { Ok(recipe) } else { Err(recipe.placed(found)) }
+}
+
+/// The findings `found`, with line and column of their places in `text`.
+pub(super) fn placed(path: &Path, text: &str, found: Vec<(String, String)>) -> RecipeError {
     let places = Places::of(text);
     let finding = |(place, what): (String, String)| match places.find(&place) {
         Some((line, column)) => format!("{line}:{column}: {place}: {what}"),
         None => format!("{place}: {what}"),
     };
-    Err(RecipeError::Findings { path: path.to_owned(), findings: found.into_iter().map(finding).collect() })
+    RecipeError::Findings { path: path.to_owned(), findings: found.into_iter().map(finding).collect() }
 }
 
 /// Reads YAML into `T`; `path` is for messages.
@@ -95,11 +99,7 @@ fn nearest_name(message: &str) -> Option<String> {
         message.split_once("unknown field ").or_else(|| message.split_once("unknown variant "))?;
     let mut names = rest.split('`').skip(1).step_by(2);
     let wrong = names.next()?;
-    names
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 2)
-        .map(|(_, name)| name.to_owned())
+    nearest(wrong, names).map(ToOwned::to_owned)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::cache::Content;
 use crate::chart::{self, Chart};
 use crate::image::ImageName;
 use crate::lock::LockedChart;
+use crate::nearest::nearest;
 use crate::recipe::{ChartEntry, ChartSource};
 
 /// Bytes that an `index.yaml` may have: the largest public ones have some 30 MB.
@@ -169,7 +170,7 @@ fn from_repository(
     let mut index: Index = serde_yaml::from_slice(&text)
         .map_err(|source| RemoteChartError::Index { url: index_url.clone(), source })?;
     let Some(releases) = index.entries.remove(name) else {
-        let nearest = super::nearest(name, index.entries.into_keys());
+        let nearest = nearest(name, index.entries.keys().map(String::as_str)).map(ToOwned::to_owned);
         let (url, name) = (repository.to_owned(), name.to_owned());
         return Err(RemoteChartError::NoChart { url, name, nearest }.into());
     };

@@ -8,6 +8,7 @@ use crate::recipe::{FileEntry, FileSource, Recipe};
 
 impl Findings {
     pub(super) fn files(&mut self, recipe: &Recipe) {
+        let packed: Vec<&str> = recipe.platforms.iter().map(String::as_str).collect();
         for (index, file) in recipe.files.iter().enumerate() {
             let place = format!("files[{index}]");
             self.unless(
@@ -17,7 +18,7 @@ impl Findings {
             );
             self.host_path(&format!("{place}.path"), &file.path);
             self.unless(!file.roles.is_empty(), format!("{place}.roles"), "no host would get it");
-            self.platforms(&place, &file.platforms, &recipe.platforms.iter());
+            self.platforms(&place, &file.platforms, &packed);
             self.file_sources(&place, file, recipe);
         }
         self.unique(indexed("files", "name", recipe.files.iter().map(|file| &file.name)));

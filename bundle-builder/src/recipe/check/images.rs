@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::{Findings, among, indexed};
 use crate::image::ImageName;
 use crate::manifest::serves;
+use crate::nearest::{did_you_mean, nearest, nearest_image};
 use crate::recipe::{ChartSource, ImageHint, Recipe};
 
-/// What public images are made for, as their indexes write it (image-spec, platform).
-const IMAGE_PLATFORMS: [&str; 8] = [
+/// What hosts can be and public images are made for, as images' indexes write it (image-spec, platform).
+pub(super) const PLATFORMS: [&str; 8] = [
     "linux/386",
     "linux/amd64",
     "linux/arm/v6",
@@ -26,32 +27,30 @@ impl Findings {
             if let Err(error) = image.name.parse::<ImageName>() {
                 self.add(format!("{place}.name"), error.to_string());
             }
-            let known = IMAGE_PLATFORMS.map(str::to_owned);
-            self.platforms(&place, &image.platforms, &recipe.platforms.iter().chain(&known));
+            self.platforms(&place, &image.platforms, &PLATFORMS);
         }
         self.unique(indexed("images", "name", recipe.images.iter().map(|image| &image.name)));
     }
 
     /// Platforms of one entry are among those that there can be.
-    pub(super) fn platforms<'n>(
-        &mut self,
-        place: &str,
-        platforms: &[String],
-        possible: &(impl Iterator<Item = &'n String> + Clone),
-    ) {
+    pub(super) fn platforms(&mut self, place: &str, platforms: &[String], possible: &[&str]) {
         for (index, platform) in platforms.iter().enumerate() {
-            let known = possible.clone().map(String::as_str).collect::<BTreeSet<_>>();
-            self.unless(
-                possible.clone().any(|one| serves(platform, one)),
-                format!("{place}.platforms[{index}]"),
-                format!(
-                    "`{platform}` is not among {}{}",
-                    known.into_iter().collect::<Vec<_>>().join(", "),
-                    among(platform, possible.clone())
-                ),
-            );
+            self.platform(format!("{place}.platforms[{index}]"), platform, possible);
         }
         self.unique(platforms.iter().enumerate().map(|(i, name)| (format!("{place}.platforms[{i}]"), name)));
+    }
+
+    /// One platform is among those that there can be.
+    pub(super) fn platform(&mut self, place: String, platform: &str, possible: &[&str]) {
+        self.unless(
+            possible.iter().any(|one| serves(platform, one)),
+            place,
+            format!(
+                "`{platform}` is not among {}{}",
+                possible.join(", "),
+                did_you_mean(nearest(platform, possible.iter().copied()))
+            ),
+        );
     }
 
     /// Images that the cluster starts by itself, from no chart.
@@ -61,9 +60,7 @@ impl Findings {
             self.unless(
                 listed.contains(image.as_str()),
                 place,
-                format!(
-                    "needs the image {image}, which is not in the list; add `- name: {image}` under `images`"
-                ),
+                format!("needs the image {image}, which {}", not_listed(&image, &listed)),
             );
         }
     }
@@ -82,7 +79,7 @@ impl Findings {
                 self.unless(
                     listed.contains(image.as_str()),
                     format!("imageHints[{index}].images[{at}]"),
-                    format!("{image} is not in the list; add `- name: {image}` under `images`"),
+                    format!("{image} {}", not_listed(image, &listed)),
                 );
             }
         }
@@ -136,4 +133,10 @@ impl Findings {
         // Lock and messages name URLs.
         self.unless(!host.contains('@'), place, "must hold no user and password");
     }
+}
+
+/// What to do about an image that is not listed: another tag of it is often what was meant.
+fn not_listed(image: &str, listed: &BTreeSet<&str>) -> String {
+    let nearest = did_you_mean(nearest_image(image, listed.iter().copied()));
+    format!("is not in the list; add `- name: {image}` under `images`{nearest}")
 }

@@ -19,11 +19,14 @@ fn each_contradiction_has_its_own_sentence() {
         ("kind: Recipe", "kind: Site", "kind: `Site` is no `Recipe`"),
         ("name: orders\n  title", "name: Orders\n  title", "product.name: `Orders` must be lower-case"),
         ("linux/amd64", "linux", "platforms[0]: `linux` must look like"),
+        ("linux/amd64", "linux/amd46", "platforms[0]: `linux/amd46` is not among linux/386, linux/amd64,"),
+        ("linux/amd64", "linux/amd46", "; did you mean `linux/amd64`?"),
+        ("linux/amd64", "windows/amd64", "platforms[0]: `windows/amd64` is not among"),
         ("- name: registry.k8s.io/pause:3.10.2", "- name: pause:3.10.2", "images[0].name: "),
         (
             "pauseImage: registry.k8s.io/pause:3.10.2",
-            "pauseImage: registry.k8s.io/pause:4",
-            "kubernetes.pauseImage: needs",
+            "pauseImage: registry.k8s.io/pause:3.10",
+            "kubernetes.pauseImage: needs the image registry.k8s.io/pause:3.10, which is not in the list; add `- name: registry.k8s.io/pause:3.10` under `images`; did you mean `registry.k8s.io/pause:3.10.2`?",
         ),
         ("kube-proxy:v1.36.3", "kube-proxy:v1.36.4", "needs the image registry.k8s.io/kube-proxy:v1.36.3"),
         (
@@ -108,7 +111,12 @@ fn every_source_is_looked_at() {
         (
             "images: [registry.sealift.example/orders/web:4.2.0]",
             "images: ['ghcr.io/a/b:1']",
-            "add `- name: ghcr.io/a/b:1` under",
+            "add `- name: ghcr.io/a/b:1` under `images`",
+        ),
+        (
+            "images: [registry.sealift.example/orders/web:4.2.0]",
+            "images: [registry.sealift.example/orders/web:4.2.1]",
+            "under `images`; did you mean `registry.sealift.example/orders/web:4.2.0`?",
         ),
         (
             "path: /var/lib/orders",
