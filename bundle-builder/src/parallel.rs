@@ -90,12 +90,20 @@ pub fn map<T: Send, R: Send, E: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Turns at what only so many may do at once, wherever they work.
+/// Turns at what only so many may do at once, wherever they work; who has waited longest is next.
 #[derive(Debug)]
 pub struct Turns {
     most: usize,
-    taken: Mutex<usize>,
-    ended: Condvar,
+    state: Mutex<Drawn>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Drawn {
+    /// How many have asked for a turn so far.
+    asked: usize,
+    /// How many turns are over.
+    ended: usize,
 }
 
 /// A turn; it ends when dropped.
@@ -106,7 +114,7 @@ impl Turns {
     /// Turns for `most` at once, for one at least.
     #[must_use]
     pub fn of(most: usize) -> Self {
-        Self { most: most.max(1), taken: Mutex::default(), ended: Condvar::new() }
+        Self { most: most.max(1), state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// How many there are.
@@ -118,17 +126,23 @@ impl Turns {
     /// Waits for a turn.
     #[must_use]
     pub fn take(&self) -> Turn<'_> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = self.ended.wait_while(taken, |taken| *taken == self.most);
-        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        let mut state = self.state();
+        let before = state.asked;
+        state.asked += 1;
+        let all_taken = |state: &mut Drawn| before >= state.ended + self.most;
+        drop(self.changed.wait_while(state, all_taken));
         Turn(self)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Drawn> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.ended.notify_one();
+        self.0.state().ended += 1;
+        self.0.changed.notify_all();
     }
 }
 
@@ -265,7 +279,27 @@ mod tests {
             Ok::<_, ()>(())
         })
         .unwrap();
-        assert_eq!((having.into_inner().unwrap(), Turns::of(0).most()), ((0, 2), 1));
+        assert_eq!(having.into_inner().unwrap(), (0, 2));
+    }
+
+    #[test]
+    fn who_has_waited_longest_for_a_turn_is_next() {
+        let (turns, order) = (Turns::of(0), Mutex::new(Vec::new()));
+        let first = turns.take();
+        thread::scope(|scope| {
+            for number in 1..4 {
+                let (turns, order) = (&turns, &order);
+                scope.spawn(move || {
+                    let _turn = turns.take();
+                    order.lock().unwrap().push(number);
+                });
+                while turns.state().asked == number {
+                    thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(order.into_inner().unwrap(), [1, 2, 3]);
     }
 
     #[test]

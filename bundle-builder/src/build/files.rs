@@ -18,6 +18,7 @@ use crate::recipe::{FileContent, FileSource, Recipe, Url};
 use crate::registry::RegistryError;
 use crate::source::file::{self, FoundFile, Place};
 use crate::source::{Reach, SourceError};
+use crate::stages::Stages;
 
 /// Files compressed at once, at most, whatever the number of cores: each takes 25 MB of memory, and these are faster than
 /// disks.
@@ -26,7 +27,7 @@ const MOST_FRAMES: usize = 6;
 /// The files of an order. [`Files::fetch`] and [`Files::compress`] run side by side, or one after the other.
 pub(super) struct Files<'a> {
     /// In the order of [`Recipe::file_contents`].
-    files: Vec<File<'a>>,
+    all: Vec<File<'a>>,
     downloads: Vec<Download<'a>>,
     level: i32,
     /// Which of them can be read now, behind its size.
@@ -68,9 +69,9 @@ struct Download<'a> {
 impl<'a> Files<'a> {
     /// The files of `recipe`, which `lock` fits, at these places.
     pub(super) fn of(recipe: &'a Recipe, lock: &'a Lock, places: Vec<Place<'a>>) -> Self {
-        let placed = recipe.file_contents().into_iter().zip(&lock.files).zip(places);
+        let found = recipe.file_contents().into_iter().zip(&lock.files).zip(places);
         let files: Vec<File<'_>> =
-            placed.map(|((content, locked), place)| File { content, locked, place }).collect();
+            found.map(|((content, locked), place)| File { content, locked, place }).collect();
         let helm = files.iter().position(|file| is_own_helm(&file.content));
         let mut downloads: BTreeMap<&str, Download<'_>> = BTreeMap::new();
         let mut ready = Vec::new();
@@ -91,7 +92,7 @@ impl<'a> Files<'a> {
         let helm_is_ready =
             if downloads.iter().any(holds_helm) { OnceLock::new() } else { OnceLock::from(true) };
         Self {
-            files,
+            all: files,
             downloads,
             level: recipe.compression.level,
             ready: Queue::of(ready),
@@ -104,47 +105,53 @@ impl<'a> Files<'a> {
     /// Fetches those that must come from web servers, as many at a time as it gets turns.
     pub(super) fn fetch(&self, reach: &Reach<'_>, transfers: &Turns) -> Result<(), BuildError> {
         let _end = NothingMoreComes(self);
+        let stages = Stages::new(self.downloads.len(), reach.progress);
         let amounts = Mutex::new(self.downloads.iter().map(|download| (0, download.size)).collect());
         let downloads = self.downloads.iter().enumerate().collect();
         parallel::map(transfers.most(), downloads, |(index, download)| {
-            let turn = transfers.take();
-            let needless = || self.is_needless(download);
-            let part = Part { index, amounts: &amounts, whole: reach.progress, needless: &needless };
-            match file::fetch(download.url, &reach.told_to(&part)) {
-                Err(SourceError::Web(RegistryError::Stopped)) if needless() => return Ok(()),
-                fetched => fetched.map_err(LockError::from)?,
-            };
-            drop(turn);
-            for &index in &download.files {
-                self.ready.push((self.files[index].locked.size, Reverse(index)));
-            }
-            if self.helm.is_some_and(|helm| download.files.contains(&helm)) {
-                // Nobody else has said so: each is fetched once.
-                let _ = self.helm_is_ready.set(true);
-            }
-            Ok::<_, BuildError>(())
+            stages.run(index, |told| {
+                let _turn = transfers.take();
+                let needless = || self.is_needless(download);
+                let whole = reach.progress;
+                let part = Part { index, told, whole, amounts: &amounts, needless: &needless };
+                match file::fetch(download.url, &reach.told_to(&part)) {
+                    Err(SourceError::Web(RegistryError::Stopped)) if needless() => Ok(()),
+                    fetched => fetched.map(|_| self.come(download)).map_err(LockError::from),
+                }
+            })
         })?;
         Ok(())
+    }
+
+    /// The files of `download` are ready.
+    fn come(&self, download: &Download<'_>) {
+        for &index in &download.files {
+            self.ready.push((self.all[index].locked.size, Reverse(index)));
+        }
+        if self.helm.is_some_and(|helm| download.files.contains(&helm)) {
+            // Nobody else has said so: each is fetched once.
+            let _ = self.helm_is_ready.set(true);
+        }
     }
 
     /// Whether nobody needs `download` any more: there will be no bundle, and to know that it is as locked takes no look
     /// at it, since the recipe has its digest.
     fn is_needless(&self, download: &Download<'_>) -> bool {
-        let is_whole = |index: &usize| matches!(self.files[*index].content.source, FileSource::Url(_));
+        let is_whole = |index: &usize| matches!(self.all[*index].content.source, FileSource::Url(_));
         self.other.load(Ordering::Relaxed) && download.files.iter().all(is_whole)
     }
 
     /// Reads those files that nobody has read, compresses all, several at once, the largest of those that are there first.
     /// When that is not wanted any more, they are still compared with the lock.
     pub(super) fn compress(&self, reach: &Reach<'_>) -> Result<Vec<(Content, Content)>, BuildError> {
-        let total: u64 = self.files.iter().map(|file| file.locked.size).sum();
-        reach.progress.note(&format!("compress  {}, {}", count(self.files.len(), "file"), bytes(total)));
+        let total: u64 = self.all.iter().map(|file| file.locked.size).sum();
+        reach.progress.note(&format!("compress  {}, {}", count(self.all.len(), "file"), bytes(total)));
         let (making, done) = (Frames::of(self.level), AtomicU64::new(0));
         let lanes = parallel::cores().min(MOST_FRAMES);
         let results = parallel::map(lanes, vec![(); lanes], |()| {
             let mut results = Vec::new();
             while let Some((_, Reverse(index))) = self.ready.take() {
-                let file = &self.files[index];
+                let file = &self.all[index];
                 let framed = self.frame(file, &making, reach).inspect_err(|_| self.ready.abandon())?;
                 results.push((index, framed));
                 let before = done.fetch_add(file.locked.size, Ordering::Relaxed);
@@ -180,14 +187,14 @@ impl<'a> Files<'a> {
     ) -> Result<Vec<(Content, Content)>, BuildError> {
         let (mut frames, mut changes) = (Vec::new(), Vec::new());
         for (index, (content, framed)) in results {
-            let file = &self.files[index];
+            let file = &self.all[index];
             match framed {
                 Framed::Frame(frame) => frames.push((content, frame)),
                 Framed::Other { digest } => changes.push(other_file(&file.content, file.locked, &digest)),
                 Framed::Unwanted => {}
             }
         }
-        match (changes.is_empty(), frames.len() == self.files.len()) {
+        match (changes.is_empty(), frames.len() == self.all.len()) {
             (false, _) => Err(LockError::OtherContent { changes }.into()),
             (true, false) => Err(BuildError::Stopped),
             (true, true) => Ok(frames),
@@ -196,7 +203,7 @@ impl<'a> Files<'a> {
 
     /// The Helm that the site will get, which this machine can often run, too; waits until it is there.
     pub(super) fn helm(&self, reach: &Reach<'_>) -> Result<Option<PathBuf>, BuildError> {
-        let Some(file) = self.helm.map(|index| &self.files[index]) else { return Ok(None) };
+        let Some(file) = self.helm.map(|index| &self.all[index]) else { return Ok(None) };
         if !self.helm_is_ready.wait() {
             return Err(BuildError::Stopped);
         }
@@ -224,18 +231,19 @@ impl Drop for NothingMoreComes<'_> {
     }
 }
 
-/// One of several downloads, told as a part of all.
+/// One of several downloads: what it notes stands in the order of all, and its bytes are told as a part of all.
 struct Part<'a> {
     index: usize,
+    told: &'a dyn Progress,
+    whole: &'a dyn Progress,
     /// Of each download: bytes that are here, and bytes that it has.
     amounts: &'a Mutex<Vec<(u64, u64)>>,
-    whole: &'a dyn Progress,
     needless: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Progress for Part<'_> {
     fn note(&self, line: &str) {
-        self.whole.note(line);
+        self.told.note(line);
     }
 
     fn advance(&self, what: &str, done: u64, total: u64) {
@@ -247,6 +255,42 @@ impl Progress for Part<'_> {
     }
 
     fn wanted(&self) -> bool {
-        self.whole.wanted() && !(self.needless)()
+        self.told.wanted() && !(self.needless)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Progress for Told {
+        fn note(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+        fn advance(&self, what: &str, done: u64, total: u64) {
+            self.0.lock().unwrap().push(format!("{what} {done} of {total}"));
+        }
+    }
+
+    #[test]
+    fn downloads_are_told_as_one() {
+        let (whole, own) = (Told::default(), Told::default());
+        let amounts = Mutex::new(vec![(0, 10), (0, 20)]);
+        let needless = AtomicBool::new(false);
+        let needed_no_more = || needless.load(Ordering::Relaxed);
+        let part =
+            |index| Part { index, told: &own, whole: &whole, amounts: &amounts, needless: &needed_no_more };
+        part(1).advance("download", 5, 20);
+        // A server said how large it is.
+        part(0).advance("download", 1, 11);
+        part(1).note("retry");
+        assert_eq!(*whole.0.lock().unwrap(), ["download 5 of 30", "download 6 of 31"]);
+        assert_eq!(*own.0.lock().unwrap(), ["retry"]);
+        assert!(part(0).wanted());
+        needless.store(true, Ordering::Relaxed);
+        assert!(!part(0).wanted());
     }
 }

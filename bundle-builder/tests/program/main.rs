@@ -15,6 +15,7 @@ mod build;
 mod carry;
 mod corpus;
 mod delta;
+mod fetch;
 mod gate;
 mod guide;
 mod help;

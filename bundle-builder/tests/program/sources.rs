@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 const KUBELET: &str = "{root: payload, path: bin/kubelet}";
 const KUBECTL: &str = "{root: payload, path: bin/kubectl}";
 
-fn open(vendor: &Vendor, name: &str) -> Bundle {
+pub(crate) fn open(vendor: &Vendor, name: &str) -> Bundle {
     let keys = TrustedKeys::from_files(&[vendor.path("release.key.pub")]).unwrap();
     Bundle::open(&vendor.path(name), &keys).unwrap()
 }
 
 /// Content of a file in the bundle.
-fn unpacked(bundle: &Bundle, file: &File) -> Vec<u8> {
+pub(crate) fn unpacked(bundle: &Bundle, file: &File) -> Vec<u8> {
     zstd::decode_all(&*bundle.read_blob(&file.digest).unwrap()).unwrap()
 }
 
@@ -31,11 +31,11 @@ fn built(vendor: &Vendor) -> Bundle {
     open(vendor, "orders.bundle")
 }
 
-fn hex(content: &[u8]) -> String {
+pub(crate) fn hex(content: &[u8]) -> String {
     digest_of(content).split_off("sha256:".len())
 }
 
-fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -46,7 +46,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
