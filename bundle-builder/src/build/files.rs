@@ -80,7 +80,7 @@ impl<'a> Files<'a> {
                 let fresh = || Download { url, files: Vec::new(), size: 0 };
                 let download = downloads.entry(&url.sha256).or_insert_with(fresh);
                 download.files.push(index);
-                download.size += locked.size;
+                download.size = download.size.saturating_add(locked.size);
             } else {
                 ready.push((locked.size, Reverse(index)));
             }
@@ -144,18 +144,18 @@ impl<'a> Files<'a> {
     /// Reads those files that nobody has read, compresses all, several at once, the largest of those that are there first.
     /// When that is not wanted any more, they are still compared with the lock.
     pub(super) fn compress(&self, reach: &Reach<'_>) -> Result<Vec<(Content, Content)>, BuildError> {
-        let total: u64 = self.all.iter().map(|file| file.locked.size).sum();
+        let total = sum(self.all.iter().map(|file| file.locked.size));
         reach.progress.note(&format!("compress  {}, {}", count(self.all.len(), "file"), bytes(total)));
         let (making, done) = (Frames::of(self.level), AtomicU64::new(0));
         let lanes = parallel::cores().min(MOST_FRAMES);
         let results = parallel::map(lanes, vec![(); lanes], |()| {
             let mut results = Vec::new();
             while let Some((_, Reverse(index))) = self.ready.take() {
-                let file = &self.all[index];
-                let framed = self.frame(file, &making, reach).inspect_err(|_| self.ready.abandon())?;
-                results.push((index, framed));
-                let before = done.fetch_add(file.locked.size, Ordering::Relaxed);
-                reach.progress.advance("compress", before + file.locked.size, total);
+                let made = self.frame(&self.all[index], &making, reach);
+                let (content, framed) = made.inspect_err(|_| self.ready.abandon())?;
+                let before = done.fetch_add(content.size, Ordering::Relaxed);
+                reach.progress.advance("compress", before + content.size, total);
+                results.push((index, (content, framed)));
             }
             Ok::<_, BuildError>(results)
         })?;
@@ -220,6 +220,11 @@ fn is_own_helm(content: &FileContent<'_>) -> bool {
     content.entry.name == "helm" && content.platform.is_none_or(|platform| serves(platform, &here))
 }
 
+/// All of these sizes, of which a lock that somebody edited may say anything.
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// Says when it is dropped that no more files come, to all who wait for some.
 struct NothingMoreComes<'a>(&'a Files<'a>);
 
@@ -250,8 +255,8 @@ impl Progress for Part<'_> {
         // Told while it is locked: of two, the one that knows more comes last.
         let mut amounts = self.amounts.lock().unwrap_or_else(PoisonError::into_inner);
         amounts[self.index] = (done, total);
-        let sum = |part: fn(&(u64, u64)) -> u64| amounts.iter().map(part).sum();
-        self.whole.advance(what, sum(|amount| amount.0), sum(|amount| amount.1));
+        let here = sum(amounts.iter().map(|amount| amount.0));
+        self.whole.advance(what, here, sum(amounts.iter().map(|amount| amount.1)));
     }
 
     fn wanted(&self) -> bool {
