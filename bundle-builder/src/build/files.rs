@@ -87,8 +87,10 @@ impl<'a> Files<'a> {
         }
         let mut downloads: Vec<Download<'_>> = downloads.into_values().collect();
         let holds_helm = |download: &Download<'_>| helm.is_some_and(|helm| download.files.contains(&helm));
-        // The gate waits for Helm.
-        downloads.sort_by_key(|download| Reverse((holds_helm(download), download.size)));
+        // The gate waits for Helm. Of the same size, they come as in the recipe.
+        downloads.sort_by_key(|download| {
+            (Reverse((holds_helm(download), download.size)), download.files.first().copied())
+        });
         let helm_is_ready =
             if downloads.iter().any(holds_helm) { OnceLock::new() } else { OnceLock::from(true) };
         Self {

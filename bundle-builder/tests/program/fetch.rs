@@ -132,6 +132,26 @@ fn charts_are_rendered_as_soon_as_helm_has_come() {
 }
 
 #[test]
+fn a_helm_that_is_not_the_locked_one_never_runs() {
+    let vendor = vendor();
+    let script = vendor.read("helm");
+    let begins_with = |line: &str| script.replacen('\n', &format!("\n{line}\n"), 1);
+    std::fs::remove_file(vendor.path("helm")).unwrap();
+    vendor.write("own-helm", &begins_with("true  ran"));
+    add_file(&vendor, "helm", "{path: own-helm}");
+    vendor.lock();
+    // Of the size that it had.
+    vendor.write("own-helm", &begins_with("touch ran"));
+    let arguments = build("fresh cache", "orders.bundle");
+    let without: Vec<&str> =
+        arguments.into_iter().filter(|one| !matches!(*one, "--helm" | "./helm")).collect();
+    let output = vendor.command(&without).env("PATH", "/usr/bin:/bin").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("error: the lock does not fit what is on disk:\n  file helm (own-helm)"), "{said}");
+    assert!(!vendor.path("ran").exists());
+}
+
+#[test]
 fn all_that_differs_from_the_lock_is_told_together_wherever_it_comes_from() {
     let vendor = vendor();
     let (kubectl, tool) = (vendor.read("payload/bin/kubectl"), noise(4, 100_000));
