@@ -103,6 +103,8 @@ fn whole(source: &FileSource, reach: &Reach<'_>) -> Result<(PathBuf, Content), S
         FileSource::Local(source) => local(source, reach),
         FileSource::Url(url) => {
             let digest = pin(url);
+            // Of two, the second would drop as damaged what the first has fetched anew.
+            let _claim = reach.cache.claim(&url.url);
             let content = match sound(reach.cache, &digest)? {
                 Some(content) => content,
                 None => fetch(url, reach)?,
