@@ -1,29 +1,30 @@
 //! The whole way from recipe and lock to a verified bundle.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sealift_bundle::BundleError;
 use sealift_bundle::unfinished::Unfinished;
 use sealift_bundle::write::WriteError;
 
-use crate::cache::{Cache, CacheError, Content, Room, require_room_beside};
-use crate::compress::{self, CompressError, Framed, Frames};
+use crate::cache::{Cache, CacheError, Room, require_room_beside};
+use crate::chart::Chart;
+use crate::compress::CompressError;
 use crate::gate::{self, GateError, Renderer};
 use crate::key::SigningKey;
-use crate::lock::{Lock, LockError, Sources, other_file};
-use crate::manifest::serves;
+use crate::lock::{Lock, LockError, LockedSources};
 use crate::pack::{self, Contents, PackError};
-use crate::parallel;
+use crate::parallel::{self, Turns};
 use crate::progress::{Progress, bytes, count};
 use crate::pull::{self, PullError, PulledImage};
-use crate::recipe::{FileContent, Recipe};
+use crate::recipe::Recipe;
 use crate::registry::{Registries, RegistryError};
-use crate::source::file::FoundFile;
 use crate::source::{Reach, Roots, SourceError};
 use crate::stages::Stages;
+
+mod files;
+
+use files::Files;
 
 /// What to build, from what, and where to.
 pub struct Order<'a> {
@@ -107,20 +108,17 @@ pub enum BuildError {
 }
 
 /// Which stage is which, in the order in which they are told.
-const GATE: usize = 0;
-const PULL: usize = 1;
-const COMPRESS: usize = 2;
-const PACK: usize = 3;
-
-/// Files compressed at once, at most, whatever the number of cores: each takes 25 MB of memory, and these are faster than
-/// disks.
-const MOST_FRAMES: usize = 6;
+const FETCH: usize = 0;
+const GATE: usize = 1;
+const PULL: usize = 2;
+const COMPRESS: usize = 3;
+const PACK: usize = 4;
 
 /// Builds the bundle of `order`.
 ///
-/// Charts are rendered while images come, files are read and compressed, and the bundle is written, which gets its name only
-/// when all of that went well; what has come when something fails is taken up by the next run. What a person must correct is
-/// the same in every run: first whatever differs from the lock, then what the gate finds.
+/// Charts are rendered while files and images come, what is there of the files is read and compressed, and the bundle is
+/// written, which gets its name only when all of that went well; what has come when something fails is taken up by the next
+/// run. What a person must correct is the same in every run: first whatever differs from the lock, then what the gate finds.
 pub fn build(
     order: &Order<'_>,
     registries: &Registries,
@@ -130,23 +128,26 @@ pub fn build(
     let (recipe, lock) = (order.recipe, order.lock);
     lock.fits(recipe)?;
     let reach = Reach { roots: order.roots, registries, cache, progress };
-    let mut sources = Sources::locked(recipe, lock, &reach)?;
-    sources.fit(recipe, lock, &reach)?;
-    let sources = &sources;
-    let stages = Stages::new(PACK + 1, progress);
+    let LockedSources { charts, files } = LockedSources::look(recipe, lock, &reach)?;
+    let (charts, files) = (&charts, &Files::of(recipe, lock, files));
+    let (stages, transfers) = (Stages::new(PACK + 1, progress), Turns::of(order.jobs));
     let gated = || {
         // What the bundle is made of takes longer: where all cores have work, Helm gets what the disk leaves over at the end.
         parallel::step_back();
-        stages.run(GATE, |told| gate(order, sources, cache, told))
+        stages.run(GATE, |told| gate(order, charts, files, &reach.told_to(told)))
     };
-    let pulled = || stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), order.jobs)?));
-    let compressed = || stages.run(COMPRESS, |told| compress_all(order, sources, cache, told));
+    let fetched = || stages.run(FETCH, |told| files.fetch(&reach.told_to(told), &transfers));
+    let compressed = || stages.run(COMPRESS, |told| files.compress(&reach.told_to(told)));
+    let pulled = || stages.run(PULL, |told| Ok(pull::pull(recipe, lock, &reach.told_to(told), &transfers)?));
     let packed = || {
-        let (images, files) = match parallel::both(pulled, compressed) {
-            (Ok(images), Ok(files)) => (images, files),
-            (images, files) => return Err(first(images.err().into_iter().chain(files.err()))),
+        let ((fetched, files), images) = parallel::both(|| parallel::both(fetched, compressed), pulled);
+        let (images, files) = match (fetched, images, files) {
+            (Ok(()), Ok(images), Ok(files)) => (images, files),
+            (fetched, images, files) => {
+                return Err(first([fetched.err(), images.err(), files.err()].into_iter().flatten()));
+            }
         };
-        let contents = Contents { recipe, lock, images: &images, charts: &sources.charts, files: &files };
+        let contents = Contents { recipe, lock, images: &images, charts, files: &files };
         stages.run(PACK, |told| Finished::make(order, &contents, cache, told))
     };
     match parallel::both(packed, gated) {
@@ -155,94 +156,34 @@ pub fn build(
     }
 }
 
-/// The error to tell, whichever came first: that of the earlier stage, but none that is only the other's consequence.
+/// The error to tell, whichever came first: that of the earlier stage, but none that is only the other's consequence. What
+/// servers do not give comes after what a person must correct.
 fn first(errors: impl Iterator<Item = BuildError>) -> BuildError {
     let rank = |error: &BuildError| match error {
+        BuildError::Stopped
+        | BuildError::Lock(LockError::Source(SourceError::Web(RegistryError::Stopped)))
+        | BuildError::Pull(PullError::Source(SourceError::Registry(RegistryError::Stopped))) => 5,
+        BuildError::Lock(LockError::Source(SourceError::Web(_))) => 2,
         BuildError::Lock(_) => 0,
         BuildError::Gate(_) => 1,
-        BuildError::Stopped
-        | BuildError::Pull(PullError::Source(SourceError::Registry(RegistryError::Stopped))) => 4,
-        BuildError::Pull(_) => 2,
-        _ => 3,
+        BuildError::Pull(_) => 3,
+        _ => 4,
     };
     errors.min_by_key(rank).unwrap_or(BuildError::Stopped)
 }
 
 /// Whether what would be packed works on a site.
-fn gate(
-    order: &Order<'_>,
-    sources: &Sources,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<(), BuildError> {
+fn gate(order: &Order<'_>, charts: &[Chart], files: &Files<'_>, reach: &Reach<'_>) -> Result<(), BuildError> {
     let recipe = order.recipe;
-    gate::charts(recipe, &sources.charts)?;
+    gate::charts(recipe, charts)?;
     if recipe.components.is_empty() {
         return Ok(());
     }
     let profiles = gate::profiles(recipe, order.roots).map_err(GateError::from)?;
-    let packed = packed_helm(recipe, sources, cache)?;
-    let renderer = Renderer::find(order.helm, packed, cache)?;
-    gate::closure(recipe, &sources.charts, &profiles, order.lock, renderer, progress)?;
+    let packed = if order.helm.is_none() { files.helm(reach)? } else { None };
+    let renderer = Renderer::find(order.helm, packed.as_deref(), reach.cache)?;
+    gate::closure(recipe, charts, &profiles, order.lock, renderer, reach.progress)?;
     Ok(())
-}
-
-/// The Helm that the site will get, which this machine can often run, too.
-fn packed_helm<'a>(
-    recipe: &Recipe,
-    sources: &'a Sources,
-    cache: &Cache,
-) -> Result<Option<&'a Path>, CacheError> {
-    let here = format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
-    let runs = |content: &FileContent<'_>| content.platform.is_none_or(|platform| serves(platform, &here));
-    let index =
-        recipe.file_contents().iter().position(|content| content.entry.name == "helm" && runs(content));
-    let Some(found) = index.and_then(|index| sources.files.get(index)) else { return Ok(None) };
-    // What is not as the lock says is not run; it is told by who reads all files.
-    let as_locked = found.read || cache.digest_of_file(&found.path)? == found.content;
-    Ok(as_locked.then_some(found.path.as_path()))
-}
-
-/// Reads those files that nobody has read, compresses all, several at once, the largest first. When that is not wanted any
-/// more, they are still compared with the lock.
-fn compress_all(
-    order: &Order<'_>,
-    sources: &Sources,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<Vec<(Content, Content)>, BuildError> {
-    let (recipe, lock) = (order.recipe, order.lock);
-    let total: u64 = sources.files.iter().map(|found| found.content.size).sum();
-    progress.note(&format!("compress  {}, {}", count(sources.files.len(), "file"), bytes(total)));
-    let mut queue: Vec<(usize, &FoundFile)> = sources.files.iter().enumerate().collect();
-    queue.sort_by_key(|(_, found)| Reverse(found.content.size));
-    let (done, other) = (AtomicU64::new(0), AtomicBool::new(false));
-    let making = Frames::of(recipe.compression.level);
-    let wanted = || !other.load(Ordering::Relaxed) && progress.wanted();
-    let mut results = parallel::map(parallel::cores().min(MOST_FRAMES), queue, |(index, found)| {
-        let framed = compress::frame(cache, found, &making, &wanted)?;
-        other.fetch_or(matches!(framed, Framed::Other { .. }), Ordering::Relaxed);
-        let before = done.fetch_add(found.content.size, Ordering::Relaxed);
-        progress.advance("compress", before + found.content.size, total);
-        Ok::<_, BuildError>((index, framed))
-    })?;
-    results.sort_by_key(|(index, _)| *index);
-    let (mut frames, mut changes) = (Vec::new(), Vec::new());
-    let contents = recipe.file_contents();
-    for ((_, framed), (found, (content, locked))) in
-        results.into_iter().zip(sources.files.iter().zip(contents.iter().zip(&lock.files)))
-    {
-        match framed {
-            Framed::Frame(frame) => frames.push((found.content.clone(), frame)),
-            Framed::Other { digest } => changes.push(other_file(content, locked, &digest)),
-            Framed::Unwanted => {}
-        }
-    }
-    match (changes.is_empty(), frames.len() == sources.files.len()) {
-        (false, _) => Err(LockError::OtherContent { changes }.into()),
-        (true, false) => Err(BuildError::Stopped),
-        (true, true) => Ok(frames),
-    }
 }
 
 /// A bundle that was verified, and has no name yet.
@@ -347,9 +288,15 @@ mod tests {
             BuildError::Pull(PullError::NotAManifest { image, digest })
         };
         let room = || BuildError::Cache(CacheError::Room { folder: "/".into(), needed: 2, free: 1 });
+        let url = |source: RegistryError| BuildError::Lock(SourceError::Web(source).into());
+        let gone = || url(RegistryError::NotFound { registry: "host".to_owned(), what: "file".to_owned() });
+        let stopped = || url(RegistryError::Stopped);
         let told = |gated: Option<_>, images: Option<_>, files: Option<_>| {
             first([gated, images, files].into_iter().flatten()).to_string()
         };
+        assert_eq!(told(Some(gate()), Some(gone()), Some(manifest())), gate().to_string());
+        assert_eq!(told(None, Some(manifest()), Some(gone())), gone().to_string());
+        assert_eq!(told(Some(stopped()), None, Some(room())), room().to_string());
         assert_eq!(told(Some(gate()), Some(pull()), Some(lock())), lock().to_string());
         assert_eq!(told(Some(gate()), Some(manifest()), Some(BuildError::Stopped)), gate().to_string());
         assert_eq!(told(None, Some(manifest()), Some(room())), manifest().to_string());

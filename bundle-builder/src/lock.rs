@@ -19,8 +19,8 @@ mod sources;
 
 pub use error::LockError;
 pub use make::{make, update};
-pub use sources::Sources;
 pub(crate) use sources::other_file;
+pub use sources::{LockedSources, Sources};
 
 /// `kind` of a lock.
 pub const KIND: &str = "Lock";

@@ -1,9 +1,10 @@
 //! Work for several threads.
 
 use std::cell::RefCell;
+use std::collections::BinaryHeap;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// How far [`step_back`] goes: all the way, to what the others leave over.
@@ -89,6 +90,115 @@ pub fn map<T: Send, R: Send, E: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
+/// Turns at what only so many may do at once, wherever they work; who has waited longest is next.
+#[derive(Debug)]
+pub struct Turns {
+    most: usize,
+    state: Mutex<Drawn>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Drawn {
+    /// How many have asked for a turn so far.
+    asked: usize,
+    /// How many turns are over.
+    ended: usize,
+}
+
+/// A turn; it ends when dropped.
+#[derive(Debug)]
+pub struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    /// Turns for `most` at once, for one at least.
+    #[must_use]
+    pub fn of(most: usize) -> Self {
+        Self { most: most.max(1), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Waits for a turn.
+    #[must_use]
+    pub fn take(&self) -> Turn<'_> {
+        let mut state = self.state();
+        let before = state.asked;
+        state.asked += 1;
+        let all_taken = |state: &mut Drawn| before >= state.ended + self.most;
+        drop(self.changed.wait_while(state, all_taken));
+        Turn(self)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Drawn> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state().ended += 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// What is to be done, of which more may come meanwhile; who takes something gets the greatest that is there.
+#[derive(Debug)]
+pub struct Queue<T> {
+    state: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    things: BinaryHeap<T>,
+    closed: bool,
+}
+
+impl<T: Ord> Queue<T> {
+    /// A queue of these, to begin with.
+    pub fn of(things: impl IntoIterator<Item = T>) -> Self {
+        let waiting = Waiting { things: things.into_iter().collect(), closed: false };
+        Self { state: Mutex::new(waiting), changed: Condvar::new() }
+    }
+
+    /// One more, unless it is closed.
+    pub fn push(&self, thing: T) {
+        let mut state = self.state();
+        if !state.closed {
+            state.things.push(thing);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Nothing more comes; what is there can still be taken.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Nothing more comes, and what is there need not be done.
+    pub fn abandon(&self) {
+        self.state().things.clear();
+        self.close();
+    }
+
+    /// The greatest that is there, where nothing is as soon as something comes; nothing when none will.
+    pub fn take(&self) -> Option<T> {
+        let nothing_yet = |waiting: &mut Waiting<T>| waiting.things.is_empty() && !waiting.closed;
+        let state = self.changed.wait_while(self.state(), nothing_yet);
+        state.unwrap_or_else(PoisonError::into_inner).things.pop()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +259,64 @@ mod tests {
         assert_eq!(result, Err("it failed"));
         // What comes after has nothing to do with it.
         assert_eq!((is_over(), map(1, vec![()], |()| Ok::<_, ()>(is_over()))), (false, Ok(vec![false])));
+    }
+
+    #[test]
+    fn no_more_than_so_many_have_a_turn() {
+        let (turns, having) = (Turns::of(2), Mutex::new((0, 0)));
+        let count = |change: i32| {
+            let mut having = having.lock().unwrap();
+            having.0 += change;
+            having.1 = having.1.max(having.0);
+        };
+        let both = std::sync::Barrier::new(2);
+        map(4, (0..20).collect(), |_: u32| {
+            let _turn = turns.take();
+            count(1);
+            // Nobody gets on alone.
+            both.wait();
+            count(-1);
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        assert_eq!(having.into_inner().unwrap(), (0, 2));
+    }
+
+    #[test]
+    fn who_has_waited_longest_for_a_turn_is_next() {
+        let (turns, order) = (Turns::of(0), Mutex::new(Vec::new()));
+        let first = turns.take();
+        thread::scope(|scope| {
+            for number in 1..4 {
+                let (turns, order) = (&turns, &order);
+                scope.spawn(move || {
+                    let _turn = turns.take();
+                    order.lock().unwrap().push(number);
+                });
+                while turns.state().asked == number {
+                    thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(order.into_inner().unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_greatest_that_is_there_is_taken_and_what_comes_later_is_waited_for() {
+        let queue = Queue::of([2, 3]);
+        assert_eq!([queue.take(), queue.take()], [Some(3), Some(2)]);
+        let (later, ()) = both(
+            || [queue.take(), queue.take()],
+            || {
+                queue.push(1);
+                queue.close();
+                queue.push(4);
+            },
+        );
+        assert_eq!(later, [Some(1), None]);
+        let queue = Queue::of([5]);
+        queue.abandon();
+        assert_eq!(queue.take(), None);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::cache::{CacheError, Content};
 use crate::lock::{Lock, LockedImage};
 use crate::manifest::{Manifest, ManifestError, Names};
-use crate::parallel;
+use crate::parallel::{self, Turns};
 use crate::progress::{bytes, count};
 use crate::recipe::Recipe;
 use crate::source::image::ImageOrigin;
@@ -59,18 +59,20 @@ pub enum PullError {
     Cache(#[from] CacheError),
 }
 
-/// Pulls all images of `lock`, which fits `recipe`, `jobs` transfers at a time.
+/// Pulls all images of `lock`, which fits `recipe`, as many at a time as it gets turns.
 pub fn pull(
     recipe: &Recipe,
     lock: &Lock,
     reach: &Reach<'_>,
-    jobs: usize,
+    transfers: &Turns,
 ) -> Result<Vec<PulledImage>, PullError> {
     let Reach { cache, progress, .. } = *reach;
     let origins = recipe.images.iter().map(ImageOrigin::of).collect::<Result<Vec<_>, _>>()?;
     let indexed = lock.images.iter().zip(&origins).enumerate().collect();
-    let images =
-        parallel::map(jobs, indexed, |(index, (image, origin))| read_manifests(index, image, origin, reach))?;
+    let images = parallel::map(transfers.most(), indexed, |(index, (image, origin))| {
+        let _turn = transfers.take();
+        read_manifests(index, image, origin, reach)
+    })?;
 
     let mut wanted: BTreeMap<&str, (&Content, usize)> = BTreeMap::new();
     for image in &images {
@@ -98,7 +100,8 @@ pub fn pull(
     cache.require_room_for(queue.iter().map(|(content, _)| *content))?;
 
     let done = AtomicI64::new(0);
-    parallel::map(jobs, queue, |(content, index)| {
+    parallel::map(transfers.most(), queue, |(content, index)| {
+        let _turn = transfers.take();
         let advanced = |delta: i64| {
             let now = done.fetch_add(delta, Ordering::Relaxed) + delta;
             progress.advance("pull", now.max(0).cast_unsigned(), missing);

@@ -23,26 +23,67 @@ pub struct FoundFile {
     pub archive: Option<String>,
 }
 
-/// Gets the file at `source`. What `locked` pins is taken from the cache where it is there; a file on this machine that
-/// must be read, and has the size that it should have, is left to who reads it anyway.
+/// Where a locked file is, as far as that shows without reading it and without the network.
+#[derive(Debug)]
+pub enum Place<'a> {
+    /// On this machine, where the recipe says.
+    Here(FoundFile),
+    /// In the cache, or in an archive on this machine: [`find`] gets it from there.
+    AtHand,
+    /// On a web server, itself or the archive that it is in.
+    Away(&'a Url),
+}
+
+/// Looks where the file at `source` is. One on this machine that must be read, and has the size that `locked` says, is
+/// left to who reads it anyway.
+pub fn look<'a>(
+    source: &'a FileSource,
+    locked: &LockedFile,
+    reach: &Reach<'_>,
+) -> Result<Place<'a>, SourceError> {
+    let is_cached = |digest: &str| Ok::<_, CacheError>(is_plain_file(&reach.cache.blob_path(digest)?));
+    let url = match source {
+        FileSource::Local(source) => return unread(source, locked, reach).map(Place::Here),
+        FileSource::Url(url) => url,
+        FileSource::Member(inside) => match &*inside.archive {
+            FileSource::Url(url) if locked.archive != Some(pin(url)) || !is_cached(&locked.digest)? => url,
+            _ => return Ok(Place::AtHand),
+        },
+    };
+    Ok(if is_cached(&pin(url))? { Place::AtHand } else { Place::Away(url) })
+}
+
+/// Fetches what is at `url` into the cache.
+pub fn fetch(url: &Url, reach: &Reach<'_>) -> Result<Content, SourceError> {
+    let Reach { registries, cache, progress, .. } = *reach;
+    registries.pinned(&url.url, &pin(url), cache, progress).map_err(SourceError::Web)
+}
+
+/// Digest of the file at `source`; what no reading can change is not fetched for that.
+pub fn digest(source: &FileSource, locked: &LockedFile, reach: &Reach<'_>) -> Result<String, SourceError> {
+    match source {
+        FileSource::Url(url) => Ok(pin(url)),
+        other => Ok(find(other, Some(locked), reach)?.content.digest),
+    }
+}
+
+/// Gets the file at `source`; the member of an archive that `locked` pins is taken from the cache where it is there.
 pub fn find(
     source: &FileSource,
     locked: Option<&LockedFile>,
     reach: &Reach<'_>,
 ) -> Result<FoundFile, SourceError> {
-    let inside = match (source, locked) {
-        (FileSource::Member(inside), _) => inside,
-        (FileSource::Local(source), Some(locked)) => return unread(source, locked, reach),
-        (source, _) => {
-            let (path, content) = whole(source, reach)?;
-            return Ok(FoundFile { path, content, read: true, archive: None });
-        }
+    let FileSource::Member(inside) = source else {
+        let (path, content) = whole(source, reach)?;
+        return Ok(FoundFile { path, content, read: true, archive: None });
     };
     // The archive's digest and the member's name say what the member is: it need not be looked for twice.
     let archive = match &*inside.archive {
         FileSource::Url(url) => pin(url),
         other => whole(other, reach)?.1.digest,
     };
+    // Nor by two at once.
+    let _claim = reach.cache.claim(&format!("{archive} {}", inside.member));
     let known = locked.filter(|locked| locked.archive.as_ref() == Some(&archive));
     let kept = match known {
         Some(locked) => sound(reach.cache, &locked.digest)?,
@@ -62,12 +103,11 @@ fn whole(source: &FileSource, reach: &Reach<'_>) -> Result<(PathBuf, Content), S
         FileSource::Local(source) => local(source, reach),
         FileSource::Url(url) => {
             let digest = pin(url);
+            // Of two, the second would drop as damaged what the first has fetched anew.
+            let _claim = reach.cache.claim(&url.url);
             let content = match sound(reach.cache, &digest)? {
                 Some(content) => content,
-                None => reach
-                    .registries
-                    .pinned(&url.url, &digest, reach.cache, reach.progress)
-                    .map_err(SourceError::Web)?,
+                None => fetch(url, reach)?,
             };
             Ok((reach.cache.blob_path(&digest)?, content))
         }
@@ -109,7 +149,8 @@ fn unreadable(place: &Source, error: CacheError) -> SourceError {
     }
 }
 
-fn pin(url: &Url) -> String {
+/// The digest that a recipe says.
+pub(crate) fn pin(url: &Url) -> String {
     format!("{}{}", digest::PREFIX, url.sha256)
 }
 
@@ -119,7 +160,11 @@ fn sound(cache: &Cache, digest: &str) -> Result<Option<Content>, SourceError> {
     if !is_plain_file(&path) {
         return Ok(None);
     }
-    let content = cache.digest_of_file(&path)?;
+    // What this program itself has just fetched or extracted was hashed then.
+    let content = match path.metadata() {
+        Ok(file) if cache.is_fresh(digest)? => Content { digest: digest.to_owned(), size: file.len() },
+        _ => cache.digest_of_file(&path)?,
+    };
     // Asked only to tell the cache that it was used.
     if content.digest == digest && cache.has(digest, content.size)? {
         return Ok(Some(content));

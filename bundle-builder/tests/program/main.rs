@@ -15,6 +15,7 @@ mod build;
 mod carry;
 mod corpus;
 mod delta;
+mod fetch;
 mod full_disk;
 mod gate;
 mod guide;

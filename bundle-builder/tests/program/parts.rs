@@ -200,7 +200,7 @@ fn a_repair_from_a_list_reads_what_it_mends_and_no_other_content() {
 #[test]
 fn damage_is_told_where_its_list_cannot_be_written() {
     let vendor = vendor();
-    flip(&vendor, &part(2), 20_000);
+    vendor.flip(&part(2), 20_000);
     let plain = vendor.fail(5, &with_key(&["verify", &part(1)]));
     let (damage, _) = plain.split_once("\n  next: ").unwrap();
     assert!(damage.contains("damaged in 1 place"), "{damage}");

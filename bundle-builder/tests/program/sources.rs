@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 const KUBELET: &str = "{root: payload, path: bin/kubelet}";
 const KUBECTL: &str = "{root: payload, path: bin/kubectl}";
 
-fn hex(content: &[u8]) -> String {
+pub(crate) fn hex(content: &[u8]) -> String {
     digest_of(content).split_off("sha256:".len())
 }
 
-fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -25,7 +25,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()

@@ -44,11 +44,15 @@ pub struct Seen {
 /// Media type and content.
 type Entry = (String, Arc<Vec<u8>>);
 
+/// What is done before an answer.
+type Call = dyn Fn() + Send + Sync;
+
 #[derive(Default)]
 pub struct State {
     /// By path.
     content: BTreeMap<String, Entry>,
     faults: BTreeMap<String, Vec<Fault>>,
+    calls: BTreeMap<String, Arc<Call>>,
     seen: Vec<Seen>,
 }
 
@@ -176,6 +180,11 @@ impl FakeRegistry {
         self.state.lock().unwrap().faults.insert(format!("/files/{name}"), faults.to_vec());
     }
 
+    /// Does this before it answers the next request for `path`.
+    pub fn before(&self, path: &str, call: impl Fn() + Send + Sync + 'static) {
+        self.state.lock().unwrap().calls.insert(path.to_owned(), Arc::new(call));
+    }
+
     /// Requests for files so far.
     pub fn file_requests(&self) -> Vec<Seen> {
         let state = self.state.lock().unwrap();
@@ -216,9 +225,16 @@ fn serve(mut reader: BufReader<Stream>, state: &Mutex<State>, door: &Door) {
             }
             continue;
         }
-        let (content, fault) = {
+        let call = {
             let mut state = state.lock().unwrap();
             state.seen.push(Seen { path: path.clone(), from: from.unwrap_or(0) });
+            state.calls.remove(&path)
+        };
+        if let Some(call) = call {
+            call();
+        }
+        let (content, fault) = {
+            let mut state = state.lock().unwrap();
             let fault = state
                 .faults
                 .get_mut(&path)
