@@ -6,9 +6,6 @@
 //! of runs, `detached` starts one in a process of its own, `watch` follows it, `stopping` ends it safely; `lines` and
 //! `jsonl` show the event stream; `tui` draws the wizard; `failure` alone decides kind, hint and exit code.
 
-// A front end prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod cli;
 mod detached;
 mod executor;

@@ -13,7 +13,7 @@ use sealift_events::{Record, Sink};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::jsonl::JsonLines;
 use crate::lines::Lines;
 
@@ -167,11 +167,18 @@ pub(crate) fn nobody_reads() -> bool {
     UNREAD.load(Ordering::Relaxed)
 }
 
-/// Writes text as it is: a document and not a line.
-pub(crate) fn print(text: &str) {
+/// Writes a document as it is. One that is not all there is a failure, unless whoever reads it has gone: they have what they
+/// wanted.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let mut failure = Failure::new(Kind::Usage, "cannot write all of it to standard output");
+            failure.causes.push(error.to_string());
+            Err(failure.hint("make room where it goes, or send it somewhere else"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn plain(failure: &Failure) -> String {
@@ -204,7 +211,6 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Kind;
 
     #[test]
     fn a_failure_reads_cause_first_then_what_to_do() {

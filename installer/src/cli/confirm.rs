@@ -26,8 +26,8 @@ impl Question {
             let message = format!("nobody is here to {}; nothing was changed", self.nobody);
             return Err(Failure::new(Kind::Usage, message).hint(self.hint));
         }
-        eprint!("{} [y/N] ", self.ask);
-        let _ = io::stderr().flush();
+        // Where the question cannot be shown, nobody says yes to it.
+        let _ = write!(io::stderr(), "{} [y/N] ", self.ask);
         let mut answer = String::new();
         // No answer is a no.
         let _ = io::stdin().read_line(&mut answer);

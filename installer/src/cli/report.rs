@@ -230,7 +230,7 @@ fn deliver(arguments: &Arguments, report: &Report, output: Output) -> Result<(),
     }
     if written.is_empty() {
         match output {
-            Output::Plain | Output::Quiet => print(&format!("\n{}", text(&set))),
+            Output::Plain | Output::Quiet => print(&format!("\n{}", text(&set)))?,
             Output::Json => {
                 let data: Value = serde_json::from_str(&json_text).unwrap_or_default();
                 output.line("report", &set.title, &data);

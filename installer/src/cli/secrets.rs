@@ -95,8 +95,7 @@ fn close(seal: &Seal, output: Output) -> Result<(), Failure> {
     let secret = place("--secret", &seal.secret, "secret")?.resolve(&ask_twice)?;
     let sealed = lock.seal(&secret)?;
     let Some(path) = &seal.out else {
-        print(&sealed);
-        return Ok(());
+        return print(&sealed);
     };
     write_new(path, sealed.as_bytes(), 0o644)?;
     let said = format!("sealed to {0}; in the profile: {{sealed: {0}}}", path.display());
@@ -108,8 +107,7 @@ fn open(unseal: &Unseal, output: Output) -> Result<(), Failure> {
     let with = place("--with", &unseal.with, "passphrase of the sealed secret")?;
     let secret = SecretRef::Sealed(unseal.sealed.clone()).resolve_with(Some(&with), &ask)?;
     if unseal.out.as_os_str() == "-" {
-        print(secret.expose_secret());
-        return Ok(());
+        return print(secret.expose_secret());
     }
     write_new(&unseal.out, secret.expose_secret().as_bytes(), 0o600)?;
     let said = format!("opened to {}; remove that file when it is no longer needed", unseal.out.display());

@@ -16,7 +16,7 @@ use self::run::Watching;
 use self::seat::Seat;
 use super::report::Tongue;
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, print, say};
+use crate::output::{Output, say};
 use crate::profiles::check_ids;
 use crate::runs::RUNS;
 use crate::site::ask;
@@ -182,8 +182,9 @@ impl Lines for StandardLines {
     }
 
     fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
-        print(prompt);
-        io::stdout().flush()?;
+        let mut out = io::stdout();
+        out.write_all(prompt.as_bytes())?;
+        out.flush()?;
         let mut bytes = Vec::new();
         io::stdin().lock().take(MOST_LINE).read_until(b'\n', &mut bytes)?;
         if !self.terminal || bytes.is_empty() {

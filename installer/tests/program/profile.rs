@@ -34,6 +34,20 @@ fn good() -> String {
 }
 
 #[test]
+fn a_document_that_cannot_be_written_is_a_failure() {
+    let (reader, unread) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    for (stdout, code) in [(Stdio::from(full), 2), (unread.into(), 0)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_installer"));
+        let output = command.args(["profile", "schema"]).stdout(stdout).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert_eq!(said.contains("cannot write all of it to standard output"), code == 2, "{said}");
+    }
+}
+
+#[test]
 fn a_profile_is_started_filled_in_validated_and_shown() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
