@@ -1,5 +1,5 @@
 //! The command line: one file per verb. The only part that prints: results to standard output, everything else to
-//! standard error.
+//! standard error, all of it by way of `standard`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
@@ -30,6 +30,7 @@ mod schema;
 mod signals;
 mod size;
 mod split;
+mod standard;
 mod trust;
 mod verify;
 
@@ -231,10 +232,10 @@ pub fn main() -> ExitCode {
         Verb::Man(arguments) => man::run(&arguments),
     };
     lines.end();
-    match result {
+    match result.and_then(|()| standard::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            standard::tell(format_args!("{failure}\n"));
             ExitCode::from(failure.kind.exit_code())
         }
     }

@@ -6,6 +6,7 @@ use clap::Args;
 use sealift_bundle::delta::{self, Delta, apply};
 
 use super::Lines;
+use super::standard::say;
 use super::trust::Trust;
 use crate::cache::require_room_beside;
 use crate::failure::Failure;
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     // Older by nature: the serial that is asked for is the new one's.
     let old = sealift_bundle::Bundle::open(&arguments.old, &keys)?;
     let product = &delta.target().document().product;
-    println!(
+    say!(
         "bundle    {} {} (serial {}), signed by key {}, {}",
         product.title,
         product.version,
@@ -52,6 +53,6 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let progress = |done, total| lines.advance("apply", done, total);
     let size = apply(&old, &delta, &arguments.out, parallel::cores(), &progress)?;
     lines.end();
-    println!("apply     {}, {}, every blob matches the signature", arguments.out.display(), bytes(size));
+    say!("apply     {}, {}, every blob matches the signature", arguments.out.display(), bytes(size));
     Ok(())
 }

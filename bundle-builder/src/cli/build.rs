@@ -8,6 +8,7 @@ use sealift_bundle::{Bundle, TrustedKeys};
 
 use super::carry::Disk;
 use super::password::{self, Password};
+use super::standard::say;
 use super::{Inputs, Lines};
 use crate::build::{self, Order};
 use crate::carry;
@@ -79,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         target: &arguments.out,
     };
     let built = build::build(&order, &inputs.registries, &inputs.cache, lines)?;
-    println!(
+    say!(
         "built     {}: {}, {}, signed by key {}, in {:.1} s",
         arguments.out.display(),
         bytes(built.size),

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use sealift_bundle::digest;
 
+use super::standard::say;
 use super::{Lines, default_cache};
 use crate::cache::{Cache, CacheError, Keep};
 use crate::failure::Failure;
@@ -94,23 +95,23 @@ fn verify(cache: &Cache, fix: bool, lines: &Lines) -> Result<(), Failure> {
     lines.end();
     let looked_at = format!("{}, {}", count(found.blobs, "blob"), bytes(found.bytes));
     if found.bad.is_empty() {
-        println!("verified  {looked_at}: all are what their names say");
+        say!("verified  {looked_at}: all are what their names say");
         return Ok(());
     }
     if !fix {
         return Err(CacheError::Bad { entries: found.bad }.into());
     }
     for entry in &found.bad {
-        println!("bad       {entry}");
+        say!("bad       {entry}");
     }
     cache.remove(&found.bad)?;
-    println!("removed   {} bad of {looked_at}: the next build fetches or makes them again", found.bad.len());
+    say!("removed   {} bad of {looked_at}: the next build fetches or makes them again", found.bad.len());
     Ok(())
 }
 
 fn prune(cache: &Cache, keep: &Keep) -> Result<(), Failure> {
     let pruned = cache.prune(keep, SystemTime::now())?;
-    println!(
+    say!(
         "pruned    {}, {}; {} left, {}",
         count(pruned.dropped, "file"),
         bytes(pruned.dropped_bytes),

@@ -6,6 +6,7 @@ use clap::Args;
 use sealift_bundle::Bundle;
 use sealift_bundle::rotation::Rotation;
 
+use super::standard::say;
 use super::trust::Trust;
 use super::{Lines, size};
 use crate::carry::{self, Installer, Order};
@@ -76,7 +77,7 @@ impl Disk {
         let part_size = self.split;
         let carried = carry::carry(&Order { bundle, installers, rotations, part_size, target }, lines)?;
         lines.end();
-        println!(
+        say!(
             "carry     {}: {}, {}{}",
             target.display(),
             count(carried.files.len(), "file"),

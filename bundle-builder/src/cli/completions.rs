@@ -3,6 +3,7 @@
 use clap::Args;
 use clap_complete::Shell;
 
+use super::standard;
 use crate::failure::Failure;
 
 /// Print completions for a shell
@@ -20,6 +21,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut super::command(), "bundle-builder", &mut script);
-    print!("{}", String::from_utf8_lossy(&script));
+    standard::result(format_args!("{}", String::from_utf8_lossy(&script)));
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{Format, fit, json};
+use super::standard::say;
 use super::trust::Trust;
 use crate::diff::{self, Change, Diff, Group};
 use crate::failure::Failure;
@@ -44,15 +45,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn show(diff: &Diff) {
     let (old, new) = (&diff.old, &diff.new);
-    println!("old         {} {} (serial {})", old.title, old.version, old.serial);
-    println!("new         {} {} (serial {})", new.title, new.version, new.serial);
+    say!("old         {} {} (serial {})", old.title, old.version, old.serial);
+    say!("new         {} {} (serial {})", new.title, new.version, new.serial);
     let [before, after] = &diff.kubernetes;
     if before == after {
-        println!("Kubernetes  {after}, the same");
+        say!("Kubernetes  {after}, the same");
     } else {
-        println!("Kubernetes  {before} to {after}");
+        say!("Kubernetes  {before} to {after}");
     }
-    println!(
+    say!(
         "bytes       {} new, {} gone, {} the same",
         bytes(diff.bytes.new),
         bytes(diff.bytes.gone),
@@ -70,16 +71,11 @@ fn show(diff: &Diff) {
 }
 
 fn group(title: &str, group: &Group) {
-    println!();
-    println!("{title}: {}, {} the same", count(group.changes.len(), "change"), group.same);
+    say!();
+    say!("{title}: {}, {} the same", count(group.changes.len(), "change"), group.same);
     for change in &group.changes {
         let size = change.new_bytes.map(|size| format!("{} new", bytes(size))).unwrap_or_default();
-        println!(
-            "{} {:<40} {:<22} {size:>14}",
-            mark(change),
-            fit(&change.name, 40),
-            fit(&versions(change), 22)
-        );
+        say!("{} {:<40} {:<22} {size:>14}", mark(change), fit(&change.name, 40), fit(&versions(change), 22));
     }
 }
 
@@ -92,13 +88,13 @@ fn versions(change: &Change) -> String {
 }
 
 fn list(title: &str, changes: &[Change]) {
-    println!();
-    println!("{title}: {}", count(changes.len(), "change"));
+    say!();
+    say!("{title}: {}", count(changes.len(), "change"));
     for change in changes {
-        println!("{} {}", mark(change), fit(&change.name, 78));
+        say!("{} {}", mark(change), fit(&change.name, 78));
         for (word, text) in [("was", &change.old), ("now", &change.new)] {
             if let Some(text) = text {
-                println!("    {word}  {}", fit(text, 71));
+                say!("    {word}  {}", fit(text, 71));
             }
         }
     }

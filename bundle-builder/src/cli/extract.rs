@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::standard::say;
 use super::trust::Trust;
 use crate::cache::require_room_beside;
 use crate::failure::Failure;
@@ -48,6 +49,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Found::Chart(chart) => format!("chart {} {}", chart.name, chart.version),
         Found::File(file) => format!("file {} {}", file.name, file.version),
     };
-    println!("extracted {what}: {}, {}", target.display(), bytes(size));
+    say!("extracted {what}: {}, {}", target.display(), bytes(size));
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Lines;
+use super::standard::say;
 use crate::failure::Failure;
 use crate::helm::Helm;
 use crate::init;
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     for (path, why) in &begun.left_out {
         lines.note(&format!("left out  {}: {}", path.display(), why.replace('\n', "\n          ")));
     }
-    println!(
+    say!(
         "written   {}: {}, {}",
         arguments.out.display(),
         count(begun.charts, "chart"),

@@ -4,6 +4,7 @@ use clap::Args;
 use sealift_bundle::document::{Role, Stage};
 
 use super::output::{Format, fit, json};
+use super::standard::say;
 use super::trust::Shown;
 use crate::failure::Failure;
 use crate::inspect::summary::{ReferrerPart, RolePart, Sharing, Summary};
@@ -42,16 +43,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn head(summary: &Summary) {
     let (product, signature, counts) = (&summary.product, &summary.signature, &summary.counts);
     let release = format!("{} {} (serial {})", product.title, product.version, product.serial);
-    println!("product     {}", fit(&release, 68));
-    println!("cluster     Kubernetes {}, {}", summary.kubernetes, summary.platforms.join(", "));
-    println!("bundle      {}, {}", fit(&summary.path, 58), bytes(summary.size));
-    println!("signed      {}", fit(&signature.comment.replace('\t', " "), 68));
+    say!("product     {}", fit(&release, 68));
+    say!("cluster     Kubernetes {}, {}", summary.kubernetes, summary.platforms.join(", "));
+    say!("bundle      {}, {}", fit(&summary.path, 58), bytes(summary.size));
+    say!("signed      {}", fit(&signature.comment.replace('\t', " "), 68));
     if let Some(time) = signature.time {
-        println!("            on {}", time.strftime("%Y-%m-%d at %H:%M UTC"));
+        say!("            on {}", time.strftime("%Y-%m-%d at %H:%M UTC"));
     }
-    println!("key         {} {}", signature.key_id, quoted(&signature.key_comment));
-    println!("            fingerprint {}", signature.fingerprint);
-    println!(
+    say!("key         {} {}", signature.key_id, quoted(&signature.key_comment));
+    say!("            fingerprint {}", signature.fingerprint);
+    say!(
         "holds       {}, {}, {}, {}",
         count(counts.images, "image"),
         count(counts.charts, "chart"),
@@ -65,15 +66,15 @@ fn quoted(comment: &str) -> String {
 }
 
 fn components(summary: &Summary) {
-    println!();
-    println!("{:<24} {:<9} {:<26} {:>6} {:>11}", "component", "stage", "chart", "images", "size");
+    say!();
+    say!("{:<24} {:<9} {:<26} {:>6} {:>11}", "component", "stage", "chart", "images", "size");
     for part in &summary.components {
         let stage = match part.stage {
             Stage::Platform => "platform",
             Stage::Product => "product",
         };
         let chart = format!("{} {}", part.chart, part.chart_version);
-        println!(
+        say!(
             "{:<24} {stage:<9} {:<26} {:>6} {:>11}",
             fit(&part.name, 24),
             fit(&chart, 26),
@@ -82,7 +83,7 @@ fn components(summary: &Summary) {
         );
     }
     let rest = &summary.other_images;
-    println!(
+    say!(
         "{:<24} {:<9} {:<26} {:>6} {:>11}",
         "named by no component",
         "",
@@ -97,8 +98,8 @@ fn role(part: &RolePart) {
         Role::ControlPlane => "each master",
         Role::Worker => "each worker",
     };
-    println!();
-    println!(
+    say!();
+    say!(
         "{name} gets {} ({}) and {} ({}, unpacked {})",
         count(part.images, "image"),
         bytes(part.image_size),
@@ -106,9 +107,9 @@ fn role(part: &RolePart) {
         bytes(part.file_size),
         bytes(part.plain_file_size)
     );
-    println!("  {:>8}  free disk in all, of these", bytes(part.disk_size));
+    say!("  {:>8}  free disk in all, of these", bytes(part.disk_size));
     for disk in &part.disk {
-        println!("  {:>8}  {:<22} {}", bytes(disk.size), disk.path, disk.holds);
+        say!("  {:>8}  {:<22} {}", bytes(disk.size), disk.path, disk.holds);
     }
 }
 
@@ -118,31 +119,31 @@ fn referrers(part: &ReferrerPart) {
         return;
     }
     let kinds: Vec<String> = part.kinds.iter().map(|(kind, number)| count(*number, kind.name())).collect();
-    println!();
-    println!("beside      {}, {}", kinds.join(", "), bytes(part.size));
-    println!("            of {}; hosts do not get them", count(part.images.len(), "image"));
+    say!();
+    say!("beside      {}, {}", kinds.join(", "), bytes(part.size));
+    say!("            of {}; hosts do not get them", count(part.images.len(), "image"));
 }
 
 fn sharing(sharing: &Sharing) {
-    println!();
-    println!(
+    say!();
+    say!(
         "shared      images take {} together instead of {} apart: {} saved",
         bytes(sharing.together),
         bytes(sharing.apart),
         bytes(sharing.apart - sharing.together)
     );
     for group in sharing.groups.iter().take(GROUPS) {
-        println!(
+        say!(
             "  {} in {}, {} saved:",
             count(group.blobs, "blob"),
             count(group.images.len(), "image"),
             bytes(group.saved)
         );
         for image in &group.images {
-            println!("    {}", fit(image, 76));
+            say!("    {}", fit(image, 76));
         }
     }
     if sharing.groups.len() > GROUPS {
-        println!("  and {} more, see --output json", count(sharing.groups.len() - GROUPS, "group"));
+        say!("  and {} more, see --output json", count(sharing.groups.len() - GROUPS, "group"));
     }
 }

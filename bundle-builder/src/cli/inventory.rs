@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sealift_bundle::inventory::Inventory;
 
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::progress::count;
@@ -30,6 +31,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let inventory = Inventory::of(&arguments.trust.open(&arguments.bundle)?);
     inventory.write(&arguments.out)?;
-    println!("inventory {}, {}", arguments.out.display(), count(inventory.blobs.len(), "blob"));
+    say!("inventory {}, {}", arguments.out.display(), count(inventory.blobs.len(), "blob"));
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use sealift_bundle::split::{self, join};
 
 use super::Lines;
+use super::standard::say;
 use crate::cache::require_room_beside;
 use crate::failure::Failure;
 use crate::progress::{Progress as _, bytes};
@@ -29,6 +30,6 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     require_room_beside(&arguments.out, split::size(&arguments.first)?)?;
     let size = join(&arguments.first, &arguments.out, &|done, total| lines.advance("join", done, total))?;
     lines.end();
-    println!("joined    {}, {}", arguments.out.display(), bytes(size));
+    say!("joined    {}, {}", arguments.out.display(), bytes(size));
     Ok(())
 }

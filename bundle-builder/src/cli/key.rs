@@ -9,6 +9,7 @@ use sealift_bundle::fingerprint::{Fingerprint, spoken};
 use super::output::cannot_write;
 use super::password::{self, Password};
 use super::signals;
+use super::standard::say;
 use crate::failure::Failure;
 use crate::key::{self, SigningKey};
 use crate::{atomic, trust};
@@ -72,11 +73,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn show(arguments: &Show) -> Result<(), Failure> {
     let (id, line) = public_key(&arguments.key)?;
     let Some(fingerprint) = Fingerprint::of(&line) else { return Err(no_key(&arguments.key)) };
-    println!("key id       {id}");
-    println!("public key   {line}");
-    println!("fingerprint  {fingerprint}");
+    say!("key id       {id}");
+    say!("public key   {line}");
+    say!("fingerprint  {fingerprint}");
     for (number, group) in fingerprint.groups().enumerate() {
-        println!("  group {}    {group}  {}", number + 1, spoken(group));
+        say!("  group {}    {group}  {}", number + 1, spoken(group));
     }
     Ok(())
 }
@@ -91,12 +92,12 @@ fn rotate(arguments: &Rotate) -> Result<(), Failure> {
     let statement = trust::rotate(&old, &line)?;
     let out = arguments.out.clone().unwrap_or_else(|| arguments.new.with_extension("rotation"));
     atomic::create(&out, statement.text().as_bytes()).map_err(|error| cannot_write(&out, &error))?;
-    println!("old key    {}", old.id());
-    println!(
+    say!("old key    {}", old.id());
+    say!(
         "new key    {new_id}, fingerprint {}",
         Fingerprint::of(&line).map_or_else(String::new, |f| f.to_string())
     );
-    println!("statement  {} (hand it to your customers with the next bundle)", out.display());
+    say!("statement  {} (hand it to your customers with the next bundle)", out.display());
     Ok(())
 }
 

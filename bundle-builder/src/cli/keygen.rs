@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::password::{self, Password};
 use super::signals;
+use super::standard::say;
 use crate::failure::Failure;
 use crate::key;
 
@@ -37,9 +38,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     signals::watch(signals::NOTHING);
     let made = key::generate(&arguments.out, password.as_ref())?;
-    println!("key id      {}", made.id);
-    println!("secret key  {} (keep it; who has it can sign in your name)", arguments.out.display());
-    println!("public key  {} (hand it to your customers)", made.public_key_path.display());
-    println!("            {}", made.public_key);
+    say!("key id      {}", made.id);
+    say!("secret key  {} (keep it; who has it can sign in your name)", arguments.out.display());
+    say!("public key  {} (hand it to your customers)", made.public_key_path.display());
+    say!("            {}", made.public_key);
     Ok(())
 }

@@ -2,13 +2,14 @@
 //! elsewhere there is one line for each change, and one in ten seconds while bytes move.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sealift_events::bar::{self, Letters, amount, bar, only_ascii};
 
+use super::standard::tell;
 use crate::progress::{Progress, Rate};
 
 const ON_TERMINAL: Duration = Duration::from_millis(200);
@@ -110,7 +111,7 @@ impl Lines {
 pub(super) fn last(line: &str) {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     close(state.get_or_insert_default());
-    eprintln!("{line}");
+    tell(format_args!("{line}\n"));
     // Kept locked: other threads go on until the program has ended.
     std::mem::forget(state);
 }
@@ -122,7 +123,7 @@ fn with_state<R>(act: impl FnOnce(&mut State) -> R) -> R {
 /// Ends an unfinished line.
 fn close(state: &mut State) {
     if state.open {
-        eprint!("\r\x1b[K");
+        tell(format_args!("\r\x1b[K"));
         state.open = false;
     }
 }
@@ -151,7 +152,7 @@ impl Progress for Lines {
     fn note(&self, line: &str) {
         with_state(|state| {
             close(state);
-            eprintln!("{}", self.style.line(line));
+            tell(format_args!("{}\n", self.style.line(line)));
         });
     }
 
@@ -171,12 +172,10 @@ impl Progress for Lines {
             let amount = amount_of(state, now, done, total);
             let line = self.style.moving(what, &amount, (done, total), columns());
             if self.style.bar.is_some() {
-                eprint!("\r\x1b[K{line}");
-                // A progress line that cannot be shown is no reason to stop.
-                let _ = std::io::stderr().flush();
+                tell(format_args!("\r\x1b[K{line}"));
                 state.open = true;
             } else {
-                eprintln!("{line}");
+                tell(format_args!("{line}\n"));
             }
         });
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
+use super::standard::say;
 use super::{Inputs, Lines};
 use crate::failure::Failure;
 use crate::gate;
@@ -49,11 +50,11 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let lock = made.or_unchanged(earlier.clone());
     let path = inputs.lock_path.display();
     if earlier.as_ref() == Some(&lock) {
-        println!("unchanged {path}");
+        say!("unchanged {path}");
         return Ok(());
     }
     lock.save(&inputs.lock_path)?;
-    println!(
+    say!(
         "locked    {path}: {}, {}, {}",
         count(lock.images.len(), "image"),
         count(lock.charts.len(), "chart"),

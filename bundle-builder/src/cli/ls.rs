@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::output::{Format, json};
+use super::standard::say;
 use super::trust::Shown;
 use crate::failure::Failure;
 use crate::inspect::list;
@@ -29,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for entry in entries {
         // A column is never empty, nor does it hold a space: programs split these lines.
         let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") };
-        println!(
+        say!(
             "{:<8} {} {} {} {} {}",
             entry.kind.name(),
             word(&entry.name),

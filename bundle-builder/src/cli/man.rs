@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::cannot_write;
+use super::standard::{self, say};
 use crate::atomic;
 use crate::failure::Failure;
 use crate::manual;
@@ -24,7 +25,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let pages = manual::pages(super::command());
     let Some(folder) = &arguments.dir else {
-        print!("{}", pages.first().map_or("", |page| &page.text));
+        standard::result(format_args!("{}", pages.first().map_or("", |page| &page.text)));
         return Ok(());
     };
     std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
@@ -32,6 +33,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let path = folder.join(&page.file);
         atomic::write(&path, page.text.as_bytes()).map_err(|error| cannot_write(&path, &error))?;
     }
-    println!("written   {} in {}", count(pages.len(), "page"), folder.display());
+    say!("written   {} in {}", count(pages.len(), "page"), folder.display());
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::standard::say;
 use crate::failure::{Failure, Kind};
 
 /// How a result is shown.
@@ -18,7 +19,7 @@ pub(super) enum Format {
 
 /// Prints `value` as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    println!("{}", text_of(value)?);
+    say!("{}", text_of(value)?);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{cannot_write, json, text_of};
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::{atomic, sbom};
@@ -33,6 +34,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = text_of(&sbom)? + "\n";
     let write = if arguments.overwrite { atomic::write } else { atomic::create };
     write(out, text.as_bytes()).map_err(|error| cannot_write(out, &error))?;
-    println!("written   {}", out.display());
+    say!("written   {}", out.display());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::standard;
 use crate::failure::Failure;
 use crate::recipe;
 
@@ -13,6 +14,6 @@ pub(super) struct Arguments {}
 
 #[allow(clippy::unnecessary_wraps)] // as every verb
 pub(super) fn run(_: &Arguments) -> Result<(), Failure> {
-    print!("{}", recipe::schema_text());
+    standard::result(format_args!("{}", recipe::schema_text()));
     Ok(())
 }

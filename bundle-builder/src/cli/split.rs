@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sealift_bundle::split::{self, split};
 
+use super::standard::say;
 use super::{Lines, size};
 use crate::cache::require_room;
 use crate::failure::Failure;
@@ -40,9 +41,9 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let parts = split(&arguments.bundle, arguments.size, &folder, &advance)?;
     lines.end();
     if let [first, .., last] = parts.as_slice() {
-        println!("split     {}: {} to {}", count(parts.len(), "part"), first.display(), last.display());
+        say!("split     {}: {} to {}", count(parts.len(), "part"), first.display(), last.display());
     } else if let [only] = parts.as_slice() {
-        println!("split     one part of {}: {}", bytes(arguments.size), only.display());
+        say!("split     one part of {}: {}", bytes(arguments.size), only.display());
     }
     Ok(())
 }

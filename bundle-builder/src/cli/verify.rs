@@ -8,6 +8,7 @@ use sealift_bundle::recarry::DamageList;
 use sealift_bundle::{BundleError, NoteError};
 
 use super::Lines;
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
@@ -64,7 +65,7 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
     let bundle = arguments.trust.resolved().open(&arguments.bundle)?;
     let document = bundle.document();
     let product = &document.product;
-    println!(
+    say!(
         "bundle    {} {} (serial {}), signed by key {}, {}, {}, {}",
         product.title,
         product.version,
@@ -74,11 +75,11 @@ fn check(arguments: &Arguments, lines: &Lines) -> Result<(), TrustError> {
         count(document.images.len(), "image"),
         count(document.charts.len(), "chart")
     );
-    println!("signed    {}", bundle.trusted_comment().replace('\t', " "));
+    say!("signed    {}", bundle.trusted_comment().replace('\t', " "));
     let began = Instant::now();
     let report = bundle.verify(parallel::cores(), &|done, total| lines.advance("verify", done, total))?;
     lines.end();
-    println!(
+    say!(
         "verify    {} in {:.1} s, every blob matches the signature",
         bytes(report.bytes),
         began.elapsed().as_secs_f64()
@@ -111,7 +112,7 @@ fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines
     if let Err(why) = list.write(file) {
         return Listed::Unwritten(why);
     }
-    println!(
+    say!(
         "damage    {}, {}, listed in {}",
         count(list.blobs.len(), "blob"),
         bytes(list.bytes()),

@@ -26,4 +26,5 @@ mod sbom;
 mod sources;
 mod sources_login;
 mod sources_signed;
+mod streams;
 mod trust;

@@ -1,0 +1,89 @@
+//! Standard output and standard error that take no more: the program says so, or goes on, and never falls over.
+
+use std::fs::File;
+use std::process::{Output, Stdio};
+
+use crate::support::vendor::{LOCK, Vendor};
+
+const TEXTS: [&[&str]; 3] = [&["schema"], &["completions", "bash"], &["man"]];
+const WITH_KEY: [&str; 3] = ["orders.bundle", "--key", "release.key.pub"];
+
+/// Where nothing can be written to, as on a disk that is full.
+fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+/// A pipe whose reader has gone.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn run(vendor: &Vendor, arguments: &[&str], stdout: Stdio) -> Output {
+    vendor.command(arguments).stdout(stdout).output().unwrap()
+}
+
+/// A vendor with the bundle `orders.bundle`.
+fn vendor() -> Vendor {
+    let vendor = Vendor::new();
+    vendor.lock();
+    vendor.build("cache", "orders.bundle");
+    vendor
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let vendor = vendor();
+    let mut all: Vec<Vec<&str>> = TEXTS.iter().map(|verb| verb.to_vec()).collect();
+    for verb in ["ls", "inspect", "verify"] {
+        all.push([&[verb], &WITH_KEY[..]].concat());
+    }
+    all.push([&["inspect"], &WITH_KEY[..], &["--output", "json"]].concat());
+    for arguments in all {
+        let output = run(&vendor, &arguments, full());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        let expected = "error: cannot write all of the result to standard output\n  because: No space left";
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(said.contains("\n  next: make room where it goes"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_changes_nothing() {
+    let vendor = vendor();
+    let mut all: Vec<Vec<&str>> = TEXTS.iter().map(|verb| verb.to_vec()).collect();
+    all.push([&["ls"], &WITH_KEY[..]].concat());
+    for arguments in all {
+        let output = run(&vendor, &arguments, unread());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{arguments:?}: {said}");
+    }
+    // What the work has found counts, whoever reads of it.
+    let mut content = std::fs::read(vendor.path("orders.bundle")).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    std::fs::write(vendor.path("orders.bundle"), content).unwrap();
+    for stdout in [unread(), full()] {
+        let output = run(&vendor, &[&["verify"], &WITH_KEY[..]].concat(), stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains("damaged in 1 place"), "{said}");
+    }
+}
+
+#[test]
+fn progress_that_cannot_be_told_stops_nothing() {
+    let vendor = Vendor::new();
+    for stderr in [full(), unread()] {
+        let _ = std::fs::remove_file(vendor.path("recipe.lock.yaml"));
+        let output = vendor.command(&LOCK).stderr(stderr).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(vendor.path("recipe.lock.yaml").exists());
+    }
+    for stderr in [full(), unread()] {
+        let output = vendor.command(&["lock", "--recipe", "none.yaml"]).stderr(stderr).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
