@@ -1,6 +1,5 @@
 //! The command line: one file per verb. The only part that prints: results to standard output, everything else to
 //! standard error, all of it by way of `standard`.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
 mod apply;

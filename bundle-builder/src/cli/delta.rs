@@ -8,6 +8,7 @@ use sealift_bundle::inventory::Inventory;
 
 use super::Lines;
 use super::output::{Format, json};
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
@@ -70,26 +71,26 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
 
 fn show(report: &Report, arguments: &Arguments) {
     let (old, new) = (&report.old, &report.new);
-    println!("old       {} {} (serial {})", old.title, old.version, old.serial);
-    println!("new       {} {} (serial {})", new.title, new.version, new.serial);
+    say!("old       {} {} (serial {})", old.title, old.version, old.serial);
+    say!("new       {} {} (serial {})", new.title, new.version, new.serial);
     let (kept, whole, patched) = (report.kept, report.whole, report.patched);
-    println!("kept      {}, {}", count(kept.blobs, "blob"), bytes(kept.bytes));
-    println!("whole     {}, {}", count(whole.blobs, "blob"), bytes(whole.bytes));
+    say!("kept      {}, {}", count(kept.blobs, "blob"), bytes(kept.bytes));
+    say!("whole     {}, {}", count(whole.blobs, "blob"), bytes(whole.bytes));
     if patched.blobs > 0 {
-        println!(
+        say!(
             "patched   {}, {} for {}",
             count(patched.blobs, "blob"),
             bytes(report.patch_bytes),
             bytes(patched.bytes)
         );
     }
-    println!(
+    say!(
         "files     {} for {}: {} %",
         bytes(report.file_bytes_carried),
         bytes(report.file_bytes),
         percent(report.file_bytes_carried, report.file_bytes)
     );
-    println!(
+    say!(
         "delta     {}, {} for {}: {} % saved",
         arguments.out.display(),
         bytes(report.bytes),

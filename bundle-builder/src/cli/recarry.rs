@@ -6,6 +6,7 @@ use clap::Args;
 use sealift_bundle::recarry::{DamageList, recarry};
 
 use super::Lines;
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
@@ -41,6 +42,6 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let size = recarry(&bundle, list.as_ref(), &arguments.out, parallel::cores(), &progress)?;
     lines.end();
     let blobs = list.map_or(0, |list| list.blobs.len());
-    println!("recarry   {} with {}, {}", arguments.out.display(), count(blobs, "blob"), bytes(size));
+    say!("recarry   {} with {}, {}", arguments.out.display(), count(blobs, "blob"), bytes(size));
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use sealift_bundle::repair::{Spare, repair};
 
 use super::Lines;
+use super::standard::say;
 use super::trust::Trust;
 use crate::failure::Failure;
 use crate::parallel;
@@ -41,20 +42,20 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     lines.end();
     if repaired.damage.is_empty() {
         let read = if repaired.all_read { "every blob" } else { "what the re-carry file is for" };
-        println!("repair    nothing to mend: {read} matches the signature");
+        say!("repair    nothing to mend: {read} matches the signature");
         return Ok(());
     }
     for damage in &repaired.damage {
-        println!("mended    {damage}");
+        say!("mended    {damage}");
     }
-    println!(
+    say!(
         "repair    {}, {} taken from {}",
         count(repaired.damage.len(), "place"),
         bytes(repaired.bytes),
         spare.path().display()
     );
     if !repaired.all_read {
-        println!("repair    the rest was not read again: `bundle-builder verify` reads everything");
+        say!("repair    the rest was not read again: `bundle-builder verify` reads everything");
     }
     Ok(())
 }
