@@ -169,7 +169,7 @@ pub(crate) fn nobody_reads() -> bool {
 
 /// Writes a document as it is. One that is not all there is a failure, unless whoever reads it has gone: they have what they
 /// wanted.
-pub(crate) fn document(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

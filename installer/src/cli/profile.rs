@@ -7,7 +7,7 @@ use sealift_profile::{Extent, Partly, ProfileFinding};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, document};
+use crate::output::{Output, print};
 use crate::profiles;
 use crate::written::write_new;
 
@@ -54,14 +54,14 @@ pub(crate) fn run(verb: &Verb, output: Output) -> Result<(), Failure> {
         Verb::Validate(files) => validate(&files.profile, output),
         Verb::Render(files) => render(&files.profile, output),
         Verb::Migrate(files) => migrate(&files.profile, output),
-        Verb::Schema => document(&sealift_profile::schema_text()),
+        Verb::Schema => print(&sealift_profile::schema_text()),
     }
 }
 
 fn start(init: &Init, output: Output) -> Result<(), Failure> {
     let text = sealift_profile::template(if init.full { Extent::Full } else { Extent::Minimal });
     let Some(path) = &init.out else {
-        return document(&text);
+        return print(&text);
     };
     write_new(path, text.as_bytes(), 0o644)?;
     let next = if init.full { "change the examples" } else { "fill in what stands empty" };
@@ -141,7 +141,7 @@ fn render(files: &[PathBuf], output: Output) -> Result<(), Failure> {
         output.line("profile", &loaded.site.metadata.name, &json!({"site": loaded.site, "origins": origins}));
         return Ok(());
     }
-    document(&loaded.to_yaml().map_err(|error| Failure::of(Kind::Internal, &error))?)
+    print(&loaded.to_yaml().map_err(|error| Failure::of(Kind::Internal, &error))?)
 }
 
 /// There is one version so far; what can be wrong with the version of a file is said by the profile room.

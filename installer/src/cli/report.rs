@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::install;
 use super::prepare::{self, Prepared};
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, document};
+use crate::output::{Output, print};
 use crate::written::write;
 
 /// What `report` needs.
@@ -230,7 +230,7 @@ fn deliver(arguments: &Arguments, report: &Report, output: Output) -> Result<(),
     }
     if written.is_empty() {
         match output {
-            Output::Plain | Output::Quiet => document(&format!("\n{}", text(&set)))?,
+            Output::Plain | Output::Quiet => print(&format!("\n{}", text(&set)))?,
             Output::Json => {
                 let data: Value = serde_json::from_str(&json_text).unwrap_or_default();
                 output.line("report", &set.title, &data);

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, document};
+use crate::output::{Output, print};
 use crate::site::ask;
 use crate::written::write_new;
 
@@ -95,7 +95,7 @@ fn close(seal: &Seal, output: Output) -> Result<(), Failure> {
     let secret = place("--secret", &seal.secret, "secret")?.resolve(&ask_twice)?;
     let sealed = lock.seal(&secret)?;
     let Some(path) = &seal.out else {
-        return document(&sealed);
+        return print(&sealed);
     };
     write_new(path, sealed.as_bytes(), 0o644)?;
     let said = format!("sealed to {0}; in the profile: {{sealed: {0}}}", path.display());
@@ -107,7 +107,7 @@ fn open(unseal: &Unseal, output: Output) -> Result<(), Failure> {
     let with = place("--with", &unseal.with, "passphrase of the sealed secret")?;
     let secret = SecretRef::Sealed(unseal.sealed.clone()).resolve_with(Some(&with), &ask)?;
     if unseal.out.as_os_str() == "-" {
-        return document(secret.expose_secret());
+        return print(secret.expose_secret());
     }
     write_new(&unseal.out, secret.expose_secret().as_bytes(), 0o600)?;
     let said = format!("opened to {}; remove that file when it is no longer needed", unseal.out.display());
