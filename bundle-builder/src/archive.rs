@@ -1,6 +1,7 @@
 //! Tar archives of other people, walked and never unpacked: names are only compared, never made into files.
 //!
-//! What a reader would have to guess about (sparse files, two members of one name, names that lead elsewhere) is refused.
+//! What a reader would have to guess about (sparse files, two members of one name, names that lead elsewhere) is refused,
+//! and so is what would fill the memory. For archives that another program reads after this one there is [`walk_files`].
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek};
@@ -14,6 +15,10 @@ pub use member::{MemberError, extract};
 const MOST_MEMBERS: usize = 200_000;
 /// Bytes of a header that extends another (long names, PAX records).
 const MOST_EXTENSION: u64 = 1 << 20;
+/// Bytes that a name, or what a link leads to, may have: no system opens longer ones (`PATH_MAX`).
+const MOST_NAME: usize = 4096;
+/// Bytes of all names and what links lead to together, as they are kept.
+const MOST_NAMES: usize = 64 << 20;
 
 /// Why an archive is not walked.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +52,19 @@ pub fn walk<E: From<ArchiveError>>(
 ) -> Result<(), E> {
     let mut archive = tar::Archive::new(reader);
     let entries = archive.entries().map_err(ArchiveError::Read)?;
-    each(entries, visit)
+    each(entries, Taken::Contents, visit)
+}
+
+/// As [`walk`], where another program reads the same archive by its own rules: all but plain files and empty folders is
+/// refused, and so are names that could be written in another way, since the other one may take `./a` for something else
+/// than `a`.
+pub fn walk_files<E: From<ArchiveError>>(
+    reader: impl Read,
+    visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut archive = tar::Archive::new(reader);
+    let entries = archive.entries().map_err(ArchiveError::Read)?;
+    each(entries, Taken::FilesOnly, visit)
 }
 
 /// Every file and link of the tar `reader`; contents are skipped by seeking.
@@ -55,31 +72,50 @@ pub fn list(reader: impl Read + Seek) -> Result<Vec<Member>, ArchiveError> {
     let mut archive = tar::Archive::new(reader);
     let entries = archive.entries_with_seek().map_err(ArchiveError::Read)?;
     let mut members = Vec::new();
-    each(entries, |member, _| {
+    each(entries, Taken::Contents, |member, _| {
         members.push(member.clone());
         Ok::<_, ArchiveError>(())
     })?;
     Ok(members)
 }
 
+/// What an archive may hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Anything; folders and devices, which hold no content, are passed over.
+    Contents,
+    /// Files, and folders that are passed over.
+    FilesOnly,
+}
+
 fn each<R: Read, E: From<ArchiveError>>(
     entries: tar::Entries<'_, R>,
+    taken: Taken,
     mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut names = BTreeSet::new();
+    let mut kept = 0;
     let mut extension = Extension::default();
     // Raw: the library would read extension headers of any size into memory.
     for (count, entry) in entries.raw(true).enumerate() {
         let mut entry = entry.map_err(ArchiveError::Read)?;
         if count >= MOST_MEMBERS {
-            return Err(ArchiveError::Refused(format!("more than {MOST_MEMBERS} members")).into());
+            return Err(refused(format!("more than {MOST_MEMBERS} members")).into());
         }
         if extension.take(&mut entry)? {
             continue;
         }
-        let Some(member) = std::mem::take(&mut extension).member(&entry)? else { continue };
+        let extension = std::mem::take(&mut extension);
+        if taken == Taken::FilesOnly {
+            extension.only_files(&entry)?;
+        }
+        let Some(member) = extension.member(&entry)? else { continue };
+        kept += member.name.len() + member.link.as_ref().map_or(0, String::len);
+        if kept > MOST_NAMES {
+            return Err(refused(format!("names of more than {} MiB", MOST_NAMES >> 20)).into());
+        }
         if !names.insert(member.name.clone()) {
-            return Err(ArchiveError::Refused(format!("two members are named {}", member.name)).into());
+            return Err(refused(format!("two members are named {}", member.name)).into());
         }
         visit(&member, &mut entry)?;
     }
@@ -91,6 +127,7 @@ fn each<R: Read, E: From<ArchiveError>>(
 struct Extension {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    records: bool,
 }
 
 impl Extension {
@@ -102,9 +139,12 @@ impl Extension {
                 let mut text = content(entry)?;
                 text.truncate(text.iter().position(|byte| *byte == 0).unwrap_or(text.len()));
                 let place = if kind == tar::EntryType::GNULongName { &mut self.name } else { &mut self.link };
-                *place = Some(text);
+                once(place, &text)?;
             }
             tar::EntryType::XHeader => {
+                if std::mem::replace(&mut self.records, true) {
+                    return Err(refused("two headers with records for one member"));
+                }
                 let records = content(entry)?;
                 for record in tar::PaxExtensions::new(&records) {
                     self.record(&record.map_err(ArchiveError::Read)?)?;
@@ -119,41 +159,88 @@ impl Extension {
 
     fn record(&mut self, record: &tar::PaxExtension<'_>) -> Result<(), ArchiveError> {
         match record.key_bytes() {
-            b"path" => self.name = Some(record.value_bytes().to_vec()),
-            b"linkpath" => self.link = Some(record.value_bytes().to_vec()),
-            b"size" => return Err(ArchiveError::Refused("a member of 8 GiB or more".to_owned())),
+            b"path" => once(&mut self.name, record.value_bytes())?,
+            b"linkpath" => once(&mut self.link, record.value_bytes())?,
+            b"size" => return Err(refused("a member of 8 GiB or more")),
             key if key.starts_with(b"GNU.sparse") => return Err(sparse()),
             _ => {}
         }
         Ok(())
     }
 
+    /// The name as it is written.
+    fn name<R: Read>(&self, entry: &tar::Entry<'_, R>) -> String {
+        let name = self.name.as_deref().map_or_else(|| entry.header().path_bytes(), Into::into);
+        String::from_utf8_lossy(&name).into_owned()
+    }
+
+    /// Where a link leads.
+    fn target<R: Read>(&self, entry: &tar::Entry<'_, R>) -> String {
+        let link = self.link.as_deref().map(Into::into).or_else(|| entry.header().link_name_bytes());
+        String::from_utf8_lossy(&link.unwrap_or_default()).into_owned()
+    }
+
+    /// Refuses what a reader with other rules could understand in another way.
+    fn only_files<R: Read>(&self, entry: &tar::Entry<'_, R>) -> Result<(), ArchiveError> {
+        let name = self.name(entry);
+        let why = match entry.header().entry_type() {
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
+                let same = plain(&name)? == name && !name.contains('\\');
+                (!same).then(|| "has a name that programs read in several ways".to_owned())
+            }
+            // Some programs take what stands there for its content, others for the next member.
+            tar::EntryType::Directory => {
+                plain(&name)?;
+                (entry.size() > 0).then(|| "is a folder with content of its own".to_owned())
+            }
+            tar::EntryType::Symlink | tar::EntryType::Link => {
+                Some(format!("is a link to {}", self.target(entry)))
+            }
+            _ => Some("is neither a file nor a folder".to_owned()),
+        };
+        why.map_or(Ok(()), |why| Err(refused(format!("the member {name:?} {why}"))))
+    }
+
     /// The member itself; nothing for folders and devices, which hold no content.
-    fn member<R: Read>(self, entry: &tar::Entry<'_, R>) -> Result<Option<Member>, ArchiveError> {
+    fn member<R: Read>(&self, entry: &tar::Entry<'_, R>) -> Result<Option<Member>, ArchiveError> {
         let header = entry.header();
         let link = match header.entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => None,
-            tar::EntryType::Symlink | tar::EntryType::Link => {
-                let target = self.link.or_else(|| header.link_name_bytes().map(|name| name.to_vec()));
-                Some(String::from_utf8_lossy(&target.unwrap_or_default()).into_owned())
-            }
+            tar::EntryType::Symlink | tar::EntryType::Link => Some(self.target(entry)),
             tar::EntryType::GNUSparse => return Err(sparse()),
             _ => return Ok(None),
         };
-        let name = self.name.unwrap_or_else(|| header.path_bytes().to_vec());
-        let name = plain(&String::from_utf8_lossy(&name))?;
+        let name = plain(&self.name(entry))?;
         Ok(Some(Member { name, size: entry.size(), offset: entry.raw_file_position(), link }))
     }
 }
 
+/// Takes a name; of two, programs disagree which one counts.
+fn once(place: &mut Option<Vec<u8>>, name: &[u8]) -> Result<(), ArchiveError> {
+    if name.len() > MOST_NAME {
+        return Err(refused(format!("a name of {} bytes; the most are {MOST_NAME}", name.len())));
+    }
+    match place.replace(name.to_vec()) {
+        None => Ok(()),
+        Some(first) => {
+            let first = String::from_utf8_lossy(&first);
+            Err(refused(format!("two names for one member, the first is {first:?}")))
+        }
+    }
+}
+
+fn refused(what: impl Into<String>) -> ArchiveError {
+    ArchiveError::Refused(what.into())
+}
+
 fn sparse() -> ArchiveError {
-    ArchiveError::Refused("a sparse member: its content is not what stands in the archive".to_owned())
+    refused("a sparse member: its content is not what stands in the archive")
 }
 
 fn content<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>, ArchiveError> {
     let size = entry.size();
     if size > MOST_EXTENSION {
-        return Err(ArchiveError::Refused(format!("a header of {size} bytes")));
+        return Err(refused(format!("a header of {size} bytes")));
     }
     let mut content = Vec::new();
     entry.take(MOST_EXTENSION).read_to_end(&mut content).map_err(ArchiveError::Read)?;
@@ -163,7 +250,7 @@ fn content<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>, ArchiveErr
 /// The name as it is compared; one that leads out of the archive is refused.
 fn plain(name: &str) -> Result<String, ArchiveError> {
     if name.starts_with('/') || name.split('/').any(|part| part == "..") || name.contains('\0') {
-        return Err(ArchiveError::Refused(format!("a member named {name:?}, which leads elsewhere")));
+        return Err(refused(format!("a member named {name:?}, which leads elsewhere")));
     }
     let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     Ok(parts.join("/"))
@@ -259,6 +346,20 @@ mod tests {
         let mut large = tar::Builder::new(Vec::new());
         large.append_pax_extensions([("size", &b"9000000000"[..])]).unwrap();
         let bomb = vec![0; 2 << 20];
+        let long = "x".repeat(MOST_NAME + 1);
+        let long_pax = |key: &str| {
+            let mut pax = tar::Builder::new(Vec::new());
+            pax.append_pax_extensions([(key, long.as_bytes())]).unwrap();
+            pax.into_inner().unwrap()
+        };
+        let too_long = "a name of 4097 bytes; the most are 4096";
+        // Helm takes the first of these names, others the second.
+        let mut two_names = tar::Builder::new(Vec::new());
+        two_names.append(&header("l", tar::EntryType::GNULongName, 1), &b"a"[..]).unwrap();
+        two_names.append_pax_extensions([("path", &b"b"[..])]).unwrap();
+        let mut twice = tar::Builder::new(Vec::new());
+        twice.append_pax_extensions([("path", &b"b"[..])]).unwrap();
+        twice.append_pax_extensions([("mtime", &b"1.5"[..])]).unwrap();
         for (archive, expected) in [
             (archive(&[("../x", FILE, b"")]), "leads elsewhere"),
             (archive(&[("/etc/passwd", FILE, b"")]), "leads elsewhere"),
@@ -266,6 +367,12 @@ mod tests {
             (archive(&[("a", tar::EntryType::GNUSparse, b"")]), "a sparse member"),
             (archive(&[("a", tar::EntryType::GNULongName, &bomb)]), "a header of 2097152 bytes"),
             (archive(&[("a", tar::EntryType::XHeader, &bomb)]), "a header of 2097152 bytes"),
+            (archive(&[("l", tar::EntryType::GNULongName, long.as_bytes())]), too_long),
+            (archive(&[("l", tar::EntryType::GNULongLink, long.as_bytes())]), too_long),
+            (long_pax("path"), too_long),
+            (long_pax("linkpath"), too_long),
+            (two_names.into_inner().unwrap(), "two names for one member, the first is \"a\""),
+            (twice.into_inner().unwrap(), "two headers with records for one member"),
             (pax.into_inner().unwrap(), "a sparse member"),
             (large.into_inner().unwrap(), "8 GiB or more"),
         ] {
@@ -273,6 +380,38 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(matches!(listed(&[1; 1024]), Err(ArchiveError::Read(_))));
+    }
+
+    #[test]
+    fn what_another_program_could_read_otherwise_is_refused() {
+        let walked = |archive: &[u8]| {
+            let mut names = Vec::new();
+            walk_files(archive, |member, _| {
+                names.push(member.name.clone());
+                Ok::<_, ArchiveError>(())
+            })
+            .map(|()| names)
+        };
+        let folder = tar::EntryType::Directory;
+        assert_eq!(walked(&archive(&[("a/", folder, b""), ("a/b", FILE, b"1")])).unwrap(), ["a/b"]);
+        let several = "has a name that programs read in several ways";
+        for (name, kind, content, expected) in [
+            ("./a", FILE, &b""[..], several),
+            ("a//b", FILE, b"", several),
+            ("a/", FILE, b"", several),
+            ("a\\b", FILE, b"", several),
+            ("a/", folder, b"1", "is a folder with content of its own"),
+            ("../", folder, b"", "leads elsewhere"),
+            ("a", tar::EntryType::Symlink, b"", "is a link to "),
+            ("a", tar::EntryType::Link, b"", "is a link to "),
+            ("a", tar::EntryType::Char, b"", "is neither a file nor a folder"),
+            ("a", tar::EntryType::Fifo, b"", "is neither a file nor a folder"),
+            ("a", tar::EntryType::new(b'Z'), b"", "is neither a file nor a folder"),
+        ] {
+            let error = walked(&archive(&[(name, kind, content)])).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(&format!("{name:?}")), "{name}: {error}");
+        }
+        assert!(walked(&archive(&[("a", FILE, b"1"), ("a", FILE, b"2")])).is_err());
     }
 
     #[test]
@@ -292,23 +431,41 @@ mod tests {
         }
     }
 
+    /// An archive without end, of the members that it makes from their numbers.
+    struct Endless<F>(F, io::Cursor<Vec<u8>>, u32);
+
+    impl<F: Fn(u32) -> Vec<u8>> Read for Endless<F> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.1.position() == self.1.get_ref().len() as u64 {
+                self.2 += 1;
+                self.1 = io::Cursor::new((self.0)(self.2));
+            }
+            self.1.read(buffer)
+        }
+    }
+
+    fn why_it_ends(member: impl Fn(u32) -> Vec<u8>) -> String {
+        let endless = Endless(member, io::Cursor::default(), 0);
+        walk(endless, |_, _| Ok::<_, ArchiveError>(())).unwrap_err().to_string()
+    }
+
     #[test]
     fn too_many_members_are_refused() {
-        struct Endless(Vec<u8>, usize, u32);
-        impl Read for Endless {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                if self.1 == self.0.len() {
-                    self.2 += 1;
-                    (self.0, self.1) = (header(&self.2.to_string(), FILE, 0).as_bytes().to_vec(), 0);
-                }
-                let count = buffer.len().min(self.0.len() - self.1);
-                buffer[..count].copy_from_slice(&self.0[self.1..self.1 + count]);
-                self.1 += count;
-                Ok(count)
-            }
+        let error = why_it_ends(|number| header(&number.to_string(), FILE, 0).as_bytes().to_vec());
+        assert!(error.contains("more than 200000 members"), "{error}");
+    }
+
+    #[test]
+    fn names_that_fill_the_memory_are_refused() {
+        for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink] {
+            let error = why_it_ends(|number| {
+                let long = format!("{number:0>MOST_NAME$}");
+                let extension = header("l", kind, long.len() as u64);
+                let member = header(&number.to_string(), tar::EntryType::Symlink, 0);
+                [extension.as_bytes(), long.as_bytes(), member.as_bytes()].concat()
+            });
+            assert_eq!(error, "names of more than 64 MiB");
         }
-        let error = walk(Endless(Vec::new(), 0, 0), |_, _| Ok::<_, ArchiveError>(())).unwrap_err();
-        assert!(error.to_string().contains("more than 200000 members"), "{error}");
     }
 
     #[test]

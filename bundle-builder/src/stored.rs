@@ -164,7 +164,7 @@ impl Stored {
             let part = Part::Range { offset: member.offset, size: member.size };
             (member.link.is_none() && digest::is_valid(&digest)).then_some((digest, part))
         };
-        let parts = tar.members.values().filter_map(blob).collect();
+        let parts = tar.members.iter().filter_map(blob).collect();
         Ok(Self { path: path.to_owned(), blobs: Blobs::Tar { file: tar.file, parts }, images })
     }
 
@@ -291,7 +291,8 @@ impl Read for Range<'_> {
 struct Tar {
     path: PathBuf,
     file: File,
-    members: BTreeMap<String, Member>,
+    /// By name.
+    members: Vec<Member>,
 }
 
 impl Tar {
@@ -305,25 +306,30 @@ impl Tar {
             let why = "it is compressed: unpack it first, e.g. with `gunzip` or `zstd -d`".to_owned();
             return Err(StoredError::NotOne { path: path.to_owned(), what: "plain tar", why });
         }
-        let members =
+        let mut members =
             archive::list(&file).map_err(|source| StoredError::Archive { path: path.to_owned(), source })?;
         let length = file.metadata().map_err(failed)?.len();
         if let Some(cut) = members.iter().find(|one| one.offset.saturating_add(one.size) > length) {
             let why = format!("cut short: {} ends behind the archive's end", cut.name);
             return Err(StoredError::NotOne { path: path.to_owned(), what: "whole tar", why });
         }
-        let members = members.into_iter().map(|member| (member.name.clone(), member)).collect();
+        members.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self { path: path.to_owned(), file, members })
     }
 
     /// A file of it, a link inside it followed once.
     fn member(&self, name: &str) -> Option<&Member> {
         let name = name.strip_prefix("./").unwrap_or(name);
-        let member = self.members.get(name)?;
+        let member = self.named(name)?;
         match &member.link {
             None => Some(member),
-            Some(_) => self.members.get(&archive::target(member)?).filter(|target| target.link.is_none()),
+            Some(_) => self.named(&archive::target(member)?).filter(|target| target.link.is_none()),
         }
+    }
+
+    fn named(&self, name: &str) -> Option<&Member> {
+        let place = self.members.binary_search_by(|member| member.name.as_str().cmp(name)).ok()?;
+        self.members.get(place)
     }
 
     /// A small file of it.

@@ -4,6 +4,7 @@
 //! Refusing is right whatever the words; wrong is a panic, a hang, or memory without bound.
 
 mod bundle;
+mod delta;
 mod manifest;
 mod parcel;
 mod recipe;

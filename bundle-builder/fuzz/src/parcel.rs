@@ -22,7 +22,7 @@ static KEYS: LazyLock<TrustedKeys> = LazyLock::new(|| {
 static BASE_FILE: LazyLock<File> = LazyLock::new(|| file_of(BASE));
 
 /// The first byte says what the rest is: `Z` the three frames of a patch, `S` what is in those frames, `M` an older and a
-/// newer content to make a patch for, any other a whole parcel.
+/// newer content to make a patch for, `D` the patches of a delta that is signed and applied, any other a whole parcel.
 ///
 /// # Panics
 /// When a patch gives more than it should, or another content than it was made for.
@@ -38,8 +38,15 @@ pub fn parcel(content: &[u8]) {
             let [old, new, _] = three(rest);
             made(old, new);
         }
+        b'D' => drop(applies(rest)),
         _ => whole(rest),
     }
+}
+
+/// Applies the delta with these patches: whether it made the newer release, or why not.
+pub(crate) fn applies(content: &[u8]) -> Result<(), String> {
+    let [patches, _, frames] = three(content);
+    super::delta::delta(patches, three(frames))
 }
 
 fn whole(content: &[u8]) {

@@ -87,6 +87,12 @@ pub(super) fn of_chart(error: &ChartError) -> Advice {
             usage("name the folder that holds Chart.yaml, or a chart archive (.tgz)")
         }
         ChartError::Special { .. } => usage("replace it by a copy of what it leads to"),
+        ChartError::Incomplete { .. } => {
+            usage("Helm wants both there, e.g. `name: orders` and `version: 1.0.0`")
+        }
+        ChartError::Archive { .. } => {
+            usage("make the archive with `helm package`, or ask whoever made it for another one")
+        }
         ChartError::Read { .. } | ChartError::Metadata { .. } | ChartError::TooLarge { .. } => {
             (Kind::Usage, None)
         }

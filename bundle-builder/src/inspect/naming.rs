@@ -3,25 +3,22 @@
 //! gate of `build` does not work like this; it renders.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use sealift_bundle::Bundle;
 use sealift_bundle::document::Component;
 use serde_json::Value;
 
+use crate::archive::ArchiveError;
+use crate::chart;
 use crate::image::PodImage;
 
-/// Most bytes of a chart that are looked at, unpacked.
-const TEXT_LIMIT: u64 = 64 << 20;
-/// Most files of a chart that are looked at.
-const FILE_LIMIT: usize = 10_000;
 /// Deepest nesting of values that is looked at.
 const DEPTH_LIMIT: usize = 64;
 
 /// A chart's files, as text.
 #[derive(Debug, Default)]
 pub(crate) struct ChartText {
-    /// Path inside the archive, content.
+    /// Path below the chart's folder, content.
     pub(crate) files: Vec<(String, String)>,
 }
 
@@ -32,25 +29,22 @@ impl ChartText {
         Self::unpack(&archive).unwrap_or_default()
     }
 
-    fn unpack(archive: &[u8]) -> std::io::Result<Self> {
+    fn unpack(archive: &[u8]) -> Result<Self, ArchiveError> {
         let mut files = Vec::new();
-        let mut tar = tar::Archive::new(flate2::read::MultiGzDecoder::new(archive).take(TEXT_LIMIT));
-        for entry in tar.entries()?.take(FILE_LIMIT) {
-            let mut entry = entry?;
-            let path = entry.path()?.display().to_string();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            if let Ok(text) = String::from_utf8(content) {
-                files.push((path, text));
+        chart::files(archive, |path, content| {
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            if let Ok(text) = String::from_utf8(bytes) {
+                files.push((path.to_owned(), text));
             }
-        }
+            Ok(())
+        })?;
         Ok(Self { files })
     }
 
-    /// The file `name` of the chart's top folder.
+    /// The file `name` of the chart's folder.
     pub(crate) fn file(&self, name: &str) -> Option<&str> {
-        let top = |path: &str| path.split_once('/').is_some_and(|(_, rest)| rest == name);
-        self.files.iter().find(|(path, _)| top(path)).map(|(_, text)| text.as_str())
+        self.files.iter().find(|(path, _)| path == name).map(|(_, text)| text.as_str())
     }
 
     /// The chart's own default values.
@@ -168,7 +162,7 @@ mod tests {
 
     #[test]
     fn names_are_found_in_templates_and_values() {
-        let template = ("orders/templates/db.yaml", "spec: {containers: [{image: \"postgres:15\"}]}\n");
+        let template = ("templates/db.yaml", "spec: {containers: [{image: \"postgres:15\"}]}\n");
         assert_eq!(found(&[template], Value::Null), ["docker.io/library/postgres:15"]);
         let values = serde_json::json!({"web": {"image": "ghcr.io/a/web:4.2.0"}});
         assert_eq!(found(&[], values), ["ghcr.io/a/web:4.2.0"]);
@@ -176,17 +170,17 @@ mod tests {
 
     #[test]
     fn names_are_put_together_from_values() {
-        let metadata = ("orders/Chart.yaml", "name: orders\nversion: 1.0.0\nappVersion: 4.2.0\n");
-        let values = ("orders/values.yaml", "image: {registry: ghcr.io, repository: a/web}\n");
+        let metadata = ("Chart.yaml", "name: orders\nversion: 1.0.0\nappVersion: 4.2.0\n");
+        let values = ("values.yaml", "image: {registry: ghcr.io, repository: a/web}\n");
         assert_eq!(found(&[metadata, values], Value::Null), ["ghcr.io/a/web:4.2.0"]);
-        let tagged = ("orders/values.yaml", "db: {repository: postgres, tag: 15}\n");
+        let tagged = ("values.yaml", "db: {repository: postgres, tag: 15}\n");
         assert_eq!(found(&[tagged], Value::Null), ["docker.io/library/postgres:15"]);
     }
 
     #[test]
     fn parts_of_longer_names_are_not_taken() {
         for text in ["xregistry.k8s.io/pause:3.10.2", "registry.k8s.io/pause:3.10.20", "my-postgres:15"] {
-            assert_eq!(found(&[("orders/values.yaml", text)], Value::Null), Vec::<String>::new(), "{text}");
+            assert_eq!(found(&[("values.yaml", text)], Value::Null), Vec::<String>::new(), "{text}");
         }
     }
 

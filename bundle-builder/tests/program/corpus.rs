@@ -4,6 +4,8 @@
 
 #[path = "../../fuzz/src/bundle.rs"]
 mod bundle;
+#[path = "../../fuzz/src/delta.rs"]
+mod delta;
 #[path = "../../fuzz/src/manifest.rs"]
 mod manifest;
 #[path = "../../fuzz/src/parcel.rs"]
@@ -195,13 +197,31 @@ fn parcels() {
     outcome[..8].fill(1);
     let steps = numbers([4, 8, 4088]);
     let content = json!({"apiVersion": "sealift/v1", "kind": "delta"}).to_string();
+    // Made by the rules of the program, and kept without their compression, which changes with its library.
+    let [old, new] = delta::FILES;
+    let (patch, [first, second]) = sealift_bundle::delta::patch::make(old, new).unwrap();
+    let (steps_frame, rest) = patch.split_at(usize::try_from(first).unwrap());
+    let (differences, fresh) = rest.split_at(usize::try_from(second).unwrap());
+    let plain = [steps_frame, differences, fresh].map(|frame| zstd::decode_all(frame).unwrap());
+    let frames = &three(b' ', [&plain[0], &plain[1], &plain[2]])[1..];
+    // The file from the file; the same at a level that nobody may ask for; another blob from the file; no patch.
+    let delta = |patches: &[u8]| three(b'D', [patches, b"", frames]);
+    let deltas = [delta(&[0, 0, 3]), delta(&[0, 0, 22]), delta(&[1, 0, 0]), delta(b"")];
     let seeds = [
+        ("delta", deltas[0].clone()),
+        ("delta-other", deltas[2].clone()),
         ("made", three(b'M', [b"the same and one", b"the same and two", b""])),
         ("steps", three(b'S', [&steps, &outcome[..8], &outcome[8..]])),
         ("frames", three(b'Z', [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0, 1, 0, 0], b"x", b"y"])),
         ("whole", seed(b'P', &parcel_of(content.as_bytes()))),
     ];
     replay("parcel", &seeds, parcel::parcel);
+    let applied = deltas.map(|seed| parcel::applies(&seed[1..]));
+    assert_eq!(applied[0], Ok(()), "the target gets past the signature, and the patch fits");
+    assert_eq!(applied[3], Ok(()), "a delta without patches carries all");
+    for refused in &applied[1..3] {
+        assert!(refused.as_ref().is_err_and(|why| why.starts_with("fuzz.delta: ")), "{refused:?}");
+    }
 }
 
 /// A parcel with this document and nothing else.

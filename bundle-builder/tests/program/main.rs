@@ -13,6 +13,7 @@ mod support;
 
 mod build;
 mod carry;
+mod charts;
 mod corpus;
 mod delta;
 mod fetch;

@@ -34,10 +34,17 @@ impl Delta {
     /// # Errors
     /// When it is none, or the bundle that it makes is not signed by a trusted key.
     pub fn open(path: &Path, keys: &TrustedKeys) -> Result<Self, DeltaError> {
-        let parcel = Parcel::open(path)?;
+        Self::new(Parcel::open(path)?, keys)
+    }
+
+    /// Takes an opened parcel for a delta.
+    ///
+    /// # Errors
+    /// As [`Delta::open`].
+    pub fn new(parcel: Parcel, keys: &TrustedKeys) -> Result<Self, DeltaError> {
         let found = parcel.document().kind;
         if found != ParcelKind::Delta {
-            return Err(DeltaError::Kind { path: path.to_owned(), found });
+            return Err(DeltaError::Kind { path: parcel.path().to_owned(), found });
         }
         let target = parcel.target(keys)?;
         Ok(Self { parcel, target })
