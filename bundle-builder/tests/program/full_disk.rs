@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::vendor::{LOCK, Vendor, build, program};
+use crate::support::vendor::{LOCK, Vendor, build, program, with_key};
 use sealift_bundle::digest::digest_of;
-
-const KEY: [&str; 2] = ["--key", "release.key.pub"];
 
 /// Every file below the vendor's folder, with its content's digest; the cache may keep what came.
 fn all(vendor: &Vendor) -> BTreeMap<String, String> {
@@ -45,7 +43,6 @@ fn what_cannot_be_written_to_its_end_is_named_and_nothing_of_it_stays() {
     // Something new to lock.
     vendor.replace("recipe.yaml", "serial: 17", "serial: 18");
     let before = all(&vendor);
-    let with_key = |arguments: &[&'static str]| [arguments, &KEY].concat();
     let carry = [
         "carry",
         "orders.bundle",

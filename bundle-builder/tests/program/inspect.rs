@@ -4,11 +4,9 @@ use crate::helm;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::support::vendor::{Vendor, WEB};
+use crate::support::vendor::{Vendor, WEB, with_key};
 use sealift_bundle::digest::digest_of;
 use serde_json::Value;
-
-const KEY: [&str; 2] = ["--key", "release.key.pub"];
 
 /// A vendor with the bundle `orders.bundle`.
 fn vendor() -> Vendor {
@@ -16,10 +14,6 @@ fn vendor() -> Vendor {
     vendor.lock();
     vendor.build("cache", "orders.bundle");
     vendor
-}
-
-fn with_key<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    [arguments, &KEY].concat()
 }
 
 fn json(text: &str) -> Value {

@@ -4,10 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::support::noise;
-use crate::support::vendor::{Vendor, WEB, program};
+use crate::support::vendor::{Vendor, WEB, program, with_key};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-const KEY: [&str; 2] = ["--key", "release.key.pub"];
 const SIZE: &str = "50KB";
 
 /// A vendor with the bundle `orders.bundle`, and its parts in `disk`.
@@ -18,10 +17,6 @@ fn vendor() -> Vendor {
     fs::create_dir(vendor.path("disk")).unwrap();
     vendor.succeed(&["split", "orders.bundle", "--size", SIZE, "--out", "disk"]);
     vendor
-}
-
-fn with_key<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    [arguments, &KEY].concat()
 }
 
 fn part(number: usize) -> String {

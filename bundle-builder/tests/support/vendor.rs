@@ -213,6 +213,11 @@ pub fn build<'a>(cache: &'a str, out: &'a str) -> [&'a str; 13] {
     ]
 }
 
+/// Arguments of a verb that needs the vendor's public key.
+pub fn with_key<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, &["--key", "release.key.pub"]].concat()
+}
+
 /// The product's image in the bundle.
 pub fn web(bundle: &Bundle) -> Image {
     bundle.document().images.iter().find(|image| image.name == WEB).unwrap().clone()
