@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use sealift_bundle::unfinished::Unfinished;
+use sealift_bundle::unfinished::{Unfinished, undisturbed};
 
 use super::{CarryError, START, SUMS};
 
@@ -55,15 +55,17 @@ impl Workplace {
         let failed = written(&self.target);
         sync(&self.path).map_err(&failed)?;
         remove(&self.earlier).map_err(&failed)?;
-        match fs::rename(&self.target, &self.earlier) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        if let Err(error) = fs::rename(&self.path, &self.target) {
+        // A signal in between would leave neither the earlier one nor this one in its place.
+        let named = undisturbed(&self.target, || {
+            match fs::rename(&self.target, &self.earlier) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             // Better the earlier one than none.
-            let _ = fs::rename(&self.earlier, &self.target);
-            return Err(failed(error));
-        }
+            fs::rename(&self.path, &self.target)
+                .inspect_err(|_| drop(fs::rename(&self.earlier, &self.target)))
+        });
+        named.map_err(&failed)?;
         remove(&self.earlier).map_err(&failed)?;
         sync(self.target.parent().unwrap_or(Path::new("/"))).map_err(&failed)
     }

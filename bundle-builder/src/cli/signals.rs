@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealift_bundle::unfinished;
+use sealift_bundle::unfinished::{self, Left};
 use signal_hook::consts::SIGINT;
 
 use crate::failure::Kind;
@@ -13,6 +13,8 @@ static WATCHING: AtomicBool = AtomicBool::new(false);
 pub(super) const FETCHED: &str = "what was fetched is kept: the same command goes on where this one stopped";
 /// What holds where results come in one piece.
 pub(super) const NOTHING: &str = "nothing was written, and nothing replaced";
+/// What holds where the result was there a moment before.
+const FINISHED: &str = "it was done: what it wrote is whole, and stays";
 /// What holds after a repair was ended.
 pub(super) const MENDED: &str = "what was mended stays: the same command goes on";
 
@@ -24,8 +26,9 @@ pub(super) fn watch(holds: &'static str) {
         return;
     }
     // Where the system does not take it, its own ending stays: as resumable, but silent.
-    let _ = unfinished::abandon_on_signals(move |signal| {
+    let _ = unfinished::abandon_on_signals(move |signal, left| {
         let why = if signal == SIGINT { "by Ctrl-C" } else { "by SIGTERM" };
+        let holds = if (holds, left) == (NOTHING, Left::Finished) { FINISHED } else { holds };
         super::lines::last(&format!("stopped   {why}; {holds}"));
         std::process::exit(i32::from(Kind::Interrupted.exit_code()));
     });

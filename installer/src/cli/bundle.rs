@@ -8,7 +8,7 @@ use sealift_bundle::delta::{self, Delta};
 use sealift_bundle::inventory::Inventory;
 use sealift_bundle::repair::{self, Spare};
 use sealift_bundle::room;
-use sealift_bundle::unfinished;
+use sealift_bundle::unfinished::{self, Left};
 use serde_json::json;
 use signal_hook::consts::SIGINT;
 
@@ -80,7 +80,7 @@ fn apply(arguments: &Apply, output: Output) -> Result<(), Failure> {
     let old = Bundle::open(&arguments.old, &keys)?;
     Trust::show(delta.target(), output);
     room::require_beside(&arguments.out, delta::room(&old, &delta, threads()))?;
-    watch("nothing was written", output);
+    watch(NOTHING, output);
     let size = delta::apply(&old, &delta, &arguments.out, threads(), &output.moving("apply"))?;
     let text = format!("{}, {}, every blob matches the signature", arguments.out.display(), bytes(size));
     output.line("apply", &text, &json!({"path": arguments.out, "bytes": size}));
@@ -122,11 +122,17 @@ fn inventory(arguments: &List, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
+const NOTHING: &str = "nothing was written";
+
 /// From now on, Ctrl-C and a polite request to end remove what is unfinished, and say what `holds`.
 fn watch(holds: &'static str, output: Output) {
     // Where the system does not take it, its own ending stays, which leaves a hidden file.
-    let _ = unfinished::abandon_on_signals(move |signal| {
+    let _ = unfinished::abandon_on_signals(move |signal, left| {
         let by = if signal == SIGINT { "Ctrl-C" } else { "SIGTERM" };
+        let holds = match (holds, left) {
+            (NOTHING, Left::Finished) => "it was done: what it wrote is whole, and stays",
+            _ => holds,
+        };
         let failure = Failure::new(Kind::Run, format!("stopped by {by}; {holds}"));
         output.failure(&failure);
         std::process::exit(i32::from(failure.exit_code()));

@@ -72,7 +72,7 @@ impl Output {
     /// As [`Output::finish`], of a file that is on the disk already.
     pub(crate) fn name(self) -> io::Result<()> {
         let Self { temporary, target, mark } = self;
-        undisturbed(|| temporary.persist(&target)).map_err(|error| error.error)?;
+        undisturbed(&target, || temporary.persist(&target)).map_err(|error| error.error)?;
         drop(mark);
         sync(folder_of(&target))
     }
@@ -106,7 +106,8 @@ pub fn finish_all_new(outputs: Vec<Output>) -> Result<Vec<PathBuf>, (PathBuf, io
     }
     let (files, marks): (Vec<_>, Vec<_>) =
         outputs.into_iter().map(|one| ((one.temporary, one.target), one.mark)).unzip();
-    let named = undisturbed(|| {
+    let first = files.first().map(|(_, target)| target.clone()).unwrap_or_default();
+    let named = undisturbed(&first, || {
         let mut named: Vec<PathBuf> = Vec::new();
         for (file, target) in files {
             if let Err(error) = file.persist_noclobber(&target) {

@@ -6,9 +6,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Whether something got its name.
+static NAMED: AtomicBool = AtomicBool::new(false);
 
 fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,33 +62,53 @@ impl Drop for Unfinished {
     }
 }
 
-/// Does `act`, which gives finished things their names: all of it comes before a signal, or nothing.
-pub(crate) fn undisturbed<T>(act: impl FnOnce() -> T) -> T {
-    let _all = unfinished();
-    act()
+/// Does `act`, which gives something finished its name `target`: all of it comes before a signal, or nothing.
+///
+/// # Errors
+/// What `act` gives.
+pub fn undisturbed<T, E>(target: &Path, act: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let all = unfinished();
+    let named = act();
+    NAMED.fetch_or(named.is_ok() && stays(&all, target), Ordering::Relaxed);
+    named
 }
 
-/// Removes everything that is registered. From then on nothing can be begun or finished: whoever tries waits for the end
-/// of the program, which is the caller's next step.
-pub fn abandon() {
+/// Whether `target` is left when all that is unfinished is removed: what lies in an unfinished folder goes with it.
+fn stays(all: &[PathBuf], target: &Path) -> bool {
+    let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+    !all.iter().any(|path| target.starts_with(path))
+}
+
+/// What stays when a program is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing of what it was to make.
+    Nothing,
+    /// Something that was finished a moment before.
+    Finished,
+}
+
+/// Removes everything that is registered; what is left then. From then on nothing can be begun or finished: whoever tries
+/// waits for the end of the program, which is the caller's next step.
+pub fn abandon() -> Left {
     let mut all = unfinished();
     remove(&mut all);
     std::mem::forget(all);
+    if NAMED.load(Ordering::Relaxed) { Left::Finished } else { Left::Nothing }
 }
 
 /// From now on Ctrl-C and a polite request to end (SIGTERM) [`abandon`] what is unfinished; then `end` is told the signal's
-/// number, says the last words and ends the program.
+/// number and what is left, says the last words and ends the program.
 ///
 /// # Errors
 /// When the system does not take it: then its own ending stays.
 #[cfg(feature = "write")]
-pub fn abandon_on_signals(end: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
+pub fn abandon_on_signals(end: impl FnOnce(i32, Left) + Send + 'static) -> io::Result<()> {
     let mut signals =
         signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            abandon();
-            end(signal);
+            end(signal, abandon());
         }
     });
     Ok(())
@@ -128,6 +151,23 @@ mod tests {
         assert!(all.is_empty() && path("kept").exists() && path("kept.txt").exists());
         assert!(!path("half").exists() && !path("half.txt").exists());
         drop(marks);
+    }
+
+    #[test]
+    fn what_has_its_name_stays_but_for_what_lies_in_something_unfinished() {
+        let all = [PathBuf::from("/d/.disk.carrying"), PathBuf::from("/d/.bundle-x.partial")];
+        let stay = |target: &str| stays(&all, Path::new(target));
+        assert!(stay("/d/disk") && stay("/d/x.bundle") && stay("/d/.disk.carrying-else"));
+        assert!(!stay("/d/.disk.carrying/x.bundle.001"));
+    }
+
+    #[test]
+    fn what_was_named_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        undisturbed(&target, || std::fs::write(&target, "x")).unwrap();
+        // For the rest of this program.
+        assert!(NAMED.load(Ordering::Relaxed));
     }
 
     #[test]
