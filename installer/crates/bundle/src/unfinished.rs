@@ -114,6 +114,9 @@ pub fn abandon_on_signals(end: impl FnOnce(i32, Left) + Send + 'static) -> io::R
     Ok(())
 }
 
+/// More threads than this do not write to one folder.
+const MOST_WRITERS: usize = 64;
+
 fn remove(all: &mut Vec<PathBuf>) {
     for path in all.drain(..) {
         // What cannot be removed now is removed by the next run.
@@ -122,15 +125,20 @@ fn remove(all: &mut Vec<PathBuf>) {
 }
 
 /// Removes a folder that other threads may still write to: under its own name they could put a file into it between the
-/// removal of its contents and of itself, and it would stay. Under a name that nobody knows, it keeps still.
+/// removal of its contents and of itself, and it would stay. Under a name that nobody knows, it keeps still; but who had
+/// found it under its own name a moment before may still put one file into it.
 fn remove_folder(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".ended-{}", std::process::id()));
     let aside = path.with_file_name(name);
-    match std::fs::rename(path, &aside) {
-        Ok(()) => std::fs::remove_dir_all(&aside),
-        Err(_) => std::fs::remove_dir_all(path),
+    if std::fs::rename(path, &aside).is_err() {
+        return std::fs::remove_dir_all(path);
     }
+    let not_empty = io::ErrorKind::DirectoryNotEmpty;
+    // Not for ever: where open files keep a name (NFS), it does not become empty.
+    let mut attempts = (0..=MOST_WRITERS).map(|_| std::fs::remove_dir_all(&aside));
+    let last = attempts.find(|removed| !matches!(removed, Err(error) if error.kind() == not_empty));
+    last.unwrap_or(Err(not_empty.into()))
 }
 
 #[cfg(test)]
