@@ -50,9 +50,7 @@ pub fn walk<E: From<ArchiveError>>(
     reader: impl Read,
     visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut archive = tar::Archive::new(reader);
-    let entries = archive.entries().map_err(ArchiveError::Read)?;
-    each(entries, Taken::Contents, visit)
+    read(reader, Taken::Contents, visit)
 }
 
 /// As [`walk`], where another program reads the same archive by its own rules: all but plain files and empty folders is
@@ -62,9 +60,17 @@ pub fn walk_files<E: From<ArchiveError>>(
     reader: impl Read,
     visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
+    read(reader, Taken::FilesOnly, visit)
+}
+
+fn read<E: From<ArchiveError>>(
+    reader: impl Read,
+    taken: Taken,
+    visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), E>,
+) -> Result<(), E> {
     let mut archive = tar::Archive::new(reader);
     let entries = archive.entries().map_err(ArchiveError::Read)?;
-    each(entries, Taken::FilesOnly, visit)
+    each(entries, taken, visit)
 }
 
 /// Every file and link of the tar `reader`; contents are skipped by seeking.

@@ -114,17 +114,19 @@ impl<'a> Program<'a> {
         Ok(known.insert(digest).clone())
     }
 
+    /// Its digest, where somebody has rendered something before: to hash the program takes as long as to run it.
+    fn known_digest(&self) -> Result<Option<String>, CacheError> {
+        if self.cache.knows_renderings("") { self.digest().map(Some) } else { Ok(None) }
+    }
+
     fn has_rendered(&self) -> Result<bool, CacheError> {
-        Ok(self.cache.knows_renderings("") && self.cache.knows_renderings(&self.digest()?))
+        Ok(self.known_digest()?.is_some_and(|digest| self.cache.knows_renderings(&digest)))
     }
 
     /// What it made of `input` before.
     fn rendered(&self, input: &Input) -> Result<Option<String>, CacheError> {
-        // To hash the program takes as long as to run it.
-        if !self.cache.knows_renderings("") {
-            return Ok(None);
-        }
-        let text = self.cache.rendering(&key(&self.digest()?, &input.digest()))?;
+        let Some(digest) = self.known_digest()? else { return Ok(None) };
+        let text = self.cache.rendering(&key(&digest, &input.digest()))?;
         Ok(text.and_then(|text| String::from_utf8(text).ok()))
     }
 }

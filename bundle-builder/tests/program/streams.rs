@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::process::{Output, Stdio};
 
-use crate::support::vendor::{LOCK, Vendor};
+use crate::support::vendor::{LOCK, Vendor, with_key};
 
 const TEXTS: [&[&str]; 3] = [&["schema"], &["completions", "bash"], &["man"]];
-const WITH_KEY: [&str; 3] = ["orders.bundle", "--key", "release.key.pub"];
 
 /// Where nothing can be written to, as on a disk that is full.
 fn full() -> Stdio {
@@ -27,8 +26,7 @@ fn run(vendor: &Vendor, arguments: &[&str], stdout: Stdio) -> Output {
 /// A vendor with the bundle `orders.bundle`.
 fn vendor() -> Vendor {
     let vendor = Vendor::new();
-    vendor.lock();
-    vendor.build("cache", "orders.bundle");
+    vendor.built();
     vendor
 }
 
@@ -37,9 +35,9 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     let vendor = vendor();
     let mut all: Vec<Vec<&str>> = TEXTS.iter().map(|verb| verb.to_vec()).collect();
     for verb in ["ls", "inspect", "verify"] {
-        all.push([&[verb], &WITH_KEY[..]].concat());
+        all.push(with_key(&[verb, "orders.bundle"]));
     }
-    all.push([&["inspect"], &WITH_KEY[..], &["--output", "json"]].concat());
+    all.push(with_key(&["inspect", "orders.bundle", "--output", "json"]));
     for arguments in all {
         let output = run(&vendor, &arguments, full());
         let said = String::from_utf8_lossy(&output.stderr);
@@ -54,19 +52,17 @@ fn a_result_that_cannot_be_written_is_a_failure() {
 fn a_reader_that_is_gone_changes_nothing() {
     let vendor = vendor();
     let mut all: Vec<Vec<&str>> = TEXTS.iter().map(|verb| verb.to_vec()).collect();
-    all.push([&["ls"], &WITH_KEY[..]].concat());
+    all.push(with_key(&["ls", "orders.bundle"]));
     for arguments in all {
         let output = run(&vendor, &arguments, unread());
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{arguments:?}: {said}");
     }
     // What the work has found counts, whoever reads of it.
-    let mut content = std::fs::read(vendor.path("orders.bundle")).unwrap();
-    let middle = content.len() / 2;
-    content[middle] ^= 1;
-    std::fs::write(vendor.path("orders.bundle"), content).unwrap();
+    let size = usize::try_from(vendor.path("orders.bundle").metadata().unwrap().len()).unwrap();
+    vendor.flip("orders.bundle", size / 2);
     for stdout in [unread(), full()] {
-        let output = run(&vendor, &[&["verify"], &WITH_KEY[..]].concat(), stdout);
+        let output = run(&vendor, &with_key(&["verify", "orders.bundle"]), stdout);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{said}");
         assert!(said.contains("damaged in 1 place"), "{said}");

@@ -140,12 +140,7 @@ fn the_signed_comment_is_shown_and_its_time_is_that_of_the_lock() {
 fn both_halves_of_a_key_appear_or_none() {
     let vendor = Vendor::new();
     let left = |word: &str| vendor.names(".").into_iter().filter(|name| name.contains(word)).count();
-    // No process may write a longer file than this: as on a full disk.
-    let program = env!("CARGO_BIN_EXE_bundle-builder");
-    let line = format!("ulimit -f 0; trap '' XFSZ; exec {program} keygen --out new.key --no-password");
-    let output = Command::new("bash").args(["-c", &line]).current_dir(vendor.folder.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let said = vendor.fail_on_a_full_disk(0, &["keygen", "--out", "new.key", "--no-password"]);
     assert!(said.contains("cannot write new.key\n"), "{said}");
     assert_eq!(left("new.key") + left("partial"), 0);
     vendor.succeed(&["keygen", "--out", "new.key", "--no-password"]);
