@@ -74,6 +74,15 @@ struct Writer {
     sequence: u64,
 }
 
+impl Drop for Writer {
+    /// Gives the lock back at once: closing the file would leave it with the copy that a program being started on
+    /// another thread has of every open file until it is loaded (flock(2)).
+    fn drop(&mut self) {
+        // Where this fails, the lock goes with the last copy.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Journal {
     /// Creates a new journal file; an existing one is an error.
     pub fn create(path: &Path, sinks: Vec<Box<dyn Sink>>) -> Result<Self, JournalError> {
@@ -160,6 +169,20 @@ mod tests {
         let records = read(&path).unwrap();
         assert_eq!(records.iter().map(|r| r.sequence).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(records[0].event, note("one"));
+    }
+
+    #[test]
+    fn a_journal_that_ended_is_free_although_a_child_still_has_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let journal = Journal::create(&path, Vec::new()).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        // What a child has between its fork and its exec.
+        let child = journal.writer.lock().unwrap().file.try_clone().unwrap();
+        assert!(reader.is_written().unwrap());
+        drop(journal);
+        assert!(!reader.is_written().unwrap());
+        drop(child);
     }
 
     #[test]
