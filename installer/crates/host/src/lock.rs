@@ -36,11 +36,23 @@ pub(crate) struct Holder {
     boot_id: String,
 }
 
+/// A locked file, until dropped. It gives the lock back itself: closing the file would leave it with the copy that a
+/// program being started on another thread has of every open file until it is loaded (flock(2)).
+#[derive(Debug)]
+pub(crate) struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Where this fails, the lock goes with the last copy.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// A run's hold on this host, until dropped.
 #[derive(Debug)]
 pub(crate) struct RunLock {
     run: String,
-    _file: File,
+    _file: Locked,
 }
 
 impl RunLock {
@@ -95,7 +107,7 @@ fn try_take(ctx: &Context<'_>, holder: &Holder) -> Result<Result<RunLock, Holder
         Err(error) => return Err(failed(error.into())),
     }
     flock(&file, FlockOperation::NonBlockingLockShared).map_err(|error| failed(error.into()))?;
-    Ok(Ok(RunLock { run: holder.run.clone(), _file: file }))
+    Ok(Ok(RunLock { run: holder.run.clone(), _file: Locked(file) }))
 }
 
 fn locked_by(other: &Holder) -> Failure {
@@ -107,13 +119,13 @@ fn locked_by(other: &Holder) -> Failure {
 }
 
 /// The turn of one step on this host, until dropped: the agent of a lost session may still be at it.
-pub(crate) fn step(ctx: &Context<'_>) -> Result<File, Failure> {
+pub(crate) fn step(ctx: &Context<'_>) -> Result<Locked, Failure> {
     let folder = ctx.paths().run().join("steps");
     file::make_state_folder(&folder)?;
     let name = digest_of(ctx.step_id().as_bytes());
     let file = open(&folder.join(name.trim_start_matches("sha256:")))?;
     wait_for(ctx, &file, STEP_PATIENCE, "waiting for an earlier session to end this step")?;
-    Ok(file)
+    Ok(Locked(file))
 }
 
 /// Waits for an exclusive lock on an open file.
@@ -231,7 +243,10 @@ mod tests {
         let path = paths.run().join("steps").join(&digest_of(b"step-1")[7..]);
         let again = File::open(path).unwrap();
         assert_eq!(flock(&again, FlockOperation::NonBlockingLockExclusive), Err(Errno::WOULDBLOCK));
+        // What a child has between its fork and its exec.
+        let child = turn.0.try_clone().unwrap();
         drop(turn);
         assert_eq!(flock(&again, FlockOperation::NonBlockingLockExclusive), Ok(()));
+        drop(child);
     }
 }
