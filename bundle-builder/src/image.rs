@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_spec::distribution::Reference;
+mod reference;
+
+use reference::Reference;
 
 /// A full image name: registry, repository and tag, e.g. `docker.io/library/postgres:15`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,15 +64,11 @@ impl FromStr for ImageName {
     type Err = ImageNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let reference = Reference::try_from(text).map_err(|_| ImageNameError::Invalid(text.to_owned()))?;
-        let (None, Some(tag)) = (reference.digest(), reference.tag()) else {
+        let reference = Reference::parse(text).ok_or_else(|| ImageNameError::Invalid(text.to_owned()))?;
+        let Reference { registry, repository, tag: Some(tag), digest: None } = reference else {
             return Err(ImageNameError::NoTag(text.to_owned()));
         };
-        let name = Self {
-            registry: reference.registry().to_owned(),
-            repository: reference.repository().to_owned(),
-            tag: tag.to_owned(),
-        };
+        let name = Self { registry: registry.to_owned(), repository, tag: tag.to_owned() };
         let full = name.to_string();
         if full == text { Ok(name) } else { Err(ImageNameError::NotFull { found: text.to_owned(), full }) }
     }
@@ -89,13 +87,12 @@ impl PodImage {
     /// Reads an `image:` of a pod spec; nothing where it is no reference.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let reference = Reference::try_from(text).ok()?;
-        let repository = format!("{}/{}", reference.registry(), reference.repository());
-        let name = match reference.tag() {
-            Some(tag) => format!("{repository}:{tag}"),
-            None => repository,
+        let Reference { registry, repository, tag, digest } = Reference::parse(text)?;
+        let name = match tag {
+            Some(tag) => format!("{registry}/{repository}:{tag}"),
+            None => format!("{registry}/{repository}"),
         };
-        Some(Self { name, digest: reference.digest().map(ToOwned::to_owned) })
+        Some(Self { name, digest: digest.map(ToOwned::to_owned) })
     }
 
     /// Registry and repository.
