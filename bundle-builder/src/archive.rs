@@ -41,7 +41,25 @@ pub struct Member {
     /// Where its content starts, bytes from the archive's start.
     pub offset: u64,
     /// Where a link leads; a plain file where absent.
-    pub link: Option<String>,
+    pub link: Option<Link>,
+}
+
+/// A link in an archive, as it is written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// From the folder of its own name.
+    Symbolic(String),
+    /// From the archive's start.
+    Hard(String),
+}
+
+impl Link {
+    /// What is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let (Self::Symbolic(text) | Self::Hard(text)) = self;
+        text
+    }
 }
 
 /// Shows every file and link of the tar `reader` to `visit`, with its content. To the end: a name that comes twice shows
@@ -116,7 +134,7 @@ fn each<R: Read, E: From<ArchiveError>>(
             extension.only_files(&entry)?;
         }
         let Some(member) = extension.member(&entry)? else { continue };
-        kept += member.name.len() + member.link.as_ref().map_or(0, String::len);
+        kept += member.name.len() + member.link.as_ref().map_or(0, |link| link.text().len());
         if kept > MOST_NAMES {
             return Err(refused(format!("names of more than {} MiB", MOST_NAMES >> 20)).into());
         }
@@ -212,7 +230,8 @@ impl Extension {
         let header = entry.header();
         let link = match header.entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => None,
-            tar::EntryType::Symlink | tar::EntryType::Link => Some(self.target(entry)),
+            tar::EntryType::Symlink => Some(Link::Symbolic(self.target(entry))),
+            tar::EntryType::Link => Some(Link::Hard(self.target(entry))),
             tar::EntryType::GNUSparse => return Err(sparse()),
             _ => return Ok(None),
         };
@@ -265,8 +284,11 @@ fn plain(name: &str) -> Result<String, ArchiveError> {
 /// Where the link `member` leads inside its archive; nothing where that is outside.
 #[must_use]
 pub fn target(member: &Member) -> Option<String> {
-    let link = member.link.as_deref()?;
-    let mut parts: Vec<&str> = member.name.split('/').collect();
+    let (link, mut parts) = match member.link.as_ref()? {
+        Link::Symbolic(link) => (link, member.name.split('/').collect()),
+        Link::Hard(link) => (link, vec![member.name.as_str()]),
+    };
+    // What is left is the folder from which it leads on.
     parts.pop();
     for part in link.split('/') {
         match part {
@@ -476,14 +498,20 @@ mod tests {
 
     #[test]
     fn links_stay_inside() {
-        let member = |name: &str, link: &str| Member {
-            name: name.to_owned(),
-            size: 0,
-            offset: 0,
-            link: Some(link.to_owned()),
+        let target = |name: &str, link: fn(String) -> Link, to: &str| {
+            target(&Member { name: name.to_owned(), size: 0, offset: 0, link: Some(link(to.to_owned())) })
         };
-        assert_eq!(target(&member("a/layer.tar", "../b/layer.tar")).as_deref(), Some("b/layer.tar"));
-        assert_eq!(target(&member("a/layer.tar", "../../b")), None);
-        assert_eq!(target(&member("a", "/etc/passwd")), None);
+        for (link, to, inside) in [
+            (Link::Symbolic as fn(String) -> Link, "../b/layer.tar", Some("b/layer.tar")),
+            (Link::Symbolic, "b", Some("a/b")),
+            (Link::Symbolic, "../../b", None),
+            (Link::Symbolic, "/etc/passwd", None),
+            (Link::Hard, "b/layer.tar", Some("b/layer.tar")),
+            (Link::Hard, "./b", Some("b")),
+            (Link::Hard, "../b", None),
+            (Link::Hard, "/b", None),
+        ] {
+            assert_eq!(target("a/layer.tar", link, to).as_deref(), inside, "{to}");
+        }
     }
 }

@@ -179,10 +179,12 @@ impl Cache {
         Claim { cache: self, digest: digest.to_owned() }
     }
 
-    /// Reads a small blob and checks it; nothing where it is not there or not what it should be.
-    pub fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    /// Reads a small blob and checks it; nothing where it is not there, not what it should be, or has more than `most` bytes.
+    pub fn read(&self, digest: &str, most: u64) -> Result<Option<Vec<u8>>, CacheError> {
         let path = self.blob_path(digest)?;
-        let content = fs::read(&path).ok().filter(|content| digest::digest_of(content) == digest);
+        let small = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= most);
+        let content = if small { fs::read(&path).ok() } else { None };
+        let content = content.filter(|content| digest::digest_of(content) == digest);
         if let (Some(_), Ok(file)) = (&content, fs::symlink_metadata(&path)) {
             mark_used(&path, &file);
         }
@@ -256,7 +258,7 @@ impl Cache {
     /// Helm's result depends on; whoever asks makes it.
     pub fn rendering(&self, input: &str) -> Result<Option<Vec<u8>>, CacheError> {
         let found = self.renderings.lock().unwrap_or_else(PoisonError::into_inner).get(input).cloned();
-        found.map_or(Ok(None), |content| self.read(&content.digest))
+        found.map_or(Ok(None), |content| self.read(&content.digest, content.size))
     }
 
     /// Whether something is remembered whose input begins with `start`.
@@ -362,9 +364,10 @@ mod tests {
         let blob = cache.put(b"content").unwrap();
         assert!(cache.has(&blob.digest, 7).unwrap());
         assert!(!cache.has(&blob.digest, 8).unwrap());
-        assert_eq!(cache.read(&blob.digest).unwrap().as_deref(), Some(&b"content"[..]));
+        assert_eq!(cache.read(&blob.digest, 7).unwrap().as_deref(), Some(&b"content"[..]));
+        assert_eq!(cache.read(&blob.digest, 6).unwrap(), None);
         fs::write(cache.blob_path(&blob.digest).unwrap(), b"Content").unwrap();
-        assert_eq!(cache.read(&blob.digest).unwrap(), None);
+        assert_eq!(cache.read(&blob.digest, 7).unwrap(), None);
         cache.forget(&blob.digest).unwrap();
         cache.forget(&blob.digest).unwrap();
         assert!(!cache.has(&blob.digest, 7).unwrap());

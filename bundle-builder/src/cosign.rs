@@ -199,7 +199,11 @@ impl PublicKey {
             }
             let wanted = Content { digest: layer.digest, size: layer.size };
             origin.blob(&wanted, reach, &|_| ())?;
-            let payload = reach.cache.read(&wanted.digest).map_err(SourceError::from)?.unwrap_or_default();
+            let payload = reach
+                .cache
+                .read(&wanted.digest, LARGEST_PAYLOAD)
+                .map_err(SourceError::from)?
+                .unwrap_or_default();
             let signature = layer.annotations.get(SIGNATURE).map_or("", String::as_str);
             match self.read(signature, &payload).map_err(malformed)? {
                 Said::Good(found) if found == digest => {

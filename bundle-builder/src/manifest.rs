@@ -14,6 +14,9 @@ pub const ACCEPTED: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
+/// Bytes that a manifest, an index or a config may have. They are read into memory; those of images have some thousand.
+pub const MOST_BYTES: u64 = 8 << 20;
+
 /// What stands behind an image's digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
@@ -43,6 +46,9 @@ pub enum ManifestError {
     /// Neither an index nor a manifest.
     #[error("not an image manifest that this program knows ({0})")]
     Unknown(String),
+    /// Far too large.
+    #[error("it names a config of {0} bytes; the most are {MOST_BYTES}")]
+    Config(u64),
     /// Not sha256.
     #[error("it names a blob as `{0}`, which is no sha256 digest")]
     Digest(String),
@@ -91,10 +97,11 @@ fn platforms(content: &[u8]) -> Result<Names, ManifestError> {
 fn blobs(content: &[u8]) -> Result<Names, ManifestError> {
     let manifest =
         ImageManifest::from_reader(content).map_err(|error| ManifestError::Unknown(error.to_string()))?;
-    Ok(Names::Blobs {
-        config: named(manifest.config())?,
-        layers: manifest.layers().iter().map(named).collect::<Result<_, _>>()?,
-    })
+    let config = named(manifest.config())?;
+    if config.size > MOST_BYTES {
+        return Err(ManifestError::Config(config.size));
+    }
+    Ok(Names::Blobs { config, layers: manifest.layers().iter().map(named).collect::<Result<_, _>>()? })
 }
 
 fn named(descriptor: &Descriptor) -> Result<Content, ManifestError> {

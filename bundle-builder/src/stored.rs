@@ -15,13 +15,12 @@ use serde::Deserialize;
 use crate::archive::{self, ArchiveError, Member};
 use crate::cache::{Cache, CacheError, Content};
 use crate::image::PodImage;
+use crate::manifest::MOST_BYTES as MOST_JSON;
 use crate::recipe::ImageSource;
 
 mod docker;
 mod referrers;
 
-/// Bytes that an index, manifest or config may have.
-const MOST_JSON: u64 = 8 << 20;
 /// Annotations that name an image in a layout's index.
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
@@ -175,7 +174,9 @@ impl Stored {
         let full = |text: &str| PodImage::parse(text).map(|image| image.name);
         let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
         let named = |one: &&Named| one.names.iter().any(|found| found == wanted);
-        let same = |one: &&Named| one.names.iter().any(|found| full(found) == full(wanted));
+        // What is no reference of an image has no other spelling.
+        let spelt = full(wanted);
+        let same = |one: &&Named| spelt.is_some() && one.names.iter().any(|found| full(found) == spelt);
         let tagged = |one: &&Named| reference.is_none() && one.names.iter().any(|found| found == tag);
         let matches: [&dyn Fn(&&Named) -> bool; 3] = [&named, &same, &tagged];
         for fits in matches {

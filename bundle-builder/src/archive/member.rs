@@ -129,7 +129,7 @@ impl Search<'_> {
                 return Ok(());
             }
             if let Some(link) = &member.link {
-                return Err(Stop::Member(self.link(link.clone())));
+                return Err(Stop::Member(self.link(link.text().to_owned())));
             }
             found = Some(self.store(content, member.size).map_err(Stop::Member)?);
             Ok(())
@@ -299,7 +299,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             let found = extract(&path, "./helm/bin/helm", &cache).unwrap();
             assert_eq!(found, Content { digest: digest_of(b"program"), size: 7 });
-            assert_eq!(cache.read(&found.digest).unwrap().as_deref(), Some(&b"program"[..]));
+            assert_eq!(cache.read(&found.digest, found.size).unwrap().as_deref(), Some(&b"program"[..]));
             cache.forget(&found.digest).unwrap();
             for wrong in ["bin/helm", "helm/bin/helmm"] {
                 let MemberError::Missing { nearest, .. } = extract(&path, wrong, &cache).unwrap_err() else {

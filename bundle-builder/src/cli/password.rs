@@ -40,7 +40,9 @@ impl Password {
                 "give a file that holds the password",
             )
         })?;
-        Ok(Some(text.strip_suffix('\n').unwrap_or(&text).into()))
+        // The end of a line is none of the password, whichever editor wrote it.
+        let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        Ok(Some(line.unwrap_or(&text).into()))
     }
 }
 

@@ -44,7 +44,9 @@ impl<'a> Renderer<'a> {
         let place = cache.unfinished_folder();
         let helm = match (asked, packed) {
             (Some(asked), _) => Helm::untried(asked.to_owned(), &place)?,
-            (None, Some(packed)) if proven(packed)? => Helm::untried(packed.to_owned(), &place)?,
+            (None, Some(packed)) if may_run(packed) && proven(packed)? => {
+                Helm::untried(packed.to_owned(), &place)?
+            }
             (None, packed) => Helm::find(None, packed, &place)?,
         };
         let program = Program::of(helm.program(), cache)?;
@@ -73,6 +75,11 @@ impl<'a> Renderer<'a> {
         let made = made.into_iter().map(|(input, content)| (key(&digest, &input), content));
         self.cache.remember_renderings(made)
     }
+}
+
+/// Whether the system starts `program`; the files of a bundle need not be executable where the vendor keeps them.
+fn may_run(program: &Path) -> bool {
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// What a rendering is remembered under.

@@ -188,7 +188,7 @@ fn pin_image(entry: &ImageEntry, wanted: &[String], reach: &Reach<'_>) -> Result
         }
         Names::Blobs { config, .. } => {
             origin.blob(&config, reach, &|_| ())?;
-            let config = reach.cache.read(&config.digest)?;
+            let config = reach.cache.read(&config.digest, manifest::MOST_BYTES)?;
             let platform = config.and_then(|config| manifest::config_platform(&config));
             // An image without platform (an artifact) serves everywhere.
             let all = || wanted.iter().map(|platform| (platform.clone(), digest.clone())).collect();
@@ -229,7 +229,10 @@ fn choose(
                 found: offered.iter().map(|(name, _)| name.clone()).collect(),
             });
         }
-        chosen.extend(serving.into_iter().cloned());
+        for (name, digest) in serving {
+            // Of two for one platform the first counts (OCI image specification 1.1, "Image Index").
+            chosen.entry(name.clone()).or_insert_with(|| digest.clone());
+        }
     }
     Ok(chosen)
 }
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn every_platform_must_be_served() {
         let offered: Vec<(String, String)> =
-            [("linux/amd64", "a"), ("linux/arm64/v8", "b"), ("unknown/unknown", "c")]
+            [("linux/amd64", "a"), ("linux/arm64/v8", "b"), ("linux/amd64", "d"), ("unknown/unknown", "c")]
                 .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
                 .into();
         let wanted = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();

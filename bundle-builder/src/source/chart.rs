@@ -159,7 +159,7 @@ fn from_repository(
     reach: &Reach<'_>,
 ) -> Result<(Vec<u8>, String), SourceError> {
     if let Some((locked, url)) = locked.and_then(|locked| Some((locked, locked.url.as_ref()?))) {
-        if let Some(archive) = reach.cache.read(&locked.content)? {
+        if let Some(archive) = reach.cache.read(&locked.content, chart::LIMIT)? {
             return Ok((archive, url.clone()));
         }
         return Ok((download(url, Some(&locked.content), reach)?, url.clone()));
@@ -231,7 +231,7 @@ fn from_registry(
     let Reach { registries, cache, progress, .. } = *reach;
     let pinned = locked.and_then(|locked| Some((locked, locked.manifest.as_ref()?)));
     if let Some((locked, manifest)) = pinned
-        && let Some(archive) = cache.read(&locked.content)?
+        && let Some(archive) = cache.read(&locked.content, chart::LIMIT)?
     {
         return Ok((archive, manifest.clone()));
     }
@@ -242,7 +242,8 @@ fn from_registry(
     let wrong = |why: String| RemoteChartError::NotAChart { place: place.to_owned(), why };
     let layer = chart_layer(&manifest).map_err(wrong)?;
     registries.blob(image, &layer, cache, progress, &|_| ())?;
-    let archive = cache.read(&layer.digest)?.ok_or_else(|| wrong("its archive is lost".to_owned()))?;
+    let archive =
+        cache.read(&layer.digest, chart::LIMIT)?.ok_or_else(|| wrong("its archive is lost".to_owned()))?;
     Ok((archive, digest))
 }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use super::{Reach, SourceError};
 use crate::cache::Content;
 use crate::image::ImageName;
+use crate::manifest::MOST_BYTES;
 use crate::recipe::{ImageEntry, ImageSource};
 use crate::referrer::{self, Referrer, ReferrerError};
 use crate::stored::Stored;
@@ -156,7 +157,7 @@ impl<'a> ImageOrigin<'a> {
 
     /// A manifest by digest, from the cache or from where the image is.
     pub fn manifest(&self, digest: &str, reach: &Reach<'_>) -> Result<Vec<u8>, SourceError> {
-        if let Some(content) = reach.cache.read(digest)? {
+        if let Some(content) = reach.cache.read(digest, MOST_BYTES)? {
             return Ok(content);
         }
         let content = match self.stored(reach)? {

@@ -342,3 +342,23 @@ fn the_helm_of_a_recipe_runs_wherever_it_comes_from() {
         std::fs::remove_file(&ran).unwrap_or_else(|error| panic!("{source}: another Helm ran: {error}"));
     }
 }
+
+#[test]
+fn a_packed_helm_that_cannot_be_started_where_it_lies_renders_again_and_again() {
+    let vendor = Vendor::new();
+    // A native one: what it rendered is remembered.
+    vendor.write_bytes("plain-helm", &std::fs::read(crate::helm::build()).unwrap());
+    let entry = "  - {name: helm, version: v4.3.1, path: /usr/local/bin/helm, source: {path: plain-helm}}\n";
+    vendor.replace("recipe.yaml", "components:\n", &format!("{entry}components:\n"));
+    let arguments: Vec<&str> = build("cache", "orders.bundle")
+        .into_iter()
+        .filter(|one| !matches!(*one, "--helm" | "./helm"))
+        .collect();
+    vendor.write("large.yaml", "replicas: 3\n");
+    for charts in ["  - path: chart\n", "  - {path: chart, profiles: [{path: large.yaml}]}\n"] {
+        vendor.replace("recipe.yaml", "  - path: chart\n", charts);
+        vendor.lock();
+        let output = vendor.command(&arguments).env("PATH", "/usr/bin:/bin").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

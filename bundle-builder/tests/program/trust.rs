@@ -155,7 +155,9 @@ fn both_halves_of_a_key_appear_or_none() {
 #[test]
 fn keys_are_private_and_never_printed() {
     let vendor = rotated();
-    vendor.write("password", "correct horse\n");
+    // As an editor of Windows ends lines, which is none of the password.
+    vendor.write("password", "correct horse\r\n");
+    vendor.write("same", "correct horse\n");
     let made = vendor.succeed(&["keygen", "--out", "locked.key", "--password-file", "password"]);
     let turned = vendor.succeed(&[
         "key",
@@ -167,7 +169,7 @@ fn keys_are_private_and_never_printed() {
         "--out",
         "x",
         "--password-file",
-        "password",
+        "same",
     ]);
     let shown = vendor.succeed(&["key", "show", "locked.key.pub"]);
     let secret = std::fs::read_to_string(vendor.path("locked.key")).unwrap();

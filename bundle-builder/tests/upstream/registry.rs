@@ -99,7 +99,9 @@ impl Scene {
     }
 
     fn assert_whole(&self) {
-        assert!(self.cache.read(&self.blob.digest).unwrap().as_deref() == Some(&*self.content));
+        assert!(
+            self.cache.read(&self.blob.digest, self.blob.size).unwrap().as_deref() == Some(&*self.content)
+        );
         assert_eq!(self.counted.load(Ordering::Relaxed), SIZE.cast_signed());
         assert_eq!(std::fs::read_dir(self.folder.path().join("cache/partial")).unwrap().count(), 0);
     }
@@ -382,7 +384,9 @@ fn a_transfer_ends_soon_when_another_failed_for_good() {
     assert!(scene.partial() >= CUT);
     scene.proxy.behave();
     scene.fetch().unwrap();
-    assert!(scene.cache.read(&scene.blob.digest).unwrap().as_deref() == Some(&*scene.content));
+    assert!(
+        scene.cache.read(&scene.blob.digest, scene.blob.size).unwrap().as_deref() == Some(&*scene.content)
+    );
 }
 
 #[test]
@@ -397,5 +401,5 @@ fn two_who_want_one_blob_share_one_transfer() {
     let whole: u64 =
         scene.proxy.passed_for("/blobs/").iter().filter(|passed| passed.from == 0).count() as u64;
     assert_eq!((scene.offsets().len(), whole), (2, 1));
-    assert!(scene.cache.read(&scene.blob.digest).unwrap().is_some());
+    assert!(scene.cache.read(&scene.blob.digest, scene.blob.size).unwrap().is_some());
 }

@@ -149,8 +149,11 @@ fn all_that_stands_beside_an_image_is_found_and_fetched() {
     for part in &parts[1..] {
         running.registries.blob(&image(), part, &running.cache, &running.notes, &|_| ()).unwrap();
     }
-    assert!(running.cache.read(&parts[0].digest).unwrap().is_some());
-    assert_eq!(running.cache.read(&parts[2].digest).unwrap().unwrap(), br#"{"bomFormat":"CycloneDX"}"#);
+    assert!(running.cache.read(&parts[0].digest, parts[0].size).unwrap().is_some());
+    assert_eq!(
+        running.cache.read(&parts[2].digest, parts[2].size).unwrap().unwrap(),
+        br#"{"bomFormat":"CycloneDX"}"#
+    );
     // As a lock keeps it.
     let kept = serde_json::to_string(&sbom).unwrap();
     assert!(!kept.contains("tag") && serde_json::from_str::<Referrer>(&kept).unwrap() == sbom, "{kept}");
