@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 
 /// How much of an error page is read, bytes.
@@ -81,6 +81,23 @@ impl Trouble {
         Self { verdict, status: Some(status.as_u16()), why: why.into(), wait }
     }
 
+    /// An answer to what was asked for at `asked`: where a redirect led elsewhere, it says who answered there.
+    pub(super) async fn at(asked: &str, response: Response) -> Self {
+        let elsewhere = (!is_at(&response, asked)).then(|| response.url().origin().ascii_serialization());
+        let mut trouble = Self::of(response).await;
+        if let Some(place) = elsewhere {
+            trouble.why = format!("{place}, where it redirects to: {}", trouble.why).into();
+        }
+        trouble
+    }
+
+    /// As [`Self::at`], of what was asked for with `login`.
+    pub(super) async fn despite(login: &str, asked: &str, response: Response) -> Self {
+        let refused = response.status().as_u16() == 401 && is_at(&response, asked);
+        let trouble = Self::at(asked, response).await;
+        if refused { Self::denied(format!("it does not take {login}: {}", trouble.why)) } else { trouble }
+    }
+
     /// The same, about something that stands behind the registry: what is not there says nothing of what was asked for.
     pub(super) fn about(mut self, what: &str) -> Self {
         if self.verdict == Verdict::NotFound {
@@ -89,6 +106,12 @@ impl Trouble {
         self.why = format!("{what}: {}", self.why).into();
         self
     }
+}
+
+/// Whether the answer comes from the scheme, host and port of the URL `asked`, not from where that redirected to: nobody
+/// else is shown a login for it.
+pub(super) fn is_at(response: &Response, asked: &str) -> bool {
+    Url::parse(asked).is_ok_and(|asked| response.url().origin() == asked.origin())
 }
 
 fn verdict(status: StatusCode) -> Verdict {

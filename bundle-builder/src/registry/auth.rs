@@ -1,7 +1,8 @@
 //! Access: what a registry asks for with its `401`, and the answer to it.
 //!
 //! Distribution's token flow (its `spec/auth/token` and `spec/auth/oauth`) and HTTP basic authentication. A token is
-//! used until it is old or refused; whoever is refused first gets a new one, for all transfers of that repository.
+//! used until it is old or refused; whoever is refused first gets a new one, for all transfers of that repository. A login
+//! that is refused is looked up again, too, and sent where it is another one by then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +87,7 @@ impl Slot {
             return Ok((pass.header(), pass.what.clone()));
         }
         *pass = None;
-        let new = asked.answer(challenges, refused.is_some()).await?;
+        let new = asked.answer(challenges, refused).await?;
         let new = pass.insert(new);
         Ok((new.header(), new.what.clone()))
     }
@@ -99,6 +100,14 @@ impl Pass {
 
     fn is_fresh(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// This, where it is not what was `refused` just now.
+    fn unless(self, refused: Option<&HeaderValue>) -> Result<Self, Trouble> {
+        if refused == Some(&self.header) {
+            return Err(Trouble::denied(format!("it does not take {}", self.what)));
+        }
+        Ok(self)
     }
 
     fn new(scheme: &str, secret: &str, what: String, until: Option<Instant>) -> Result<Self, Trouble> {
@@ -114,34 +123,31 @@ impl Pass {
         let secret = Zeroizing::new(STANDARD.encode(plain.as_bytes()));
         Self::new("Basic", &secret, format!("the name and password of {user}"), None)
     }
+
+    /// Of a token that is sent as it is.
+    fn bearer(token: &SecretString) -> Result<Self, Trouble> {
+        Self::new("Bearer", token.expose_secret(), "the token of the login".to_owned(), None)
+    }
 }
 
 /// What a web server is sent for `login`, and what that is; nothing where only a token server has a use for it.
 pub(super) fn at_web_server(login: &Login) -> Result<Option<(HeaderValue, String)>, Trouble> {
     let pass = match login {
         Login::Password { user, password } => Pass::basic(user, password)?,
-        Login::Bearer(token) => {
-            Pass::new("Bearer", token.expose_secret(), "the token of the login".to_owned(), None)?
-        }
+        Login::Bearer(token) => Pass::bearer(token)?,
         Login::Identity(_) => return Ok(None),
     };
     Ok(Some((pass.header, pass.what)))
 }
 
 impl Asked<'_> {
-    async fn answer(&self, challenges: &[String], again: bool) -> Result<Pass, Trouble> {
+    async fn answer(&self, challenges: &[String], refused: Option<&HeaderValue>) -> Result<Pass, Trouble> {
         let login = self.credentials.login(&self.endpoint.host).map_err(Trouble::denied)?;
         match (choose(challenges), login) {
-            (_, Some(Login::Bearer(token))) if !again => {
-                Pass::new("Bearer", token.expose_secret(), "the token of the login".to_owned(), None)
-            }
-            (_, Some(Login::Bearer(_))) => Err(Trouble::denied("it does not take the token of the login")),
+            (_, Some(Login::Bearer(token))) => Pass::bearer(&token)?.unless(refused),
             (None, _) => Err(Trouble::denied("it asks for a kind of login that this program does not know")),
-            (Some(Challenge::Basic), Some(Login::Password { user, password })) if !again => {
-                Pass::basic(&user, &password)
-            }
-            (Some(Challenge::Basic), Some(Login::Password { user, .. })) => {
-                Err(Trouble::denied(format!("it does not take the name and password of {user}")))
+            (Some(Challenge::Basic), Some(Login::Password { user, password })) => {
+                Pass::basic(&user, &password)?.unless(refused)
             }
             (Some(Challenge::Basic), Some(Login::Identity(_))) => {
                 Err(Trouble::denied("it wants a name and a password, and the login is a token"))
@@ -327,5 +333,33 @@ mod tests {
         let challenge = ["Basic realm=\"m\"".to_owned()];
         let why = slot.renew(None, &challenge, &asked).await.unwrap_err().why.to_string();
         assert_eq!(why, "it wants a login, and there is none");
+    }
+    #[tokio::test]
+    async fn a_login_that_is_refused_is_looked_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let keep = |entry: &str| std::fs::write(&path, format!(r#"{{"auths": {{"m.example": {entry}}}}}"#));
+        let credentials = Credentials::from_file(path.clone());
+        let endpoint = crate::mirrors::Mirrors::default().endpoint(&"m.example/a:1".parse().unwrap());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let asked =
+            Asked { endpoint: &endpoint, repository: "a", credentials: &credentials, client: &Client::new() };
+        let challenge = ["Basic realm=\"m\"".to_owned()];
+        let entries = [
+            (r#"{"username": "ops", "password": "old"}"#, "the name and password of ops"),
+            (r#"{"username": "ops", "password": "new"}"#, "the name and password of ops"),
+            (r#"{"registrytoken": "old"}"#, "the token of the login"),
+            (r#"{"registrytoken": "new"}"#, "the token of the login"),
+        ];
+        let (slot, mut sent) = (Slot::default(), None);
+        for (entry, what) in entries {
+            keep(entry).unwrap();
+            let (header, named) = slot.renew(sent.as_ref(), &challenge, &asked).await.unwrap();
+            assert!(named == what && sent.as_ref() != Some(&header), "{named}");
+            // The same again is no answer.
+            let why = slot.renew(Some(&header), &challenge, &asked).await.unwrap_err().why.to_string();
+            assert_eq!(why, format!("it does not take {what}"));
+            sent = Some(header);
+        }
     }
 }

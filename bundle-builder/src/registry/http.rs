@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE, WWW_AUTHENTICAT
 use reqwest::{Certificate, Client, Response, redirect};
 
 use super::RegistryError;
-use super::answer::{Trouble, Verdict};
+use super::answer::{Trouble, Verdict, is_at};
 use super::auth::{Access, Asked};
 use super::credentials::Credentials;
 use crate::image::ImageName;
@@ -94,7 +94,7 @@ impl Http {
         client.map_err(|error| RegistryError::Client { source: error.into() })
     }
 
-    /// Asks; a `401` is answered once. Any answer but a failure comes back.
+    /// Asks; a `401` is answered once, where it does not come from where a redirect led. Any answer but a failure comes back.
     pub(super) async fn get(&self, wanted: &Wanted<'_>) -> Result<Response, Trouble> {
         let (endpoint, repository) =
             (self.mirrors.endpoint(wanted.image), self.mirrors.repository(wanted.image));
@@ -103,12 +103,13 @@ impl Http {
         let slot = self.access.slot(&endpoint.host, &repository);
         let pass = slot.current().await;
         let response = send(&client, &url, wanted, pass.as_ref()).await?;
-        if response.status().as_u16() != 401 {
-            return judged(response).await;
+        if response.status().is_success() {
+            return Ok(response);
         }
         let challenges = challenges(&response);
-        if challenges.is_empty() {
-            return Err(Trouble::of(response).await);
+        // What storage asks for is not the registry's to ask: its login must not go to a token server that storage names.
+        if response.status().as_u16() != 401 || !is_at(&response, &url) || challenges.is_empty() {
+            return Err(Trouble::at(&url, response).await);
         }
         let asked = Asked {
             endpoint: &endpoint,
@@ -118,11 +119,10 @@ impl Http {
         };
         let (renewed, what) = slot.renew(pass.as_ref(), &challenges, &asked).await?;
         let response = send(&client, &url, wanted, Some(&renewed)).await?;
-        if response.status().as_u16() == 401 {
-            let trouble = Trouble::of(response).await;
-            return Err(Trouble::denied(format!("it does not take {what}: {}", trouble.why)));
+        if response.status().is_success() {
+            return Ok(response);
         }
-        judged(response).await
+        Err(Trouble::despite(&what, &url, response).await)
     }
 }
 
@@ -140,10 +140,6 @@ async fn send(
         request = request.header(AUTHORIZATION, pass);
     }
     request.send().await.map_err(Trouble::transport)
-}
-
-async fn judged(response: Response) -> Result<Response, Trouble> {
-    if response.status().is_success() { Ok(response) } else { Err(Trouble::of(response).await) }
 }
 
 fn challenges(response: &Response) -> Vec<String> {

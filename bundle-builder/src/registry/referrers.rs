@@ -59,38 +59,54 @@ impl Registries {
         progress: &dyn Progress,
     ) -> Result<Option<Vec<Referrer>>, RegistryError> {
         let mut found = Vec::new();
-        let mut path = format!("referrers/{subject}");
-        for _ in 0..PAGES {
-            let page = self.persist(image, what, progress, || {
-                let request = self.listed_page(image, &path);
-                self.runtime.block_on(request).map_err(|trouble| (self.judge(image, what, trouble), false))
+        let mut query = None;
+        for number in 1..=PAGES {
+            let what = if number == 1 { what.to_owned() } else { format!("page {number} of the {what}") };
+            let page = self.persist(image, &what, progress, || {
+                let request = self.listed_page(image, subject, query.as_deref());
+                self.runtime.block_on(request).map_err(|trouble| (self.judge(image, &what, trouble), false))
             });
             let (content, next) = match page {
-                // Some refuse what they do not know; whether they refuse the image, too, its tags will tell.
-                Err(RegistryError::NotFound { .. } | RegistryError::Denied { .. }) => return Ok(None),
+                // Some refuse what they do not know; whether they refuse the image, too, its tags will tell. Who gave one
+                // page has the API: without the others, what they name would be missing, and nobody would know.
+                Err(RegistryError::NotFound { .. } | RegistryError::Denied { .. }) if number == 1 => {
+                    return Ok(None);
+                }
                 other => other?,
             };
-            found.extend(self.page(image, what, &content)?);
-            match next {
-                Some(next) => path = format!("referrers/{subject}?{next}"),
-                None => break,
+            found.extend(self.page(image, &what, &content)?);
+            if next.is_none() {
+                return Ok(Some(found));
             }
+            query = next;
         }
-        Ok(Some(found))
+        Err(self.refused(image, what, format!("it has more than {PAGES} pages")))
     }
 
-    /// One page, and the query that leads to the next one.
-    async fn listed_page(&self, image: &ImageName, path: &str) -> Result<(Vec<u8>, Option<String>), Trouble> {
-        let response =
-            self.http.get(&Wanted::new(image, path, ACCEPTED[0])).await.map_err(|mut trouble| {
+    /// The page that `query` leads to, else the first one; and the query that leads to the next one.
+    async fn listed_page(
+        &self,
+        image: &ImageName,
+        subject: &str,
+        query: Option<&str>,
+    ) -> Result<(Vec<u8>, Option<String>), Trouble> {
+        let path = match query {
+            None => format!("referrers/{subject}"),
+            Some(query) => format!("referrers/{subject}?{query}"),
+        };
+        let wanted = Wanted::new(image, path, ACCEPTED[0]);
+        let response = self.http.get(&wanted).await.map_err(|mut trouble| {
+            match (query, trouble.status) {
                 // Older registries have other ways to say that they do not know this path.
-                if matches!(trouble.status, Some(400 | 405 | 406 | 501)) {
-                    trouble.verdict = Verdict::NotFound;
-                }
-                trouble
-            })?;
+                (None, Some(400 | 405 | 406 | 501)) => trouble.verdict = Verdict::NotFound,
+                // The list is there: what is not is its rest.
+                (Some(_), Some(404)) => trouble.verdict = Verdict::Final,
+                _ => {}
+            }
+            trouble
+        })?;
         let link = response.headers().get(reqwest::header::LINK).and_then(|value| value.to_str().ok());
-        let next = link.and_then(next_query);
+        let next = link.and_then(next_query).transpose()?;
         Ok((super::answer::body(response, MANIFEST_LIMIT).await?, next))
     }
 
@@ -120,11 +136,12 @@ impl Registries {
 }
 
 /// The query of the next page in a `Link` header (RFC 8288). Only the query is taken: a page stands where the first did.
-fn next_query(link: &str) -> Option<String> {
+fn next_query(link: &str) -> Option<Result<String, Trouble>> {
     let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     let next = parameters.split(';').any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
-    let query = target.split_once('?')?.1;
-    next.then(|| query.to_owned())
+    let query = target.split_once('?').map(|(_, query)| query.to_owned());
+    let lost = || Trouble::new(Verdict::Final, "its link to the next page has no query");
+    next.then(|| query.ok_or_else(lost))
 }
 
 #[cfg(test)]
@@ -133,9 +150,12 @@ mod tests {
 
     #[test]
     fn the_next_page_is_taken_by_its_query_alone() {
-        let next = next_query(r#"<https://evil.example/v2/x/referrers/y?n=5&last=z>; rel="next""#);
-        assert_eq!(next.as_deref(), Some("n=5&last=z"));
-        assert_eq!(next_query(r#"</v2/x?n=5>; rel="prev""#), None);
-        assert_eq!(next_query("garbage"), None);
+        let next = |link| next_query(link).map(|next| next.map_err(|trouble| trouble.why.to_string()));
+        let found = next(r#"<https://evil.example/v2/x/referrers/y?n=5&last=z>; rel="next""#);
+        assert_eq!(found, Some(Ok("n=5&last=z".to_owned())));
+        assert_eq!(next(r#"</v2/x?n=5>; rel="prev""#), None);
+        assert_eq!(next("garbage"), None);
+        let lost = Err("its link to the next page has no query".to_owned());
+        assert_eq!(next(r#"</v2/x/page2>; rel="next""#), Some(lost));
     }
 }

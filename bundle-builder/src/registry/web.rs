@@ -2,7 +2,8 @@
 //!
 //! Logins are looked up by host, since a URL with one would stand in locks and messages, and only where a server does not
 //! give what is asked for without one. They go to that very scheme, host and port, never to where it redirects, and in
-//! the open only where somebody allowed plain HTTP for that host.
+//! the open only where somebody allowed plain HTTP for that host. One that is refused later is looked up once more: some
+//! expire.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,7 @@ use std::sync::{MutexGuard, PoisonError};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
 use reqwest::{Client, Response, Url};
 
-use super::answer::{self, Trouble, Verdict};
+use super::answer::{self, Trouble, Verdict, is_at};
 use super::auth;
 use super::download::Download;
 use super::http::Http;
@@ -58,30 +59,30 @@ impl Page<'_> {
         if status.is_success() {
             return Ok(response);
         }
-        // Some servers hide what needs a login. Where a redirect leads is not asked to let us in.
-        let closed = matches!(status.as_u16(), 401 | 403 | 404) && known.is_none();
-        if !closed || !is_at(&response, &origin) {
-            return Err(Trouble::of(response).await);
-        }
         let must = status.as_u16() == 401;
+        // Some servers hide what needs a login. Where a redirect leads is not asked to let us in.
+        let hidden = matches!(status.as_u16(), 403 | 404) && known.is_none();
+        if !(must || hidden) || !is_at(&response, self.url) {
+            return Err(Trouble::at(self.url, response).await);
+        }
+        if known.is_some() {
+            self.let_in().remove(&origin);
+        }
         let (login, what) = match self.login() {
             Ok(Some(login)) => login,
             Err(trouble) if must => return Err(trouble),
             Ok(None) if must => return Err(Trouble::denied("it wants a login, and there is none")),
-            _ => return Err(Trouble::of(response).await),
+            _ => return Err(Trouble::at(self.url, response).await),
         };
+        if known.as_ref() == Some(&login) {
+            return Err(Trouble::despite(&what, self.url, response).await);
+        }
         let response = self.send(from, Some(&login)).await?;
         if response.status().is_success() {
             self.let_in().insert(origin, login);
             return Ok(response);
         }
-        let refused = response.status().as_u16() == 401 && is_at(&response, &origin);
-        let trouble = Trouble::of(response).await;
-        Err(if refused {
-            Trouble::denied(format!("it does not take {what}: {}", trouble.why))
-        } else {
-            trouble
-        })
+        Err(Trouble::despite(&what, self.url, response).await)
     }
 
     fn let_in(&self) -> MutexGuard<'_, BTreeMap<String, HeaderValue>> {
@@ -148,11 +149,6 @@ impl Page<'_> {
         let expected = download.wanted.digest.clone();
         Err(Failure::Passing(RegistryError::WrongContent { registry, what, expected, got }, None))
     }
-}
-
-/// Whether the answer comes from `origin`, not from where that redirected to.
-fn is_at(response: &Response, origin: &str) -> bool {
-    response.url().origin().ascii_serialization() == origin
 }
 
 impl Registries {

@@ -1,33 +1,35 @@
 //! Files and charts behind a login, on web servers with and without TLS.
 
-use std::io::Write as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use crate::support::Notes;
 use crate::support::upstream::{Guard, PASSWORD, USER, Upstream};
 use crate::support::vendor::{LOCK, Vendor, build};
-use crate::support::wire::{Certificates, Head, listen};
+use crate::support::wire::{Certificates, Head, answering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bundle_builder::chart::Chart;
+use bundle_builder::mirrors::Mirrors;
+use bundle_builder::registry::credentials::Credentials;
+use bundle_builder::registry::{Cause, Patience, Registries, RegistryError};
 use sealift_bundle::digest::digest_of;
 
 const KUBELET: &str = "{root: payload, path: bin/kubelet}";
 const CONTENT: &[u8] = b"a kubelet behind a login";
 
-/// A server that answers everything in the same way: its address, and the logins that were sent to it.
-fn server(certificates: &Certificates, answer: String) -> (String, Arc<Mutex<Vec<Option<String>>>>) {
-    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
-    let shared = Arc::clone(&seen);
-    let address = listen(Some(certificates), move |mut reader| {
-        while let Some(head) = Head::read(&mut reader) {
-            shared.lock().unwrap().push(head.get("authorization").map(ToOwned::to_owned));
-            if reader.get_mut().write_all(answer.as_bytes()).is_err() {
-                return;
-            }
-        }
-    });
-    (address, seen)
+const CLOSED: &str = "HTTP/1.1 401 No\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n";
+
+/// An answer with the kubelet.
+fn found() -> String {
+    let content = String::from_utf8_lossy(CONTENT);
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{content}", content.len())
+}
+
+/// The logins that were sent with these requests.
+fn logins(seen: &Mutex<Vec<Head>>) -> Vec<Option<String>> {
+    let login = |head: &Head| head.get("authorization").map(ToOwned::to_owned);
+    seen.lock().unwrap().iter().map(login).collect()
 }
 
 /// A vendor whose kubelet is at `url`.
@@ -148,40 +150,25 @@ fn logins_are_found_in_the_home_folder() {
 #[test]
 fn a_login_does_not_follow_a_redirect() {
     let certificates = Certificates::new();
-    let length = CONTENT.len();
-    let found = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
-    let found = format!("{found}{}", String::from_utf8_lossy(CONTENT));
-    let closed = "HTTP/1.1 401 No\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n";
     let trust = certificates.ca();
     let trust = ["--ca", trust.to_str().unwrap()];
-    for (answer, code) in [(found, Some(0)), (closed.to_owned(), Some(2))] {
-        let (storage, sent_on) = server(&certificates, answer);
+    for (answer, code) in [(found(), Some(0)), (CLOSED.to_owned(), Some(2))] {
+        let (storage, sent_on) = answering(Some(&certificates), move |_| answer.clone());
+        let place = format!("https://{storage}");
+        let on = format!("HTTP/1.1 302 There\r\nlocation: {place}/x\r\ncontent-length: 0\r\n\r\n");
         // Lets nobody in without a login, and sends everybody else on.
-        let seen: Arc<Mutex<usize>> = Arc::default();
-        let counted = Arc::clone(&seen);
-        let front = listen(Some(&certificates), move |mut reader| {
-            while let Some(head) = Head::read(&mut reader) {
-                let known = head.get("authorization").is_some();
-                *counted.lock().unwrap() += usize::from(known);
-                let answer = if known {
-                    format!(
-                        "HTTP/1.1 302 There\r\nlocation: https://{storage}/x\r\ncontent-length: 0\r\n\r\n"
-                    )
-                } else {
-                    closed.to_owned()
-                };
-                if reader.get_mut().write_all(answer.as_bytes()).is_err() {
-                    return;
-                }
-            }
+        let (front, seen) = answering(Some(&certificates), move |head| {
+            if head.get("authorization").is_some() { on.clone() } else { CLOSED.to_owned() }
         });
         let vendor = vendor(&format!("https://{front}/kubelet"));
         // Everybody on this machine would be known by it.
         vendor.write("netrc", &format!("machine 127.0.0.1 login {USER} password {PASSWORD}\n"));
         let (got, said) = lock(&vendor, &trust);
         assert_eq!(got, code, "{said}");
-        assert!(*seen.lock().unwrap() > 0);
-        let sent_on = sent_on.lock().unwrap();
+        let blamed = format!("{place}, where it redirects to: 401");
+        assert_eq!(said.contains(&blamed), code != Some(0), "{said}");
+        assert!(logins(&seen).iter().any(Option::is_some));
+        let sent_on = logins(&sent_on);
         assert!(!sent_on.is_empty() && sent_on.iter().all(Option::is_none), "{sent_on:?}");
     }
 }
@@ -201,4 +188,46 @@ fn no_login_goes_over_plain_http_unless_that_is_allowed() {
     assert!(said.contains(&format!("unless `--plain-http {host}` allows it")), "{said}");
     let (code, said) = lock(&vendor, &["--plain-http", &host]);
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_login_that_is_refused_later_is_looked_up_once_more() {
+    let vendor = Vendor::new();
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("{USER}:{password}")));
+    let taken: Arc<Mutex<String>> = Arc::new(Mutex::new(basic("first")));
+    let wanted = Arc::clone(&taken);
+    let (host, seen) = answering(None, move |head| {
+        let known = head.get("authorization") == Some(&**wanted.lock().unwrap());
+        if known { found() } else { CLOSED.to_owned() }
+    });
+    let credentials = Credentials::from_file(vendor.path("docker/config.json"));
+    let registries =
+        Registries::with_credentials(Mirrors::default(), Patience::default(), credentials).unwrap();
+    let url = format!("http://{host}/kubelet");
+    let fetch = || registries.document(&url, 1 << 20, &Notes::default());
+    let sent = || std::mem::take(&mut *seen.lock().unwrap()).len();
+
+    log_in(&vendor, &host, "first");
+    assert_eq!(fetch().unwrap(), CONTENT);
+    // Without one, and with it.
+    assert_eq!(sent(), 2);
+    assert_eq!(fetch().unwrap(), CONTENT);
+    assert_eq!(sent(), 1);
+
+    *taken.lock().unwrap() = basic("second");
+    log_in(&vendor, &host, "second");
+    assert_eq!(fetch().unwrap(), CONTENT);
+    assert_eq!(logins(&seen), [Some(basic("first")), Some(basic("second"))]);
+    assert_eq!((sent(), fetch().unwrap(), sent()), (2, CONTENT.to_vec(), 1));
+
+    // There is no other one: it is not sent again.
+    *taken.lock().unwrap() = basic("third");
+    let why = |answer: Result<Vec<u8>, RegistryError>| -> Cause {
+        let Err(RegistryError::Denied { source, .. }) = answer else { panic!("{answer:?}") };
+        source
+    };
+    let refused = format!("it does not take the name and password of {USER}: 401 Unauthorized");
+    assert_eq!(why(fetch()).to_string(), refused);
+    assert_eq!(logins(&seen), [Some(basic("second"))]);
+    assert_eq!((sent(), why(fetch()).to_string(), sent()), (1, refused, 2));
 }

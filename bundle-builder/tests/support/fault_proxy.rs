@@ -34,9 +34,11 @@ pub enum Trick {
     ContentLength(i64),
     /// Announces and sends so many bytes more than there are.
     Longer(usize),
+    /// Adds this header to the answer.
+    Header(&'static str, String),
     /// Leaves out the login: the registry refuses as it does with one that is too old.
     DropLogin,
-    /// Redirects to this path at the proxy itself, once.
+    /// Redirects to this path at the proxy itself, or to this URL, once.
     Redirect(String),
     /// Waits before it answers.
     Delay(Duration),
@@ -201,6 +203,7 @@ impl Shared {
             Trick::ContentLength(more) => {
                 answer.set("content-length", &length.saturating_add_signed(*more).to_string());
             }
+            Trick::Header(name, value) => answer.set(name, value),
             Trick::Longer(more) => answer.set("content-length", &(length + *more as u64).to_string()),
             _ => {}
         }

@@ -21,7 +21,9 @@ use super::{FakeRegistry, serve};
 pub const PROGRAM: &str = "SEALIFT_TEST_REGISTRY";
 /// Who may log in.
 pub const USER: &str = "ops";
-/// With what.
+/// The same person under another name, as a helper that renews logins may give it.
+pub const RENEWED: &str = "ops-renewed";
+/// With what, both of them.
 pub const PASSWORD: &str = "opensesame";
 /// The token that `docker login` would keep in place of a password.
 pub const IDENTITY: &str = "identity-of-ops";
@@ -165,7 +167,8 @@ impl Door {
 }
 
 fn is_login(header: &str) -> bool {
-    header.strip_prefix("Basic ") == Some(&STANDARD.encode(format!("{USER}:{PASSWORD}")))
+    let sent = header.strip_prefix("Basic ");
+    [USER, RENEWED].iter().any(|user| sent == Some(&STANDARD.encode(format!("{user}:{PASSWORD}"))))
 }
 
 /// A token server as distribution's specification has it (its `spec/auth/token` and `spec/auth/oauth`).
@@ -316,7 +319,7 @@ impl Distribution {
         let mut auth = serde_json::json!({});
         if guard == Guard::Basic {
             let path = folder.path().join("htpasswd");
-            std::fs::write(&path, format!("{USER}:{PASSWORD_HASH}\n")).unwrap();
+            std::fs::write(&path, format!("{USER}:{PASSWORD_HASH}\n{RENEWED}:{PASSWORD_HASH}\n")).unwrap();
             auth["htpasswd"] = serde_json::json!({"realm": "test", "path": path});
         }
         if let Some(tokens) = tokens {

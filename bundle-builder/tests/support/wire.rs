@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -148,6 +148,25 @@ pub fn listen(
         }
     });
     address
+}
+
+/// A server that says to each request what `answer` makes of it: its address, and the requests that came.
+pub fn answering(
+    certificates: Option<&Certificates>,
+    answer: impl Fn(&Head) -> String + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<Head>>>) {
+    let seen: Arc<Mutex<Vec<Head>>> = Arc::default();
+    let shared = Arc::clone(&seen);
+    let address = listen(certificates, move |mut reader| {
+        while let Some(head) = Head::read(&mut reader) {
+            let answer = answer(&head);
+            shared.lock().unwrap().push(head);
+            if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    (address, seen)
 }
 
 /// The first line of a request or an answer, and its headers.

@@ -1,8 +1,11 @@
 //! Certificates and logins, as the program's user meets them.
 
 use crate::support::fault_proxy::{FaultProxy, Trick};
-use crate::support::upstream::{Guard, IDENTITY, PASSWORD, USER, Upstream, by_password};
+use crate::support::upstream::{Guard, IDENTITY, PASSWORD, RENEWED, USER, Upstream, by_password};
 use crate::support::vendor::{LOCK, REGISTRIES, Vendor, build};
+use crate::support::wire::answering;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -219,4 +222,49 @@ fn logins_come_from_helpers() {
         said.contains("docker-credential-test gives no login for ") && !said.contains("canary"),
         "{said}"
     );
+}
+
+#[test]
+fn a_login_does_not_go_where_a_redirect_leads() {
+    let (vendor, upstream) = vendor(false, Guard::Basic);
+    let proxy = FaultProxy::before(&upstream);
+    proxy.mirrors(vendor.folder.path(), &REGISTRIES);
+    vendor.login(proxy.address(), &by_password(PASSWORD));
+    // Asks for a login of its own, and names itself as the one to show it to.
+    let (storage, seen) = answering(None, |head| {
+        let realm = format!("http://{}/token", head.get("host").unwrap());
+        format!("HTTP/1.1 401 No\r\nwww-authenticate: Bearer realm=\"{realm}\"\r\ncontent-length: 0\r\n\r\n")
+    });
+    proxy.script("/blobs/", vec![Trick::Redirect(format!("http://{storage}/x")); 100]);
+    let said = refused(&vendor);
+    let blamed = format!("http://{storage}, where it redirects to: 401 Unauthorized");
+    assert!(said.contains(" refuses access to ") && said.contains(&blamed), "{said}");
+    let seen = seen.lock().unwrap();
+    assert!(!seen.is_empty());
+    for head in &*seen {
+        assert!(head.second() == "/x" && head.get("authorization").is_none(), "{head:?}");
+    }
+}
+
+#[test]
+fn a_login_that_its_helper_renewed_is_taken_up() {
+    let (vendor, upstream) = vendor(false, Guard::Basic);
+    let proxy = FaultProxy::before(&upstream);
+    proxy.mirrors(vendor.folder.path(), &REGISTRIES);
+    vendor.write("docker/config.json", r#"{"credsStore": "test"}"#);
+    let helper = format!(
+        "#!/bin/sh\nuser={USER}; [ -e expired ] && user={RENEWED}\n\
+         echo '{{\"Username\": \"'$user'\", \"Secret\": \"{PASSWORD}\"}}'\n"
+    );
+    // With its old login the program gets the image; then that one counts no more.
+    let expired = vendor.path("expired");
+    let expire = Trick::Call(Arc::new(move || std::fs::write(&expired, "").unwrap()));
+    proxy.script("/web/manifests/", [Trick::Pass, expire, Trick::DropLogin]);
+    let output = with_helper(&vendor, &helper);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    // Without a login, with the old one, and with that again for what may stand beside the image: nothing does.
+    let passed = proxy.passed_for("/web/manifests/");
+    let statuses: Vec<u16> = passed.iter().map(|passed| passed.status).collect();
+    assert!(statuses.starts_with(&[401, 200, 401, 404]), "{passed:?}");
 }

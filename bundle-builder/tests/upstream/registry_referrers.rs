@@ -181,6 +181,55 @@ fn a_registry_that_refuses_the_api_is_asked_by_tag() {
     }
 }
 
+/// The answer is a page with another one after it.
+fn goes_on(count: usize) -> Vec<Trick> {
+    vec![Trick::Header("link", "</v2/elsewhere?n=1&last=x>; rel=\"next\"".to_owned()); count]
+}
+
+/// A registry with one referrer in its list, and none by tag.
+fn listing() -> (Scene, Running, Referrer) {
+    let scene = Scene::new();
+    let (sbom, listed) = scene.push("sbom", SBOM, "x");
+    scene.pushed.push_referrers(REPOSITORY, &scene.subject, index(&[listed]).as_bytes());
+    let running = scene.start();
+    (scene, running, sbom)
+}
+
+#[test]
+fn a_list_whose_rest_cannot_be_had_is_no_list() {
+    for status in [400, 403, 404, 405, 501] {
+        let (scene, running, _) = listing();
+        if !running.upstream.lists_referrers() {
+            return;
+        }
+        running.proxy.script("last=x", vec![Trick::Answer(status, "x-nothing: 1"); 3]);
+        running.proxy.script("/referrers/", goes_on(1));
+        let error = running.found(&scene.subject).unwrap_err();
+        let (RegistryError::Denied { what, source, .. } | RegistryError::Failed { what, source, .. }) =
+            &error
+        else {
+            panic!("{status}: {error:?}")
+        };
+        assert!(what.starts_with("page 2 of the list of referrers of sha256:"), "{what}");
+        assert!(source.to_string().starts_with(&status.to_string()), "{source}");
+    }
+}
+
+#[test]
+fn a_list_without_end_is_refused() {
+    let (scene, running, sbom) = listing();
+    if !running.upstream.lists_referrers() {
+        return;
+    }
+    running.proxy.script("/referrers/", goes_on(15));
+    assert_eq!(running.found(&scene.subject).unwrap(), [sbom]);
+    running.proxy.script("/referrers/", goes_on(100));
+    let error = running.found(&scene.subject).unwrap_err();
+    let RegistryError::Failed { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.to_string(), "it has more than 16 pages");
+    assert_eq!(running.proxy.passed_for("/referrers/").len(), 32);
+}
+
 #[test]
 fn a_registry_that_fails_meanwhile_is_asked_again() {
     let scene = Scene::new();
