@@ -17,6 +17,7 @@ use tempfile::NamedTempFile;
 use crate::progress::{bytes, count};
 
 mod known;
+mod place;
 mod room;
 mod upkeep;
 
@@ -26,6 +27,9 @@ pub use known::OpenFile;
 pub use room::{Room, require_room, require_room_beside};
 pub use upkeep::{BadEntry, Keep, Pruned, Verified};
 
+const BLOBS: &str = "blobs";
+const PARTIAL: &str = "partial";
+const LOCK: &str = "lock";
 const KNOWN_FILES: &str = "known-files";
 const FRAMES: &str = "frames";
 const RENDERINGS: &str = "renderings";
@@ -59,6 +63,14 @@ pub enum CacheError {
     Bad {
         /// Each of them.
         entries: Vec<BadEntry>,
+    },
+    /// Somebody else's folder.
+    #[error("{} is no cache of this program: it holds {name}", folder.display())]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// Something in it that no cache has.
+        name: String,
     },
     /// Too little space, known before anything was written.
     #[error("not enough room in {}: {} needed, {} free", folder.display(), bytes(*needed), bytes(*free))]
@@ -119,18 +131,25 @@ impl Drop for Claim<'_> {
 }
 
 impl Cache {
+    /// Whether there is a cache at `root`.
+    #[must_use]
+    pub fn is_at(root: &Path) -> bool {
+        place::is_one(root)
+    }
+
     /// Opens or creates the cache at `root`; `waiting` is called before it waits for another program that uses it.
     pub fn open(root: &Path, waiting: impl FnOnce()) -> Result<Self, CacheError> {
-        for folder in [layout::blobs_folder(root), root.join("partial")] {
+        place::claim(root)?;
+        for folder in [layout::blobs_folder(root), root.join(PARTIAL)] {
             fs::create_dir_all(&folder).map_err(CacheError::at("create", &folder))?;
         }
-        let path = root.join("lock");
+        let path = root.join(LOCK);
         let lock = File::create(&path).map_err(CacheError::at("create", &path))?;
         if lock.try_lock().is_err() {
             waiting();
             lock.lock().map_err(CacheError::at("lock", &path))?;
         }
-        clear_temporaries(&root.join("partial")).map_err(CacheError::at("clear", root))?;
+        clear_temporaries(&root.join(PARTIAL)).map_err(CacheError::at("clear", root))?;
         Ok(Self {
             known: Mutex::new(read_remembered(&root.join(KNOWN_FILES))),
             frames: Mutex::new(read_frames(&root.join(FRAMES))),
@@ -150,7 +169,7 @@ impl Cache {
 
     /// Where an unfinished download of `digest` lies.
     pub fn partial_path(&self, digest: &str) -> Result<PathBuf, CacheError> {
-        Ok(self.root.join("partial").join(digest::hex(digest)?))
+        Ok(self.root.join(PARTIAL).join(digest::hex(digest)?))
     }
 
     /// The folder that it is in.
@@ -209,7 +228,7 @@ impl Cache {
 
     /// Where unfinished things lie; those whose names begin with [`TEMPORARY`] go when the cache is opened.
     pub(crate) fn unfinished_folder(&self) -> PathBuf {
-        self.root.join("partial")
+        self.root.join(PARTIAL)
     }
 
     /// A file to write into, gone when dropped.

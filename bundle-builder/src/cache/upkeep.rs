@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use sealift_bundle::digest::{self, HashingReader};
 use sealift_bundle::layout;
 
-use super::{Cache, CacheError, Content, FRAMES, PIECE, RENDERINGS};
+use super::{Cache, CacheError, Content, FRAMES, PARTIAL, PIECE, RENDERINGS};
 use crate::parallel;
 use crate::progress::Progress;
 
@@ -130,7 +130,7 @@ impl Cache {
     pub fn prune(&self, keep: &Keep, now: SystemTime) -> Result<Pruned, CacheError> {
         let needed = self.reachable(&keep.digests)?;
         let mut entries = Self::entries(&layout::blobs_folder(&self.root))?;
-        entries.extend(Self::entries(&self.root.join("partial"))?);
+        entries.extend(Self::entries(&self.root.join(PARTIAL))?);
         entries.sort_by(|a, b| a.used.cmp(&b.used).then_with(|| a.path.cmp(&b.path)));
         let mut total: u64 = entries.iter().map(|entry| entry.size).sum();
         let mut pruned = Pruned::default();

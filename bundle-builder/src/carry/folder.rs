@@ -82,7 +82,7 @@ impl Drop for Workplace {
 /// earlier carry folder and nothing else.
 pub(super) fn check(target: &Path) -> Result<PathBuf, CarryError> {
     let cannot = |source| CarryError::Read { path: target.to_owned(), source };
-    let absolute = std::path::absolute(target).map_err(cannot)?;
+    let absolute = plain(target).map_err(cannot)?;
     let found = match fs::symlink_metadata(&absolute) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(absolute),
         found => found.map_err(cannot)?,
@@ -105,6 +105,16 @@ pub(super) fn check(target: &Path) -> Result<PathBuf, CarryError> {
         }
     }
     Ok(absolute)
+}
+
+/// The absolute path of `target`, which does not lead through the folder itself: that is moved aside for a moment.
+fn plain(target: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(target)?;
+    let Some(name) = absolute.file_name() else { return fs::canonicalize(&absolute) };
+    match fs::canonicalize(absolute.with_file_name("")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(absolute),
+        above => Ok(above?.join(name)),
+    }
 }
 
 /// The names of everything in an earlier carry folder, as its own list has them; none where it is no such folder.
@@ -165,6 +175,21 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(names, ["disk"]);
         assert!(target.join("new").exists() && !target.join("a.bundle").exists());
+    }
+
+    #[test]
+    fn a_path_through_the_folder_itself_is_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("disk");
+        for roundabout in ["disk/../disk", "./disk/.", "disk/../disk/../disk/"] {
+            let _ = fs::remove_dir_all(&target);
+            put(&target, &EARLIER);
+            let workplace = Workplace::begin(&folder.path().join(roundabout)).unwrap();
+            fs::write(workplace.path().join("new"), "new").unwrap();
+            workplace.finish().unwrap();
+            assert!(target.join("new").exists() && !target.join("a.bundle").exists(), "{roundabout}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{roundabout}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ struct Place {
 impl Place {
     fn open(&self, lines: &Lines) -> Result<Cache, Failure> {
         let folder = self.cache.clone().map_or_else(default_cache, Ok)?;
-        if !folder.is_dir() {
+        if !Cache::is_at(&folder) {
             let message = format!("there is no cache at {}", folder.display());
             return Err(Failure::usage(message, "say where it is: `--cache DIR`"));
         }

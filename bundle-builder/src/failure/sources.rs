@@ -152,6 +152,7 @@ pub(super) fn of_cache(error: &CacheError) -> Advice {
             Kind::Verification,
             Some("remove them with `bundle-builder cache verify --fix`; the next build fetches or makes them again".to_owned()),
         ),
+        CacheError::Foreign { .. } => usage("name a new or an empty folder, or the cache of an earlier build"),
         CacheError::Room { .. } => {
             usage("make room, or choose another disk with `--cache` or `--out`; `bundle-builder cache prune` drops what is old")
         }
