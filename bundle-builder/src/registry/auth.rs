@@ -334,6 +334,7 @@ mod tests {
         let why = slot.renew(None, &challenge, &asked).await.unwrap_err().why.to_string();
         assert_eq!(why, "it wants a login, and there is none");
     }
+
     #[tokio::test]
     async fn a_login_that_is_refused_is_looked_up_again() {
         let folder = tempfile::tempdir().unwrap();

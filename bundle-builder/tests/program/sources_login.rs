@@ -17,7 +17,6 @@ use sealift_bundle::digest::digest_of;
 
 const KUBELET: &str = "{root: payload, path: bin/kubelet}";
 const CONTENT: &[u8] = b"a kubelet behind a login";
-
 const CLOSED: &str = "HTTP/1.1 401 No\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n";
 
 /// An answer with the kubelet.

@@ -1,11 +1,11 @@
 //! Certificates and logins, as the program's user meets them.
 
+use std::sync::Arc;
+
 use crate::support::fault_proxy::{FaultProxy, Trick};
 use crate::support::upstream::{Guard, IDENTITY, PASSWORD, RENEWED, USER, Upstream, by_password};
 use crate::support::vendor::{LOCK, REGISTRIES, Vendor, build};
 use crate::support::wire::answering;
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
