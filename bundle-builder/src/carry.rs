@@ -223,7 +223,7 @@ impl Folder<'_> {
             return Ok((vec![name], true));
         }
         room.add(total);
-        require_room(self.path, room.needed())?;
+        require_room(order.target, room.needed())?;
         let Some(part_size) = part_size else {
             self.copy(source, &name, 0o644, &mut |done| progress.advance("copy", done, total))?;
             return Ok((vec![name], false));

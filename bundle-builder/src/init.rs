@@ -40,6 +40,12 @@ pub enum InitError {
         /// The folder.
         folder: PathBuf,
     },
+    /// It is a file, and no archive of a chart as Helm packs them.
+    #[error("{} is neither a folder nor a chart's archive", path.display())]
+    NoArchive {
+        /// The file.
+        path: PathBuf,
+    },
     /// Far more than a product has.
     #[error("there is too much in {}: that is no folder of charts", folder.display())]
     TooMany {

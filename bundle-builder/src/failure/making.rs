@@ -30,6 +30,9 @@ pub(super) fn of_init(error: &InitError) -> Advice {
         InitError::NoCharts { .. } => {
             usage("name a folder that holds charts: folders with a Chart.yaml, or archives (.tgz)")
         }
+        InitError::NoArchive { .. } => {
+            usage("name a folder of charts, or an archive that `helm package` made (NAME-VERSION.tgz)")
+        }
         InitError::TooMany { .. } => usage("name the folder that holds your charts alone"),
         InitError::Read { .. } => usage("check the path"),
         InitError::Exists { .. } => usage("choose another name with `--out`; a recipe is never replaced"),

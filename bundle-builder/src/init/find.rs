@@ -18,9 +18,9 @@ pub(super) fn charts(folder: &Path) -> Result<Vec<PathBuf>, InitError> {
     if folder.is_file() && is_archive(folder) {
         return Ok(vec![folder.to_owned()]);
     }
-    if !folder.is_dir() {
-        let source = fs::metadata(folder).err().unwrap_or_else(|| std::io::ErrorKind::NotADirectory.into());
-        return Err(InitError::Read { path: folder.to_owned(), source });
+    let found = fs::metadata(folder).map_err(|source| InitError::Read { path: folder.to_owned(), source })?;
+    if !found.is_dir() {
+        return Err(InitError::NoArchive { path: folder.to_owned() });
     }
     search.look(folder, 0)?;
     search.charts.sort();
@@ -123,9 +123,8 @@ mod tests {
         assert!(matches!(charts(&folder.path().join("missing")), Err(InitError::Read { .. })));
         put(folder.path(), "file");
         fs::create_dir(folder.path().join("folder.tgz")).unwrap();
-        for name in ["file", "missing.tgz"] {
-            assert!(matches!(charts(&folder.path().join(name)), Err(InitError::Read { .. })));
-        }
+        assert!(matches!(charts(&folder.path().join("missing.tgz")), Err(InitError::Read { .. })));
+        assert!(matches!(charts(&folder.path().join("file")), Err(InitError::NoArchive { .. })));
         assert!(matches!(charts(&folder.path().join("folder.tgz")), Err(InitError::NoCharts { .. })));
         for number in 0..=MOST_CHARTS {
             put(folder.path(), &format!("{number}.tgz"));
