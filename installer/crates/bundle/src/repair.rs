@@ -163,7 +163,7 @@ pub fn room(path: &Path, keys: &TrustedKeys, spare: &Spare) -> Result<u64, Repai
 /// everything between the blobs. `progress` gets bytes done and bytes in all, of the reading.
 ///
 /// # Errors
-/// When something stays damaged.
+/// When `path` does not lead to what is left of the spare's bundle, which is then not touched, or something stays damaged.
 pub fn repair(
     path: &Path,
     keys: &TrustedKeys,
@@ -377,5 +377,23 @@ impl Mender {
             finish().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_behind_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bundle");
+        std::fs::write(&path, [0; 10]).unwrap();
+        let mender = Mender::open(&Remains::find(&path).unwrap(), 10).unwrap();
+        for offset in [4, 10, 11] {
+            let error = mender.write(&[7; 7], offset).unwrap_err();
+            assert!(matches!(&error, RepairError::Write { path: named, .. } if *named == path), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), [0, 0, 0, 0, 7, 7, 7, 7, 7, 7]);
     }
 }
