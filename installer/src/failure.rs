@@ -324,6 +324,14 @@ impl From<RepairError> for Failure {
             RepairError::OtherBundle { .. } => {
                 (Kind::Usage, "give another copy of the same bundle with `--from`")
             }
+            RepairError::Recarry { .. } => (
+                Kind::Usage,
+                "name the two the other way round: `installer bundle repair BUNDLE --from FILE`",
+            ),
+            RepairError::NotACopy { .. } => (
+                Kind::Usage,
+                "nothing was written: name the damaged copy; one of which nothing is left is copied again, not mended",
+            ),
             RepairError::NotInSpare { .. } => {
                 (Kind::Verification, "what could be mended is; run it again with one more copy for the rest")
             }

@@ -87,6 +87,12 @@ pub(super) fn of_repair(error: &RepairError) -> Advice {
             usage("make the new bundle with `bundle-builder apply`, or give a copy or re-carry file")
         }
         RepairError::OtherBundle { .. } => usage("give another copy of the same bundle with `--from`"),
+        RepairError::Recarry { .. } => {
+            usage("name the two the other way round: `bundle-builder repair BUNDLE --from FILE`")
+        }
+        RepairError::NotACopy { .. } => usage(
+            "nothing was written: name the damaged copy; one of which nothing is left is copied again, not mended",
+        ),
         RepairError::NotInSpare { .. } => (
             Kind::Verification,
             Some("what could be mended is; run it again with one more copy for the rest".to_owned()),

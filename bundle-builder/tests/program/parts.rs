@@ -213,6 +213,26 @@ fn damage_is_told_where_its_list_cannot_be_written() {
 }
 
 #[test]
+fn what_is_no_copy_of_the_bundle_is_not_mended_into_one() {
+    let vendor = vendor();
+    vendor.succeed(&with_key(&["recarry", "orders.bundle", "--out", "front.recarry"]));
+    for (path, refusal, next) in [
+        (
+            "recipe.yaml",
+            "is no damaged copy of orders 4.2.0 (serial 17): nothing of",
+            "name the damaged copy",
+        ),
+        ("front.recarry", "is a re-carry file, which mends a bundle", "`bundle-builder repair BUNDLE --from"),
+    ] {
+        let before = fs::read(vendor.path(path)).unwrap();
+        let said = vendor.fail(2, &with_key(&["repair", path, "--from", "orders.bundle"]));
+        assert!(said.contains(&format!("{path}: {refusal}")), "{said}");
+        assert!(said.contains("\n  next: ") && said.contains(next), "{said}");
+        assert!(fs::read(vendor.path(path)).unwrap() == before, "{path}");
+    }
+}
+
+#[test]
 fn a_list_of_another_bundle_is_refused() {
     let vendor = vendor();
     vendor.flip(&part(2), 20_000);

@@ -69,15 +69,24 @@ impl Bundle {
         Ok(Self::from_opened(path, source, opened))
     }
 
-    /// What lies at `path`, taken for a damaged copy of this bundle.
+    /// What lies at `path`, taken for a damaged copy of this bundle; or what speaks against taking it for one.
     ///
     /// # Errors
     /// When there is nothing, or it cannot be opened.
-    pub fn damaged_copy(&self, path: &Path) -> Result<Self, BundleError> {
+    #[cfg(feature = "write")]
+    pub(crate) fn damaged_copy(
+        &self,
+        path: &Path,
+        keys: &TrustedKeys,
+    ) -> Result<Result<Self, &'static str>, BundleError> {
         let source = Remains::find(path)?.source(Some(self.size()))?;
-        Ok(Self::from_opened(path, source, self.opened()))
+        if let Some(reason) = crate::resemblance::against(self, path, source.as_ref(), keys) {
+            return Ok(Err(reason));
+        }
+        Ok(Ok(Self::from_opened(path, source, self.opened())))
     }
 
+    #[cfg(feature = "write")]
     fn opened(&self) -> Opened {
         Opened {
             index_json: self.index_json.clone(),

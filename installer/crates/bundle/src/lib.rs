@@ -38,6 +38,8 @@ mod note;
 mod open;
 mod parts;
 mod remains;
+#[cfg(feature = "write")]
+mod resemblance;
 mod signature;
 mod source;
 mod usage;

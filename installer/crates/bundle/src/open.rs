@@ -48,14 +48,7 @@ pub(crate) fn open(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Resu
 
 /// Reads and checks everything up to the document.
 pub(crate) fn front(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Result<Opened, BundleError> {
-    let names = [layout::LAYOUT_FILE, layout::INDEX_FILE, layout::SIGNATURE_FILE].map(str::to_owned).to_vec();
-    let mut front = Front::new(path, source, names);
-    front.layout_file()?;
-    let index_json = front.announced_member(layout::INDEX_FILE, INDEX_LIMIT)?;
-    let signature = front.signature_file()?;
-    let key = keys.verify(path, &index_json, &signature)?.clone();
-    let index_json = String::from_utf8(index_json)
-        .map_err(|_| front.inconsistent("index.json is not UTF-8 text".to_owned()))?;
+    let (mut front, Signed { index_json, signature, key }) = signed(path, source, keys)?;
     let index: Index = front.parse(index_json.as_bytes(), "index.json")?;
     let document = front.document(&index)?;
     let mut members = front.members;
@@ -68,6 +61,30 @@ pub(crate) fn front(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Res
     }
     check::contents(path, &document, &index, members.as_slice())?;
     Ok(Opened { index_json, signature, key, document, members })
+}
+
+/// The index, which is believed from here on.
+pub(crate) struct Signed {
+    pub(crate) index_json: String,
+    signature: SignatureText,
+    key: TrustedKey,
+}
+
+/// Reads the index and checks its signature, and nothing of what the index leads to.
+pub(crate) fn signed<'a>(
+    path: &'a Path,
+    source: &'a dyn Source,
+    keys: &TrustedKeys,
+) -> Result<(Front<'a>, Signed), BundleError> {
+    let names = [layout::LAYOUT_FILE, layout::INDEX_FILE, layout::SIGNATURE_FILE].map(str::to_owned).to_vec();
+    let mut front = Front::new(path, source, names);
+    front.layout_file()?;
+    let index_json = front.announced_member(layout::INDEX_FILE, INDEX_LIMIT)?;
+    let signature = front.signature_file()?;
+    let key = keys.verify(path, &index_json, &signature)?.clone();
+    let index_json = String::from_utf8(index_json)
+        .map_err(|_| front.inconsistent("index.json is not UTF-8 text".to_owned()))?;
+    Ok((front, Signed { index_json, signature, key }))
 }
 
 /// The names of `members`.

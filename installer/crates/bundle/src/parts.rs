@@ -269,7 +269,7 @@ fn headers_in(members: &MemberList, start: u64, end: u64) -> impl Iterator<Item 
 }
 
 /// Whether this block stands at `offset`.
-fn stands_at(source: &dyn Source, expected: &[u8; BLOCK], offset: u64) -> bool {
+pub(crate) fn stands_at(source: &dyn Source, expected: &[u8; BLOCK], offset: u64) -> bool {
     let mut block = [0; BLOCK];
     matches!(read_full(source, &mut block, offset), Ok(BLOCK)) && block == *expected
 }

@@ -31,11 +31,12 @@ pub trait Blobs: Sync {
 }
 
 /// Writes the bundle that `contents` is the contents list of to `target`: into a temporary file beside it, synced, then
-/// renamed. Up to `threads` blobs are written at once; each is compared with its digest on the way. `progress` gets bytes
+/// given its name. Up to `threads` blobs are written at once; each is compared with its digest on the way. `progress` gets bytes
 /// done and bytes in all. Gives the bundle's size.
 ///
 /// # Errors
-/// When a blob cannot be had or is another one, or writing fails. Nothing is left behind then.
+/// When a blob cannot be had or is another one, `target` is there, or writing fails. Nothing is left behind then, and
+/// nothing replaced.
 pub fn rebuild<B: Blobs>(
     contents: &Bundle,
     target: &Path,
@@ -63,7 +64,7 @@ pub fn rebuild<B: Blobs>(
     queue.sort_by_key(|member| Reverse(member.size));
     workers::try_for_each(threads, &queue, |member, _| blob(member, &place, &cannot, source))?;
     progress(total, total);
-    output.finish().map_err(cannot)?;
+    output.finish_new().map_err(cannot)?;
     Ok(total)
 }
 

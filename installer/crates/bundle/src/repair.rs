@@ -20,6 +20,9 @@ use crate::remains::Remains;
 use crate::signature::TrustedKeys;
 use crate::source::{Part, part_index};
 
+/// Bytes copied at once.
+const PIECE: usize = 1 << 20;
+
 /// Where good bytes come from.
 #[derive(Debug)]
 pub enum Spare {
@@ -72,6 +75,23 @@ pub enum RepairError {
         /// The file.
         path: PathBuf,
     },
+    /// What should be mended is a re-carry file itself.
+    #[error("{}: is a re-carry file, which mends a bundle and is none", .path.display())]
+    Recarry {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing shows that what should be mended was ever this bundle. It is not written to.
+    #[error("{}: is no damaged copy of {} {} (serial {}): {reason}", .path.display(),
+        .expected.name, .expected.version, .expected.serial)]
+    NotACopy {
+        /// What should be mended.
+        path: PathBuf,
+        /// What the spare is of.
+        expected: Box<Product>,
+        /// How that shows.
+        reason: &'static str,
+    },
     /// The bundle cannot be written to.
     #[error("{}: cannot be written", .path.display())]
     Write {
@@ -112,12 +132,19 @@ impl Spare {
         }
     }
 
-    fn reader(&self, digest: &str) -> Option<BlobReader> {
+    fn reader(&self, member: &Member) -> Option<BlobReader> {
         match self {
-            Self::Copy(bundle) => bundle.blob_reader(digest, 0).ok(),
-            Self::Recarry(parcel) => parcel.blob_reader(digest, 0).ok(),
+            Self::Copy(bundle) => bundle.blob_reader(&member.digest, 0).ok(),
+            Self::Recarry(parcel) => carried(parcel, member),
         }
     }
+}
+
+/// The blob of `member` in a re-carry file. Nobody has signed the sizes that stand there: with another one than the
+/// bundle's it is not that blob, and would be written over what follows.
+fn carried(parcel: &Parcel, member: &Member) -> Option<BlobReader> {
+    let size = parcel.size_of(&member.digest)?;
+    (size == member.size).then(|| parcel.blob_reader(&member.digest, 0).ok())?
 }
 
 /// Bytes that [`repair`] adds to the disk of the bundle at `path`: those of it that are not there at all. What is there and
@@ -136,7 +163,7 @@ pub fn room(path: &Path, keys: &TrustedKeys, spare: &Spare) -> Result<u64, Repai
 /// everything between the blobs. `progress` gets bytes done and bytes in all, of the reading.
 ///
 /// # Errors
-/// When something stays damaged.
+/// When `path` does not lead to what is left of the spare's bundle, which is then not touched, or something stays damaged.
 pub fn repair(
     path: &Path,
     keys: &TrustedKeys,
@@ -176,8 +203,8 @@ pub fn repair(
     Ok(Repaired { damage, bytes, all_read: matches!(spare, Spare::Copy(_)) })
 }
 
-/// The damage that a re-carry file is for. Everything that is not there at all must be in it: once the gap is filled with
-/// zeros, only reading all would find what was not mended.
+/// The damage that a re-carry file is for. Everything that is not there at all must be in it, and be right: once the gap
+/// is filled, with zeros or with anything else, only reading all would find what was not mended.
 fn expected_damage(
     bundle: &Bundle,
     remains: &Remains,
@@ -190,14 +217,18 @@ fn expected_damage(
         member.size > 0
             && gaps.iter().any(|(start, end)| member.content() < *end && *start < member.padding())
     };
-    let carried = |member: &Member| parcel.size_of(&member.digest).is_some();
+    let named = |member: &Member| parcel.size_of(&member.digest).is_some();
+    let good = |member: &Member| {
+        let check = |reader: BlobReader| reader.check(parcel.path(), &member.digest, &mut vec![0; PIECE]);
+        carried(parcel, member).is_some_and(|reader| check(reader).is_ok())
+    };
     let members = bundle.members().as_slice();
     let front = members.get(2).map_or(0, Member::end);
-    let wanted = |member: &Member| member.end() <= front || carried(member) || in_gap(member);
+    let wanted = |member: &Member| member.end() <= front || named(member) || in_gap(member);
     let damage = bundle.check().damage_where(members, &wanted, threads, progress);
     let lacking: Vec<String> = members
         .iter()
-        .filter(|member| member.end() > front && in_gap(member) && !carried(member))
+        .filter(|member| member.end() > front && in_gap(member) && !good(member))
         .map(|member| said(&member.digest, &damage))
         .collect();
     if lacking.is_empty() {
@@ -219,10 +250,28 @@ fn open(path: &Path, keys: &TrustedKeys, spare: &Spare) -> Result<Bundle, Repair
             found: Box::new(theirs.document().product.clone()),
             expected: Box::new(own.document().product.clone()),
         }),
-        // Signed by nobody who is trusted here: that is no damage.
-        Err(error @ (BundleError::WrongKey { .. } | BundleError::Open { .. })) => Err(error.into()),
-        Err(_) => Ok(theirs.damaged_copy(path)?),
+        // Signed by nobody who is trusted here, or by a newer program: that is no damage.
+        Err(
+            error @ (BundleError::WrongKey { .. }
+            | BundleError::NewerFormat { .. }
+            | BundleError::Open { .. }),
+        ) => Err(error.into()),
+        Err(_) => damaged_copy(path, keys, theirs),
     }
+}
+
+/// What cannot be opened as a bundle, taken for a copy of `theirs` where it may be.
+fn damaged_copy(path: &Path, keys: &TrustedKeys, theirs: &Bundle) -> Result<Bundle, RepairError> {
+    let path_of = || path.to_owned();
+    match Parcel::open(path).map(|parcel| parcel.document().kind) {
+        Ok(ParcelKind::Recarry) => return Err(RepairError::Recarry { path: path_of() }),
+        Ok(ParcelKind::Delta) => return Err(RepairError::Delta { path: path_of() }),
+        Err(_) => {}
+    }
+    theirs.damaged_copy(path, keys)?.map_err(|reason| {
+        let expected = Box::new(theirs.document().product.clone());
+        RepairError::NotACopy { path: path_of(), expected, reason }
+    })
 }
 
 fn said(digest: &str, damage: &[Damage]) -> String {
@@ -252,10 +301,13 @@ fn mend(
 }
 
 /// Writes a member's content from the spare. Gives its bytes, or nothing where the spare has no good copy.
+///
+/// Its digest is known only when all of it is written, as it may be too large to keep or to read twice. A wrong content
+/// has the right size and lies over one that was wrong already: nothing good is lost.
 fn copy(member: &Member, spare: &Spare, mender: &Mender) -> Result<Option<u64>, RepairError> {
-    let Some(mut reader) = spare.reader(&member.digest) else { return Ok(None) };
+    let Some(mut reader) = spare.reader(member) else { return Ok(None) };
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; PIECE];
     let mut written = 0;
     // What the spare cannot give, or gives wrongly, it does not have.
     while let Ok(count) = reader.read(&mut buffer) {
@@ -302,11 +354,12 @@ impl Mender {
             let Some(index) = part_index(&self.parts, offset) else { return Ok(()) };
             let part = &self.parts[index];
             let inside = offset - part.start;
-            let room = usize::try_from(part.size - inside).unwrap_or(usize::MAX);
-            let length = bytes.len().min(room.max(1));
-            self.files[index]
-                .write_all_at(&bytes[..length], inside)
-                .map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
+            let cannot = |source| RepairError::Write { path: part.path.clone(), source };
+            let Some(room) = part.size.checked_sub(inside).filter(|room| *room > 0) else {
+                return Err(cannot(io::Error::other(format!("byte {offset} is behind the bundle's end"))));
+            };
+            let length = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+            self.files[index].write_all_at(&bytes[..length], inside).map_err(cannot)?;
             (bytes, offset) = (&bytes[length..], offset + length as u64);
         }
         Ok(())
@@ -324,5 +377,23 @@ impl Mender {
             finish().map_err(|source| RepairError::Write { path: part.path.clone(), source })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_behind_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bundle");
+        std::fs::write(&path, [0; 10]).unwrap();
+        let mender = Mender::open(&Remains::find(&path).unwrap(), 10).unwrap();
+        for offset in [4, 10, 11] {
+            let error = mender.write(&[7; 7], offset).unwrap_err();
+            assert!(matches!(&error, RepairError::Write { path: named, .. } if *named == path), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), [0, 0, 0, 0, 7, 7, 7, 7, 7, 7]);
     }
 }

@@ -169,5 +169,9 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> SplitError {
     let path = path.to_owned();
-    move |source| SplitError::Write { path: path.clone(), source }
+    move |source| match source.kind() {
+        // Somebody made it in the meantime.
+        io::ErrorKind::AlreadyExists => SplitError::Exists { path: path.clone() },
+        _ => SplitError::Write { path: path.clone(), source },
+    }
 }

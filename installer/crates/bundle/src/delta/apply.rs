@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind::AlreadyExists, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::DeltaError;
@@ -17,6 +17,7 @@ use crate::parcel::{HIGHEST_LEVEL, Parcel, ParcelKind, Patch};
 use crate::parts::folder_of;
 use crate::rebuild::{Blobs, rebuild};
 use crate::signature::TrustedKeys;
+use crate::write::WriteError;
 
 /// Bytes copied at once.
 const PIECE: usize = 256 << 10;
@@ -58,12 +59,13 @@ impl Delta {
 }
 
 /// Makes the newer bundle at `target` from `old` and `delta`, on up to `threads` threads: into a temporary file beside it,
-/// synced, then renamed. Each blob is compared with the signed list while it is written. Gives the bundle's size;
+/// synced, then given its name. Each blob is compared with the signed list while it is written. Gives the bundle's size;
 /// `progress` gets bytes done and bytes in all. While patches are applied, unnamed files in the folder of `target` hold
 /// what they start from, one per thread.
 ///
 /// # Errors
-/// When the delta starts from another bundle, old bundle or delta are damaged, or writing fails.
+/// When the delta starts from another bundle, old bundle or delta are damaged, `target` is there already, or writing
+/// fails.
 pub fn apply(
     old: &Bundle,
     delta: &Delta,
@@ -96,7 +98,13 @@ pub fn apply(
     if let Some(blob) = delta.target.blobs().iter().find(|blob| !there(&blob.digest)) {
         return Err(DeltaError::Lacking { path: path(), digest: blob.digest.clone() });
     }
-    rebuild(&delta.target, target, threads, progress, &source)
+    rebuild(&delta.target, target, threads, progress, &source).map_err(|error| match error {
+        // Somebody made it in the meantime.
+        DeltaError::Write(WriteError::Write { path, source }) if source.kind() == AlreadyExists => {
+            DeltaError::Exists { path }
+        }
+        other => other,
+    })
 }
 
 /// Bytes that [`apply`] takes in the folder of its target while it works: the newer bundle, and what patches start from,

@@ -15,7 +15,7 @@ use crate::document::{API_VERSION, BlobEntry, File, Product};
 use crate::error::BundleError;
 use crate::frame;
 use crate::inventory::Inventory;
-use crate::parcel::write::{self, Content, write};
+use crate::parcel::write::{self, Content, ParcelWriteError, write};
 use crate::parcel::{Base, HIGHEST_LEVEL, ParcelDocument, ParcelKind, Patch};
 use crate::parts::folder_of;
 use crate::source::{FileSource, Source};
@@ -155,7 +155,11 @@ pub fn cut(
         patches,
     };
     let progress = |done, total| progress("write", done, total);
-    report.bytes = write(target, new, &document, content, threads, &progress)?;
+    let written = write(target, new, &document, content, threads, &progress);
+    report.bytes = written.map_err(|error| match error {
+        ParcelWriteError::Exists { path } => DeltaError::Exists { path },
+        other => other.into(),
+    })?;
     Ok(report)
 }
 

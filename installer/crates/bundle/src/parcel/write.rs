@@ -1,7 +1,7 @@
 //! Writes parcels: the vendor's half.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,8 +56,8 @@ pub(crate) fn room<'a>(bundle: &'a Bundle, blobs: impl IntoIterator<Item = &'a B
     members.fold(TRAILER, |sum, size| sum + BLOCK_BYTES + size + padding_length(size) as u64)
 }
 
-/// Writes a parcel for the bundle `bundle` to `target`: into a temporary file beside it, synced, then renamed. `content`
-/// stands in it in this order. Gives its size. `progress` gets bytes done and bytes in all, from any thread.
+/// Writes a parcel for the bundle `bundle` to `target`: into a temporary file beside it, synced, then given its name;
+/// nothing is replaced. `content` stands in it in this order. Gives its size. `progress` gets bytes done and bytes in all, from any thread.
 pub(crate) fn write(
     target: &Path,
     bundle: &Bundle,
@@ -85,7 +85,11 @@ pub(crate) fn write(
         copy(bundle, member, content, buffer, &put)
     })?;
     progress(total, total);
-    output.finish().map_err(cannot)?;
+    // Somebody may have made it in the meantime.
+    output.finish_new().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => ParcelWriteError::Exists { path: target.to_owned() },
+        _ => cannot(error).into(),
+    })?;
     Ok(total)
 }
 

@@ -181,6 +181,17 @@ fn a_delta_makes_the_new_bundle_byte_for_byte() {
     assert!(matches!(error, DeltaError::Exists { .. }), "{error}");
     let again = cut(Against::Bundle(&old), &new, &case.path("delta"), 1, &|_, _, _| {}).unwrap_err();
     assert!(matches!(again, DeltaError::Exists { .. }), "{again}");
+    // Nor is anything replaced that came while the work was done.
+    let target = case.path("meanwhile");
+    let write = || fs::write(&target, "somebody's").unwrap();
+    let delta = Delta::open(&case.path("delta"), &case.keys()).unwrap();
+    let late = apply(&old, &delta, &target, 1, &|_, _| write()).unwrap_err();
+    assert!(matches!(&late, DeltaError::Exists { path } if *path == target), "{late}");
+    assert_eq!(fs::read(&target).unwrap(), b"somebody's");
+    fs::remove_file(&target).unwrap();
+    let late = cut(Against::Bundle(&old), &new, &target, 1, &|_, _, _| write()).unwrap_err();
+    assert!(matches!(&late, DeltaError::Exists { path } if *path == target), "{late}");
+    assert_eq!(fs::read(&target).unwrap(), b"somebody's");
     let same = cut(Against::Bundle(&old), &old, &case.path("none"), 1, &|_, _, _| {}).unwrap_err();
     assert!(matches!(same, DeltaError::Same { .. }), "{same}");
 }

@@ -7,5 +7,6 @@ mod foreign_tools;
 mod fuzz;
 mod recarry;
 mod refusals;
+mod repair;
 mod round_trip;
 mod split;

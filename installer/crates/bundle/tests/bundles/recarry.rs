@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealift_bundle::parcel::{Parcel, ParcelKind};
+use sealift_bundle::parcel::{Parcel, ParcelKind, ParcelWriteError};
 use sealift_bundle::recarry::{self, DamageList, RecarryError, recarry};
 use sealift_bundle::repair::{self, RepairError, Repaired, Spare, repair};
 use sealift_bundle::split::split;
@@ -164,6 +164,19 @@ fn a_missing_part_that_is_not_carried_is_not_filled_with_zeros() {
     }
     case.repair(&case.parcel(Some(&case.list()))).unwrap();
     case.assert_whole();
+}
+
+#[test]
+fn what_came_while_the_file_was_made_is_not_replaced() {
+    let case = case();
+    let path = case.path("mend.recarry");
+    let progress = |_, _| fs::write(&path, "somebody's").unwrap();
+    let error = recarry(&case.vendor(), None, &path, 2, &progress).unwrap_err();
+    assert!(
+        matches!(&error, RecarryError::Write(ParcelWriteError::Exists { path: named }) if *named == path),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"somebody's");
 }
 
 #[test]

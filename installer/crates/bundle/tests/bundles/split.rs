@@ -61,6 +61,12 @@ fn parts_are_read_in_place_and_joined() {
     let joined = site.folder.path().join("joined");
     join(&site.part(1), &joined, &|_, _| {}).unwrap();
     assert_eq!(fs::read(&joined).unwrap(), fs::read(&site.bundle).unwrap());
+    let late = site.folder.path().join("late");
+    let progress = |_, _| fs::write(&late, "somebody's").unwrap();
+    assert!(
+        matches!(join(&site.part(1), &late, &progress), Err(SplitError::Exists { path }) if path == late)
+    );
+    assert_eq!(fs::read(&late).unwrap(), b"somebody's");
     let again = split(&site.bundle, PART, &site.folder.path().join("disk"), &|_, _| {});
     assert!(matches!(again, Err(SplitError::Exists { .. })));
     let tiny = split(&site.bundle, 100, site.folder.path(), &|_, _| {});
