@@ -1,4 +1,5 @@
-//! The closure gate: every image that any object of any chart names is in the bundle.
+//! The closure gate: every image that any object of any chart names is in the bundle, and every workload that a site waits
+//! for is brought.
 //!
 //! Pure: what Helm rendered goes in, findings come out.
 
@@ -11,10 +12,12 @@ use crate::recipe::ImageHint;
 
 mod object;
 mod warning;
+mod workload;
 mod yaml;
 
 pub use object::Purpose;
 pub use warning::Warning;
+pub use workload::{Workload, Workloads};
 
 /// What a chart was rendered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Rendering<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     named: Vec<object::Named>,
+    /// What a site could wait for.
+    pub workloads: Workloads,
 }
 
 impl Found {
@@ -40,7 +45,7 @@ impl Found {
     pub fn read(rendered: &str, namespace: &str, hints: &[ImageHint]) -> Result<Self, serde_yaml::Error> {
         let documents = yaml::documents(rendered)?;
         let named = documents.iter().flat_map(|document| object::images(document, namespace, hints));
-        Ok(Self { named: named.collect() })
+        Ok(Self { named: named.collect(), workloads: Workloads::read(&documents, namespace) })
     }
 }
 

@@ -1,5 +1,5 @@
-//! What must hold before anything is packed: every component has its chart, every chart renders with every profile, and
-//! every image that comes out is in the recipe.
+//! What must hold before anything is packed: every component has its chart, every chart renders with every profile, every
+//! image that comes out is in the recipe, and so is nothing to wait for that does not come out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +20,7 @@ use crate::source::SourceError;
 
 mod profile;
 mod renderer;
+mod waits;
 
 pub use profile::{Profile, profiles};
 pub use renderer::Renderer;
@@ -27,7 +28,7 @@ pub use renderer::Renderer;
 /// Why a bundle would not work on a site.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// Charts and components do not fit.
+    /// Charts and components, or what these wait for, do not fit.
     #[error("{}", .0.join("\n"))]
     Charts(Vec<String>),
     /// A profile cannot be read.
@@ -51,6 +52,8 @@ pub struct Gaps {
     pub unrendered: Vec<Unrendered>,
     /// Images that charts name and that are not packed.
     pub missing: Vec<MissingImage>,
+    /// Gates of components on what no chart brings, in words.
+    pub gates: Vec<String>,
 }
 
 /// A chart that does not render.
@@ -84,9 +87,14 @@ impl fmt::Display for Gaps {
         if !self.missing.is_empty() {
             parts.push(format!("{} missing from the recipe", count(self.missing.len(), "image")));
         }
+        if !self.gates.is_empty() {
+            let verb = if self.gates.len() == 1 { "waits" } else { "wait" };
+            parts.push(format!("{} {verb} for nothing", count(self.gates.len(), "gate")));
+        }
         write!(formatter, "{}:", parts.join(", "))?;
         self.unrendered.iter().try_for_each(|one| write!(formatter, "\n  {one}"))?;
         self.missing.iter().try_for_each(|one| write!(formatter, "\n  {one}"))?;
+        self.gates.iter().try_for_each(|one| write!(formatter, "\n  {one}"))?;
         let lines: Vec<&str> = self
             .missing
             .iter()
@@ -135,7 +143,7 @@ pub fn charts(recipe: &Recipe, charts: &[Chart]) -> Result<(), GateError> {
 }
 
 /// Renders every component for every sample site with every profile of its chart, and checks that every image named is
-/// locked. `profiles` are those of each chart, in the order of `charts`.
+/// locked and every workload to wait for is there. `profiles` are those of each chart, in the order of `charts`.
 pub fn closure(
     recipe: &Recipe,
     charts: &[Chart],
@@ -150,6 +158,7 @@ pub fn closure(
     helm.remember()?;
     let unrendered = unrendered(&rendered);
     let idle = idle_profiles(&rendered);
+    let waits::Waits { vain: gates, open } = waits::waits(recipe, &rendered);
     let mut references = References::default();
     for (one, result) in rendered {
         let Ok(Rendered { found, .. }) = result else { continue };
@@ -159,13 +168,16 @@ pub fn closure(
     // Where a chart did not render, it is not known what else it names.
     if unrendered.is_empty() {
         let mut warnings = references.warnings(recipe, &lock.images);
-        warnings.extend(idle);
+        warnings.extend(idle.into_iter().chain(open));
         for warning in &warnings {
             progress.note(&format!("warning   {warning}"));
         }
     }
     if !unrendered.is_empty() || !missing.is_empty() {
-        return Err(GateError::Gaps(Gaps { unrendered, missing }));
+        return Err(GateError::Gaps(Gaps { unrendered, missing, gates }));
+    }
+    if !gates.is_empty() {
+        return Err(GateError::Charts(gates));
     }
     progress.note(&format!(
         "gate      {} rendered {}, {} named, none missing",

@@ -311,6 +311,18 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_that_stands_twice_is_shown_with_its_place() {
+        for text in [
+            "mirrors:\n  docker.io: https://one\n  docker.io: https://two\n",
+            "registries:\n  m.example: {insecure: true}\n  m.example: {plainHttp: true}\n",
+        ] {
+            let found = findings(text);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("3:3: ") && found[0].contains("duplicate key"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         let one = |settings: &str| {
             findings(&format!("mirrors: {{q: \"http://h\", r: \"https://s\"}}\nregistries: {settings}")).len()

@@ -13,6 +13,7 @@ use sealift_bundle::sizing::SizingModel;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod check;
+mod doubles;
 mod hint;
 mod load;
 mod places;

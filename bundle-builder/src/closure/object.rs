@@ -41,20 +41,28 @@ pub(super) struct Named {
 /// Every image that `object` names. `namespace` is where it goes unless it says so itself.
 pub(super) fn images(object: &Value, namespace: &str, hints: &[ImageHint]) -> Vec<Named> {
     let mut found = Vec::new();
-    walk(object, object["kind"].as_str(), namespace, hints, &mut found);
+    each(object, &mut |kind, object| of_object(object, kind, namespace, hints, &mut found));
     found
 }
 
-fn walk(object: &Value, kind: Option<&str>, namespace: &str, hints: &[ImageHint], found: &mut Vec<Named>) {
+/// Shows `seen` the kind and content of `object`, or of all that it is a list of.
+pub(super) fn each(object: &Value, seen: &mut dyn FnMut(&str, &Value)) {
+    walk(object, object["kind"].as_str(), seen);
+}
+
+fn walk(object: &Value, kind: Option<&str>, seen: &mut dyn FnMut(&str, &Value)) {
     let Some(kind) = kind else { return };
-    if let (Some(listed), Some(items)) = (kind.strip_suffix("List"), object["items"].as_array()) {
-        for item in items {
-            // Only a plain `List` repeats the kind at each item.
-            let kind = item["kind"].as_str().or((!listed.is_empty()).then_some(listed));
-            walk(item, kind, namespace, hints, found);
-        }
-        return;
+    let (Some(listed), Some(items)) = (kind.strip_suffix("List"), object["items"].as_array()) else {
+        return seen(kind, object);
+    };
+    for item in items {
+        // Only a plain `List` repeats the kind at each item.
+        let kind = item["kind"].as_str().or((!listed.is_empty()).then_some(listed));
+        walk(item, kind, seen);
     }
+}
+
+fn of_object(object: &Value, kind: &str, namespace: &str, hints: &[ImageHint], found: &mut Vec<Named>) {
     let metadata = &object["metadata"];
     let namespace = metadata["namespace"].as_str().unwrap_or(namespace);
     let name = metadata["name"].as_str().or(metadata["generateName"].as_str()).unwrap_or("?");

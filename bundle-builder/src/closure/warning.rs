@@ -48,6 +48,11 @@ pub enum Warning {
         /// The kind of object that it is about.
         kind: String,
     },
+    /// A gate on a workload that no chart brings, though an operator may.
+    Gate {
+        /// Its place in the recipe, and what is said of it.
+        finding: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -79,6 +84,7 @@ impl fmt::Display for Warning {
             Self::IdleHint { hint, kind } => {
                 write!(formatter, "imageHints[{hint}]: no {kind} of any chart names an image there")
             }
+            Self::Gate { finding } => formatter.write_str(finding),
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::nearest::{did_you_mean, nearest};
 mod files;
 mod images;
 mod product;
+mod secrets;
 mod services;
+mod values;
 
 use images::PLATFORMS;
 
@@ -25,6 +27,7 @@ pub(super) fn findings(recipe: &Recipe) -> Vec<(String, String)> {
     findings.files(recipe);
     findings.directories(recipe);
     findings.components(recipe);
+    findings.values_from(recipe);
     findings.secrets(recipe);
     findings.settings(recipe);
     findings.sizing(recipe);

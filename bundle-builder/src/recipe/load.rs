@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::places::Places;
-use super::{Recipe, Written, check};
+use super::{Recipe, Written, check, doubles};
 use crate::nearest::nearest;
 
 /// Why a recipe was refused.
@@ -77,8 +77,12 @@ pub(super) fn placed(path: &Path, text: &str, found: Vec<(String, String)>) -> R
     RecipeError::Findings { path: path.to_owned(), findings: found.into_iter().map(finding).collect() }
 }
 
-/// Reads YAML into `T`; `path` is for messages.
+/// Reads YAML into `T`; `path` is for messages. A map has each key once: of two, one would be lost without a word.
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, RecipeError> {
+    let findings = doubles::findings(text);
+    if !findings.is_empty() {
+        return Err(RecipeError::Findings { path: path.to_owned(), findings });
+    }
     // Enums with content are written `{setting: name}`; the plain deserialiser would want a YAML tag, `!setting name`.
     serde_yaml::with::singleton_map_recursive::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| syntax(path, &error))
@@ -152,9 +156,37 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_key_and_a_bare_mode_are_refused() {
-        let twice = refused(&RECIPE.replace("serial: 17", "serial: 17\n  serial: 18")).to_string();
-        assert!(twice.contains("duplicate"), "{twice}");
+    fn a_duplicate_key_is_shown_where_it_stands_the_second_time() {
+        for (place, more) in [
+            ("product.serial", "  serial: 17\n"),
+            ("components[1].values.web", "      web: {image: registry.sealift.example/orders/web:4.2.0}\n"),
+            ("components[1].valuesFrom.web.replicas", "      web.replicas: service-replicas\n"),
+            ("settings.title", "  title:\n    description: Name on the first page\n    default: Orders\n"),
+            ("secrets[0].fromSite", "    fromSite: {password: databasePassword}\n"),
+        ] {
+            let text = RECIPE.replacen(more, &more.repeat(2), 1);
+            assert_ne!(text, RECIPE, "{more}");
+            let first = text[..text.find(more).unwrap()].lines().count() + 1;
+            let (line, column) = (first + more.lines().count(), more.find(|c| c != ' ').unwrap() + 1);
+            assert_eq!(
+                refused(&text).to_string(),
+                format!(
+                    "recipe.yaml:{line}:{column}: {place}: duplicate key, it stands in line {first} already"
+                )
+            );
+        }
+        let twice = refused(&RECIPE.replace("{password: databasePassword}", "{password: x, password: y}"));
+        assert!(twice.to_string().contains(": secrets[0].fromSite.password: duplicate key"), "{twice}");
+        let documents = refused(&format!("{RECIPE}---\n{RECIPE}")).to_string();
+        let line = RECIPE.lines().count() + 1;
+        assert!(
+            documents.starts_with(&format!("recipe.yaml:{line}:1: a second YAML document")),
+            "{documents}"
+        );
+    }
+
+    #[test]
+    fn a_bare_mode_is_refused() {
         let mode = refused(&RECIPE.replace("\"0755\"", "rwx")).to_string();
         assert!(mode.contains("octal digits in quotes"), "{mode}");
     }

@@ -26,10 +26,10 @@ impl Places {
         Self(walk.places)
     }
 
-    /// Line and column of the value at `path`, else of the nearest one around it. What stands behind a blank in `path` is
-    /// for people.
+    /// Line and column of the value at `path`, else of the nearest one around it. What stands behind ` (` in `path` is for
+    /// people.
     pub(super) fn find(&self, path: &str) -> Option<(usize, usize)> {
-        let mut path = path.split(' ').next().unwrap_or(path);
+        let mut path = path.split(" (").next().unwrap_or(path);
         while !path.is_empty() {
             if let Some(place) = self.0.get(path) {
                 return Some(*place);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str =
-        "# comment\nproduct: {name: x}\nimages:\n  - name: a\n    roles: [worker]\n  - {name: b}\n";
+        "# comment\nproduct: {name: x}\nimages:\n  - name: a\n    roles: [worker]\n  - {name: b, 'c d': 1}\n";
 
     #[test]
     fn every_value_has_its_place() {
@@ -117,6 +117,7 @@ mod tests {
             ("images[1].name", (6, 6)),
             ("images[1].roles", (6, 5)),
             ("images (path)", (3, 1)),
+            ("images[1].c d (b)", (6, 15)),
         ] {
             assert_eq!(places.find(path), Some(place), "{path}");
         }

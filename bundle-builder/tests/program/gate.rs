@@ -378,3 +378,115 @@ fn what_helm_takes_for_a_chart_is_bounded() {
     let endless = render(endless, "{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}");
     assert!(matches!(endless, Err(HelmError::TooSlow { .. })), "{endless:?}");
 }
+
+/// Gives the product's component these gates.
+fn wait_for(vendor: &Vendor, gates: &str) {
+    vendor.replace(
+        "recipe.yaml",
+        "stage: product, timeoutSeconds: 60",
+        &format!("stage: product, timeoutSeconds: 60, gates: [{gates}]"),
+    );
+}
+
+#[test]
+fn what_a_site_would_wait_for_in_vain_is_shown_where_it_stands() {
+    let vendor = vendor();
+    vendor.write(
+        "chart/templates/more.yaml",
+        "kind: Deployment\nmetadata: {name: agent, namespace: elsewhere}\n---\n\
+         kind: Deployment\nmetadata: {name: try, annotations: {helm.sh/hook: test}}\n",
+    );
+    let gates = [
+        ("{kind: Deployment, name: web}", None),
+        ("{kind: Deployment, name: wep}", Some("; did you mean `web`?")),
+        ("{kind: StatefulSet, name: web}", Some("; it has a Deployment of that name")),
+        ("{kind: Deployment, name: agent}", Some("; it has one in the namespace elsewhere")),
+        ("{kind: Deployment, name: nosuch}", Some("")),
+        ("{kind: Deployment, name: try}", Some("")),
+    ];
+    wait_for(&vendor, &gates.map(|(gate, _)| gate).join(", "));
+    let said = refused(&vendor);
+    let text = vendor.read("recipe.yaml");
+    let line = text.lines().position(|line| line.contains("gates:")).unwrap();
+    for (at, (gate, hint)) in gates.iter().enumerate() {
+        let column = text.lines().nth(line).unwrap().find(gate).unwrap() + 1;
+        let place = format!("recipe.yaml:{}:{column}: components[0].gates[{at}] (orders): ", line + 1);
+        let Some(hint) = hint else {
+            assert!(!said.contains(&place), "{said}");
+            continue;
+        };
+        let words: Vec<&str> = gate.trim_matches(['{', '}']).split([' ', ',']).collect();
+        let finding = format!(
+            "{place}chart orders brings no {} {} to the namespace orders: a site would wait for it in vain{hint}\n",
+            words[1], words[4]
+        );
+        assert!(said.contains(&finding), "{finding}{said}");
+    }
+    // Told with what else is missing.
+    vendor
+        .write("chart/templates/test.yaml", "kind: Pod\nspec: {containers: [{name: c, image: 'a:1.0.0'}]}\n");
+    let said = refused(&vendor);
+    assert!(said.contains("error: 1 image missing from the recipe, 5 gates wait for nothing:\n"), "{said}");
+    assert!(
+        said.contains("components[0].gates[5] (orders): chart orders brings no Deployment try"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_any_site_or_profile_brings_may_be_waited_for() {
+    let vendor = vendor();
+    vendor.write(
+        "chart/templates/more.yaml",
+        "apiVersion: v1
+kind: List
+items:
+{{ if .Values.cache }}- {kind: StatefulSet, metadata: {name: cache}}{{ end }}
+{{ if .Values.agent }}- {kind: DaemonSet, metadata: {name: agent, namespace: orders}}{{ end }}
+{{ if .Values.own }}- {kind: Deployment, metadata: {name: database}}{{ end }}
+- {kind: Deployment, metadata: {name: first, annotations: {helm.sh/hook: pre-install}}}
+",
+    );
+    vendor.write("profiles/cache.yaml", "cache: true\n");
+    vendor.replace(
+        "recipe.yaml",
+        "components:\n",
+        "settings:
+  agent: {description: Whether, default: false}
+  own: {description: Whether, default: true}
+components:\n",
+    );
+    vendor.replace(
+        "recipe.yaml",
+        "chart: orders, ",
+        "chart: orders, valuesFrom: {agent: {setting: agent}, own: {setting: own}}, ",
+    );
+    let gates = "{kind: DaemonSet, name: agent}, {kind: Deployment, name: database}, {kind: Deployment, name: first}, {kind: StatefulSet, name: cache}";
+    wait_for(&vendor, gates);
+    let said = refused(&vendor);
+    assert!(said.contains("brings no StatefulSet cache") && said.matches("brings no").count() == 1, "{said}");
+    vendor.replace(
+        "recipe.yaml",
+        "  - path: chart\n",
+        "  - {path: chart, profiles: [{path: profiles/cache.yaml}]}\n",
+    );
+    assert_eq!(warnings(&built(&vendor)), [""; 0]);
+}
+
+#[test]
+fn what_an_operator_may_make_is_a_warning() {
+    let vendor = vendor();
+    wait_for(&vendor, "{kind: StatefulSet, name: pg}");
+    assert!(refused(&vendor).contains("brings no StatefulSet pg"));
+    vendor.write(
+        "chart/templates/cluster.yaml",
+        "apiVersion: db.example/v1\nkind: Cluster\nmetadata: {name: pg}\n",
+    );
+    let said = built(&vendor);
+    let found = warnings(&said);
+    assert_eq!(found.len(), 1, "{said}");
+    assert!(
+        found[0].contains(": components[0].gates[0] (orders): chart orders brings no StatefulSet pg to the namespace orders: only an operator could make it"),
+        "{said}"
+    );
+}

@@ -6,6 +6,72 @@ use std::path::{Component as PathPart, Path};
 use super::{Findings, among, indexed};
 use crate::recipe::{FileEntry, FileSource, Recipe};
 
+/// Folders that the system and the cluster bring: a recipe that names one would change its owner and rights.
+const OF_THE_SYSTEM: [&str; 59] = [
+    "/bin",
+    "/boot",
+    "/etc",
+    "/etc/cni",
+    "/etc/cni/net.d",
+    "/etc/containerd",
+    "/etc/kubernetes",
+    "/etc/kubernetes/manifests",
+    "/etc/kubernetes/pki",
+    "/etc/ssh",
+    "/etc/ssl",
+    "/etc/systemd",
+    "/etc/systemd/system",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/lost+found",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/opt/cni",
+    "/opt/cni/bin",
+    "/root",
+    "/sbin",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib/systemd",
+    "/usr/lib/systemd/system",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/etc",
+    "/usr/local/lib",
+    "/usr/local/sbin",
+    "/usr/local/share",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/src",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/etcd",
+    "/var/lib/kubelet",
+    "/var/lib/sealift",
+    "/var/lock",
+    "/var/log",
+    "/var/mail",
+    "/var/opt",
+    "/var/spool",
+    "/var/spool/cron",
+    "/var/tmp",
+];
+
+/// Folders whose content is made anew at every start of the machine.
+const UNTIL_THE_NEXT_START: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/var/run"];
+
 impl Findings {
     pub(super) fn files(&mut self, recipe: &Recipe) {
         let packed: Vec<&str> = recipe.platforms.iter().map(String::as_str).collect();
@@ -99,19 +165,37 @@ impl Findings {
 
     pub(super) fn directories(&mut self, recipe: &Recipe) {
         for (index, directory) in recipe.host_directories.iter().enumerate() {
-            self.host_path(&format!("hostDirectories[{index}].path"), &directory.path);
+            let place = format!("hostDirectories[{index}].path");
+            self.host_path(&place, &directory.path);
+            let path = Path::new(&directory.path);
+            self.unless(
+                !OF_THE_SYSTEM.iter().any(|one| path == Path::new(one)),
+                &place,
+                format!(
+                    "{} is the system's own folder, whose owner and rights would change: name one of the product's own, e.g. below /var/lib, /srv or /opt",
+                    directory.path
+                ),
+            );
+            self.unless(
+                !UNTIL_THE_NEXT_START.iter().any(|one| path.starts_with(one)),
+                place,
+                format!(
+                    "{} is gone when the machine starts again: name a folder on a disk, e.g. below /var/lib, /srv or /opt",
+                    directory.path
+                ),
+            );
         }
     }
 
     fn host_path(&mut self, place: &str, text: &str) {
-        let path = Path::new(text);
-        let plain = path.is_absolute()
-            && path.components().all(|part| matches!(part, PathPart::RootDir | PathPart::Normal(_)))
-            && !text.ends_with('/');
+        // As the installer reads a bundle's document.
+        let straight = text
+            .strip_prefix('/')
+            .is_some_and(|path| path.split('/').all(|part| !matches!(part, "" | "." | "..")));
         self.unless(
-            plain,
+            straight && !text.contains(char::is_control),
             place,
-            format!("`{text}` must be an absolute path without `..` and without `/` at its end"),
+            format!("`{text}` must be an absolute path without `.`, `..`, `//` and without `/` at its end"),
         );
     }
 }

@@ -47,35 +47,6 @@ impl Findings {
         self.unique(indexed("components", "name", recipe.components.iter().map(|one| &one.name)));
     }
 
-    pub(super) fn secrets(&mut self, recipe: &Recipe) {
-        let components: Vec<&String> = recipe.components.iter().map(|component| &component.name).collect();
-        for (index, secret) in recipe.secrets.iter().enumerate() {
-            let place = format!("secrets[{index}] ({})", secret.name);
-            self.unless(
-                components.contains(&&secret.component),
-                &place,
-                format!(
-                    "there is no component `{}`{}",
-                    secret.component,
-                    among(&secret.component, components.iter().copied())
-                ),
-            );
-            self.unless(
-                !secret.from_site.is_empty()
-                    || !secret.generated.is_empty()
-                    || !secret.from_services.is_empty(),
-                &place,
-                "it would be empty: give fromSite, fromServices or generated",
-            );
-            for key in secret.generated.iter().filter(|key| secret.from_site.contains_key(*key)) {
-                self.add(&place, format!("the key `{key}` is both taken from the site and generated"));
-            }
-        }
-        let pairs: Vec<String> =
-            recipe.secrets.iter().map(|secret| format!("{} of {}", secret.name, secret.component)).collect();
-        self.unique(indexed("secrets", "name", pairs.iter()));
-    }
-
     pub(super) fn settings(&mut self, recipe: &Recipe) {
         let used: BTreeSet<&str> = recipe
             .components

@@ -40,6 +40,25 @@ fn each_contradiction_has_its_own_sentence() {
         ("  title:\n    description", "  colour:\n    description", "settings.colour: no component uses it"),
         ("kind: DaemonSet", "kind: Pod", "cannot wait for a Pod"),
         ("level: 3", "level: 22", "compression.level: must be between"),
+        ("name: orders-database", "name: Orders_Database", "secrets[0].name: `Orders_Database` is no name"),
+        ("name: orders-database", "name: orders..database", "secrets[0].name: `orders..database` is no name"),
+        (
+            "{password: data",
+            "{a b/c: data",
+            "secrets[0].fromSite.a b/c: `a b/c` is no key that a Secret takes",
+        ),
+        ("generated: [session]", "generated: ['']", "secrets[0].generated[0]: `` is no key"),
+        ("generated: [session]", "generated: [..a]", "secrets[0].generated[0]: `..a` is no key"),
+        (
+            "generated: [session]",
+            "generated: [a, session, a]",
+            "secrets[0].generated[2]: a stands already at secrets[0].generated[0]",
+        ),
+        (
+            "generated: [session]",
+            "generated: [session, password]",
+            "secrets[0].generated[1]: the key `password` is both taken from the site and generated",
+        ),
         (
             "      component: orders\n      class",
             "      component: order\n      class",
@@ -62,6 +81,66 @@ fn two_files_at_one_path_are_refused() {
         found[0].ends_with(": files[1].path: /usr/local/bin/kubelet stands already at files[0].path"),
         "{found:?}"
     );
+}
+
+/// `RECIPE` with these values of its last component, and these lines of its `valuesFrom`.
+fn with_values(values: &str, values_from: &[&str]) -> String {
+    let (before, rest) = RECIPE.rsplit_once("    values:\n").unwrap();
+    let (_, after) = rest.split_once("{setting: title}\n").unwrap();
+    let lines = values_from.join("\n      ");
+    format!(
+        "{before}    values: {values}\n    valuesFrom:\n      title: {{setting: title}}\n      {lines}\n{after}"
+    )
+}
+
+#[test]
+fn what_the_site_says_needs_a_place_that_the_installer_can_reach() {
+    for (values, first, path, expected) in [
+        ("{greeting: Hello}", "", "greeting.text", "`greeting` is a text in the component's values"),
+        ("{a: {b: [1]}}", "", "a.b.c.d", "`a.b` is a list in the component's values"),
+        ("{a: 1}", "a: {service: database-host}", "a.b", "valuesFrom puts a value at `a` already"),
+        ("{}", "a: pod-cidr", "a.b", "valuesFrom puts a value at `a` already"),
+        ("", "", "title.text", "valuesFrom puts a value at `title` already"),
+    ] {
+        let text = with_values(values, &[first, &format!("{path}: cluster-dns")]);
+        let line = text.lines().position(|line| line.contains("cluster-dns")).unwrap() + 1;
+        let expected = format!(
+            "{line}:7: components[1].valuesFrom.{path} (orders): {expected}, and nothing can be put below that"
+        );
+        match parse(&text, Path::new("recipe.yaml")) {
+            Err(RecipeError::Findings { findings, .. }) => {
+                assert!(findings.iter().any(|finding| finding.starts_with(&expected)), "{findings:?}");
+            }
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    // A map, nothing at all, and a setting that is a map have room; a map may give way to a value.
+    for values in ["{a: {c: 1}}", "{a: }", "{title: {x: 1}}"] {
+        parse(&with_values(values, &["a.b: pod-cidr"]), Path::new("recipe.yaml")).unwrap();
+    }
+    let text = with_values("", &["title.x: pod-cidr"]).replace("default: Orders", "default: {text: Orders}");
+    parse(&text, Path::new("recipe.yaml")).unwrap();
+}
+
+#[test]
+fn folders_of_the_system_are_no_folders_of_the_product() {
+    for path in ["/etc", "/usr", "/var/lib", "/var/lib/kubelet", "/etc/kubernetes", "/root", "/opt", "/srv"] {
+        let found = findings_of_full("path: /var/lib/orders", &format!("path: {path}"));
+        let expected = format!("hostDirectories[0].path: {path} is the system's own folder");
+        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    }
+    for path in ["/proc", "/sys/fs/cgroup", "/dev/shm", "/run/orders"] {
+        let found = findings_of_full("path: /var/lib/orders", &format!("path: {path}"));
+        assert!(found.len() == 1 && found[0].contains("is gone when the machine starts again"), "{found:?}");
+    }
+    for path in ["/", "//etc", "/srv/./data", "/etc/"] {
+        let found = findings_of_full("path: /var/lib/orders", &format!("path: {path}"));
+        assert!(found[0].contains("must be an absolute path"), "{found:?}");
+    }
+    for path in ["/srv/data", "/opt/orders", "/data", "/var/lib/kubelet/plugins/orders", "/etc/orders"] {
+        parse(&FULL.replace("path: /var/lib/orders", &format!("path: {path}")), Path::new("recipe.yaml"))
+            .unwrap();
+    }
 }
 
 /// The findings about `FULL` with `from` replaced by `to`.
