@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bundle = arguments.trust.open(&arguments.bundle)?;
-    let found = extract::find(bundle.document(), &arguments.name)?;
+    let found = extract::find(&bundle, &arguments.name)?;
     let target =
         if arguments.out.is_dir() { arguments.out.join(found.file_name()) } else { arguments.out.clone() };
     require_room_beside(&target, found.size())?;

@@ -163,6 +163,7 @@ pub(super) fn of_extract(error: &ExtractError) -> Advice {
     match error {
         ExtractError::Unknown { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
         ExtractError::Unknown { .. } => usage("look at the names with `bundle-builder ls`"),
+        ExtractError::Platforms { whole, .. } => usage(format!("ask for all of it: `{whole}`")),
         ExtractError::Ambiguous { .. } => usage("ask for one of these"),
         ExtractError::Exists { .. } => usage("choose another name, or replace it with `--overwrite`"),
         ExtractError::Bundle(error) => of_bundle(error),
