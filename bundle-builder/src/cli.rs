@@ -107,7 +107,7 @@ impl Verb {
             | Self::Apply(_)
             | Self::Inventory(_) => Some(signals::NOTHING),
             Self::Repair(_) => Some(signals::MENDED),
-            // The first four may ask for a password first.
+            // The first four watch for themselves: what holds changes once a password was asked for.
             Self::Keygen(_)
             | Self::Key(_)
             | Self::Lock(_)

@@ -47,6 +47,12 @@ pub(super) fn of_key(error: &KeyError) -> Advice {
             usage("run it at a terminal, or give `--password-env NAME` or `--password-file FILE`")
         }
         KeyError::WrongPassword { .. } => usage("try again; nobody can recover a lost password"),
+        KeyError::Public { path } => usage(match path.extension() {
+            Some(end) if end == "pub" => {
+                format!("name the secret half, e.g. {}", path.with_extension("").display())
+            }
+            _ => "name the file of the secret half".to_owned(),
+        }),
         KeyError::Invalid { .. } => usage("make a key with `bundle-builder keygen --out KEY`"),
         KeyError::File { action: "read", .. } => {
             usage("say where the key is; `bundle-builder keygen --out KEY` makes one")

@@ -26,7 +26,7 @@
 //! - `write`, `rebuild`, `delta`, `split`, `repair` (feature `write`): pack a bundle, make it anew from another version,
 //!   cut and mend it.
 //! - [`output::Output`]: a file that gets its name when it is whole; [`unfinished`]: what goes when a signal comes first;
-//!   `room` (feature `write`): whether a disk has room for it.
+//!   [`small`]: keys and the like; `room` (feature `write`): whether a disk has room for it.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
 mod bundle;
@@ -66,6 +66,7 @@ pub mod room;
 pub mod rotation;
 pub mod services;
 pub mod sizing;
+pub mod small;
 #[cfg(feature = "write")]
 pub mod split;
 #[cfg(feature = "testing")]
