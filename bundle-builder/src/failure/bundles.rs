@@ -9,6 +9,7 @@ use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
 use sealift_bundle::{BundleError, NoteError};
 
+use super::making::of_target;
 use super::sources::of_disk;
 use super::{Advice, Kind, usage};
 use crate::inspect::extract::ExtractError;
@@ -99,6 +100,7 @@ pub(super) fn of_note(error: &NoteError) -> Advice {
     match error {
         NoteError::Write { source, .. } => of_disk(source),
         NoteError::Read { .. } => usage("say where the list is"),
+        NoteError::Target(error) => of_target(error),
         NoteError::Malformed { .. }
         | NoteError::Other { .. }
         | NoteError::TooLarge { .. }
