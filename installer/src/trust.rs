@@ -39,7 +39,7 @@ impl Trust {
             .collect()
     }
 
-    /// Refuses to write to `target` what `replaces` says where something else is, or what is read from `bundle` with these
+    /// Refuses `target` where something is that `replaces` does not name, or that is read with `bundle`: itself and these
     /// keys.
     pub(crate) fn may_replace(
         &self,

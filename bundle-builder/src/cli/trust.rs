@@ -50,7 +50,7 @@ impl Trust {
         Ok(self.resolved().open(path)?)
     }
 
-    /// Refuses to write to `target` what `replaces` says where something else is, or what is read from `bundle` with these
+    /// Refuses `target` where something is that `replaces` does not name, or that is read with `bundle`: itself and these
     /// keys.
     pub(super) fn may_replace(
         &self,
