@@ -107,7 +107,7 @@ impl Verb {
             | Self::Apply(_)
             | Self::Inventory(_) => Some(signals::NOTHING),
             Self::Repair(_) => Some(signals::MENDED),
-            // The first four may ask for a password first.
+            // The first four watch for themselves: what holds changes once a password was asked for.
             Self::Keygen(_)
             | Self::Key(_)
             | Self::Lock(_)
@@ -152,6 +152,15 @@ struct Opened {
 }
 
 impl Inputs {
+    /// The files that are read by the names given here.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        [self.recipe.clone(), self.lock_path()].into_iter().chain(self.access.files())
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.lock.clone().unwrap_or_else(|| Lock::path_for(&self.recipe))
+    }
+
     fn open(&self, lines: &Lines) -> Result<Opened, Failure> {
         signals::watch(signals::FETCHED);
         let recipe = recipe::load(&self.recipe)?;
@@ -165,7 +174,7 @@ impl Inputs {
         let cache = Cache::open(&folder, || lines.waiting(&folder))?;
         Ok(Opened {
             recipe,
-            lock_path: self.lock.clone().unwrap_or_else(|| Lock::path_for(&self.recipe)),
+            lock_path: self.lock_path(),
             roots: Roots::new(&self.recipe, roots),
             cache,
             registries: self.access.open()?,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use sealift_bundle::delta::DeltaError;
+use sealift_bundle::output::target::TargetError;
 use sealift_bundle::recarry::RecarryError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::split::SplitError;
@@ -30,7 +31,7 @@ mod sources;
 use bundles::{
     of_bundle, of_delta, of_extract, of_note, of_public_key, of_recarry, of_repair, of_split, of_trust,
 };
-use making::{of_build, of_carry, of_helm, of_init, of_key, of_lock, of_recipe};
+use making::{of_build, of_carry, of_helm, of_init, of_key, of_lock, of_recipe, of_target};
 use sources::{of_cache, of_registry, of_source};
 
 /// Kinds of failure; each has an exit code.
@@ -167,6 +168,7 @@ failure_from! {
     HelmError => of_helm,
     InitError => of_init,
     NoteError => of_note,
+    TargetError => of_target,
     RecarryError => of_recarry,
     DeltaError => of_delta,
 }

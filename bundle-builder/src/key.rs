@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 use ring::signature::Ed25519KeyPair;
+use sealift_bundle::{TrustedKeys, small};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
@@ -46,6 +47,12 @@ pub enum KeyError {
     /// Not a minisign secret key.
     #[error("{} is no minisign secret key", path.display())]
     Invalid {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The half that is no secret, and signs nothing.
+    #[error("{} is the public half of a key, which cannot sign", path.display())]
+    Public {
         /// The file.
         path: PathBuf,
     },
@@ -151,11 +158,20 @@ impl SigningKey {
         password: impl FnOnce() -> Result<Option<SecretString>, KeyError>,
     ) -> Result<Self, KeyError> {
         let failed = |source| KeyError::File { action: "read", path: path.to_owned(), source };
-        check_mode(path, &path.metadata().map_err(failed)?)?;
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
         let invalid = || KeyError::Invalid { path: path.to_owned() };
+        let text = small::read(path).map(Zeroizing::new).map_err(|error| match error.kind() {
+            // What no key is, it is, whoever may read it.
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData => invalid(),
+            _ => failed(error),
+        })?;
+        let encrypted =
+            has_password(&text).ok_or_else(|| match TrustedKeys::from_public_key_text(&text) {
+                Ok(_) => KeyError::Public { path: path.to_owned() },
+                Err(_) => invalid(),
+            })?;
+        check_mode(path, &path.metadata().map_err(failed)?)?;
         let boxed = || SecretKeyBox::from_string(&text).map_err(|_| invalid());
-        let key = if has_password(&text).ok_or_else(invalid)? {
+        let key = if encrypted {
             let password = password()?.ok_or_else(|| KeyError::PasswordNeeded { path: path.to_owned() })?;
             boxed()?
                 .into_secret_key(Some(password.expose_secret().to_owned()))
@@ -288,8 +304,18 @@ mod tests {
         let path = folder.path().join("release.key");
         let text: &[u8] = b"untrusted comment: x\nAAAA\n";
         atomic::create_together(&[(&path, 0o600, text)]).unwrap();
-        assert!(matches!(SigningKey::open(&path, || Ok(None)), Err(KeyError::Invalid { .. })));
+        let refused = |path: &Path| SigningKey::open(path, || Ok(None)).unwrap_err();
+        assert!(matches!(refused(&path), KeyError::Invalid { .. }));
+        // What it is comes before who may read it.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(refused(&path), KeyError::Invalid { .. }));
+        std::fs::write(&path, [0xff; 100]).unwrap();
+        assert!(matches!(refused(&path), KeyError::Invalid { .. }));
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 36).unwrap();
+        assert!(matches!(refused(&path), KeyError::Invalid { .. }));
+        assert!(matches!(refused(folder.path()), KeyError::File { action: "read", .. }));
         let debug = generate(&folder.path().join("other.key"), None).map(|key| format!("{key:?}")).unwrap();
         assert!(debug.contains("public_key"));
+        assert!(matches!(refused(&folder.path().join("other.key.pub")), KeyError::Public { .. }));
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use schemars::JsonSchema;
 use sealift_bundle::delta::DeltaError;
+use sealift_bundle::output::target::TargetError;
 use sealift_bundle::parcel::ParcelWriteError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::room::RoomError;
@@ -343,7 +344,24 @@ impl From<RepairError> for Failure {
 
 impl From<NoteError> for Failure {
     fn from(error: NoteError) -> Self {
-        Self::of(Kind::Usage, &error).hint("name a file in a folder that you may write to")
+        match error {
+            NoteError::Target(error) => error.into(),
+            error => Self::of(Kind::Usage, &error).hint("name a file in a folder that you may write to"),
+        }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        let hint = match &error {
+            TargetError::Special { kind: "a folder", .. } => "name a file, e.g. one in it",
+            TargetError::Special { .. } => "name a regular file, or a new one",
+            TargetError::Input { .. } => "choose another name",
+            TargetError::Foreign { .. } | TargetError::Unread { .. } => {
+                "choose another name, or remove what is there if nobody needs it"
+            }
+        };
+        Self::of(Kind::Usage, &error).hint(hint)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sealift_bundle::fingerprint::Fingerprint;
+use sealift_bundle::output::target::{self, Replaces};
 use sealift_bundle::rotation::Rotation;
 use sealift_bundle::{Bundle, TrustedKeys};
 use serde_json::json;
@@ -36,6 +37,18 @@ impl Trust {
             .into_iter()
             .flat_map(|(flag, paths)| paths.iter().flat_map(move |path| word(flag, path)))
             .collect()
+    }
+
+    /// Refuses `target` where something is that `replaces` does not name, or that is read with `bundle`: itself and these
+    /// keys.
+    pub(crate) fn may_replace(
+        &self,
+        target: &Path,
+        replaces: Replaces,
+        bundle: &Path,
+    ) -> Result<(), Failure> {
+        let given = self.keys.iter().chain(&self.rotations).map(PathBuf::as_path);
+        Ok(target::check(target, replaces, [bundle].into_iter().chain(given))?)
     }
 
     /// Opens the bundle at `path` and says what it is and who signed it.

@@ -50,7 +50,7 @@ fn look_at(bundle: &Bundle) {
     let document = bundle.document();
     assert_eq!(entries.len(), document.images.len() + document.charts.len() + document.files.len());
     for name in document.images.iter().map(|image| &image.name) {
-        let _ = extract::find(document, name);
+        let _ = extract::find(bundle, name);
     }
     let summary = summary::Summary::of(bundle);
     serde_json::to_string(&summary).expect("a summary can be written");

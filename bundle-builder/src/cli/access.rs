@@ -1,11 +1,13 @@
 //! How registries are reached: what every verb that pulls takes.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::failure::Failure;
 use crate::mirrors::Mirrors;
+use crate::recipe::RecipeError;
 use crate::registry::credentials::Credentials;
 use crate::registry::{Patience, Registries};
 
@@ -27,9 +29,14 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// The files that are read for it.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.mirrors.iter().chain(&self.authorities).cloned()
+    }
+
     /// Registries with the logins that `docker login` made.
     pub(super) fn open(&self) -> Result<Registries, Failure> {
-        let mut mirrors = self.mirrors.as_deref().map(Mirrors::load).transpose()?.unwrap_or_default();
+        let mut mirrors = self.mirrors.as_deref().map(mirrors).transpose()?.unwrap_or_default();
         for file in &self.authorities {
             mirrors.trust(file.clone());
         }
@@ -39,4 +46,17 @@ impl Access {
         let credentials = Credentials::from_environment();
         Ok(Registries::with_credentials(mirrors, Patience::default(), credentials)?)
     }
+}
+
+/// The mirrors in the file at `path`. It is read as recipes are, and named by another flag.
+fn mirrors(path: &Path) -> Result<Mirrors, Failure> {
+    Mirrors::load(path).map_err(|error| {
+        let unread =
+            matches!(&error, RecipeError::Read { source, .. } if source.kind() != ErrorKind::InvalidData);
+        let mut failure = Failure::from(error);
+        if unread {
+            failure.next = Some("say where it is, e.g. `--mirrors mirrors.yaml`".to_owned());
+        }
+        failure
+    })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use sealift_bundle::output::target::{self, Replaces};
 use sealift_bundle::{Bundle, TrustedKeys};
 
 use super::carry::Disk;
@@ -13,7 +14,7 @@ use super::{Inputs, Lines};
 use crate::build::{self, Order};
 use crate::carry;
 use crate::failure::Failure;
-use crate::key::SigningKey;
+use crate::key::{self, SigningKey};
 use crate::lock::Lock;
 use crate::progress::{bytes, count};
 
@@ -50,18 +51,28 @@ pub(super) struct Arguments {
     disk: Disk,
 }
 
+impl Arguments {
+    /// The files that it reads by the names given to it. What the recipe names is no bundle, and safe by that.
+    fn read(&self) -> Vec<PathBuf> {
+        let public_key = key::public_key_path(&self.key);
+        let own = [self.key.clone(), public_key].into_iter().chain(self.helm.clone());
+        own.chain(self.password.file()).chain(self.inputs.files()).chain(self.disk.files()).collect()
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
     let began = Instant::now();
-    // The password is asked for before the work, not after it.
-    let given = arguments.password.given()?;
-    let prompt = format!("Password of {}: ", arguments.key.display());
-    let key = SigningKey::open(&arguments.key, || Ok(given.or_else(|| password::ask(&prompt))))?;
     if arguments.out.is_dir() {
         return Err(Failure::usage(
             format!("{} is a folder", arguments.out.display()),
             "name the bundle's file, e.g. `--out orders-4.2.0.bundle`",
         ));
     }
+    target::check(&arguments.out, Replaces::Bundles, arguments.read().iter().map(PathBuf::as_path))?;
+    // The password is asked for before the work, not after it.
+    let given = arguments.password.given()?;
+    let prompt = format!("Password of {}: ", arguments.key.display());
+    let key = SigningKey::open(&arguments.key, || Ok(given.or_else(|| password::ask(&prompt))))?;
     let inputs = arguments.inputs.open(lines)?;
     // What cannot be carried is said before the work, not after it.
     let installers = arguments.disk.installers()?;

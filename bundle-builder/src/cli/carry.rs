@@ -56,6 +56,11 @@ impl Disk {
         Ok(all?)
     }
 
+    /// The installers' files.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.installers.iter().map(|(_, path)| path.clone())
+    }
+
     /// Refuses what only a carry folder has a use for.
     pub(super) fn refuse(&self) -> Result<(), Failure> {
         if self.installers.is_empty() && self.split.is_none() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sealift_bundle::output::target::Replaces;
 
 use super::standard::say;
 use super::trust::Trust;
@@ -39,9 +40,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bundle = arguments.trust.open(&arguments.bundle)?;
-    let found = extract::find(bundle.document(), &arguments.name)?;
+    let found = extract::find(&bundle, &arguments.name)?;
     let target =
         if arguments.out.is_dir() { arguments.out.join(found.file_name()) } else { arguments.out.clone() };
+    if arguments.overwrite {
+        arguments.trust.may_replace(&target, Replaces::Files, &arguments.bundle)?;
+    }
     require_room_beside(&target, found.size())?;
     let size = extract::extract(&bundle, found, &target, arguments.overwrite)?;
     let what = match found {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sealift_bundle::inventory::Inventory;
+use sealift_bundle::output::target::Replaces;
 
 use super::standard::say;
 use super::trust::Trust;
@@ -29,6 +30,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.trust.may_replace(&arguments.out, Replaces::Inventories, &arguments.bundle)?;
     let inventory = Inventory::of(&arguments.trust.open(&arguments.bundle)?);
     inventory.write(&arguments.out)?;
     say!("inventory {}, {}", arguments.out.display(), count(inventory.blobs.len(), "blob"));

@@ -1,12 +1,20 @@
 //! Where a key's password comes from; never from the command line itself, which every user of the machine can read.
+//!
+//! A question hides what is typed, and whoever ends the program shows it again: a terminal outlives the programs in it.
 
-use std::io::IsTerminal as _;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
+use rpassword::ConfigBuilder;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use sealift_bundle::small;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::signals;
 use crate::failure::Failure;
 
 /// How the password is given.
@@ -22,6 +30,11 @@ pub(super) struct Password {
 }
 
 impl Password {
+    /// The file that is read.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.password_file.clone()
+    }
+
     /// The password given; nothing where none was.
     pub(super) fn given(&self) -> Result<Option<SecretString>, Failure> {
         if let Some(name) = &self.password_env {
@@ -34,7 +47,7 @@ impl Password {
             return Ok(Some(value.as_str().into()));
         }
         let Some(path) = &self.password_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
+        let text = small::read(path).map(Zeroizing::new).map_err(|error| {
             Failure::usage(
                 format!("cannot read {}\n  because: {error}", path.display()),
                 "give a file that holds the password",
@@ -51,7 +64,59 @@ pub(super) fn ask(prompt: &str) -> Option<SecretString> {
     if !std::io::stdin().is_terminal() {
         return None;
     }
-    rpassword::prompt_password(prompt).ok().map(SecretString::from)
+    signals::watch(signals::NOTHING);
+    let typed = hidden(prompt).ok();
+    show();
+    typed.map(SecretString::from)
+}
+
+/// What is typed at the terminal, hidden until [`show`].
+fn hidden(prompt: &str) -> io::Result<String> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    hide(&terminal)?;
+    terminal.write_all(prompt.as_bytes())?;
+    // Its lines, as the terminal itself edits them: Ctrl-C stays a signal.
+    let settings = ConfigBuilder::new().input_reader(terminal).output_discard().build();
+    rpassword::read_password_with_config(settings)
+}
+
+/// A terminal that hides what is typed, and how it was before.
+static HIDING: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+fn hide(terminal: &File) -> io::Result<()> {
+    // Locked until it is done: a signal comes before, or after.
+    let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = tcgetattr(terminal)?;
+    let mut settings = before.clone();
+    settings.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+    // Neither aside nor dead without a word: both would leave the terminal as it is then.
+    for key in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
+        settings.special_codes[key] = 0;
+    }
+    *hiding = Some((terminal.try_clone()?, before));
+    tcsetattr(terminal, OptionalActions::Now, &settings)?;
+    Ok(())
+}
+
+/// Shows again what is typed, where that was hidden.
+fn show() {
+    restore(HIDING.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// As [`show`], for the last time: nothing is hidden from now on.
+pub(super) fn show_for_good() {
+    let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
+    restore(hiding.take());
+    // Kept locked: other threads go on until the program has ended.
+    std::mem::forget(hiding);
+}
+
+fn restore(hiding: Option<(File, Termios)>) {
+    if let Some((mut terminal, before)) = hiding {
+        // Where it is gone, there is nobody to tell.
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+        let _ = terminal.write_all(b"\n");
+    }
 }
 
 /// Asks for a new password, twice.

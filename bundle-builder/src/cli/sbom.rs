@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sealift_bundle::output::target::Replaces;
 
 use super::output::{cannot_write, json, text_of};
 use super::standard::say;
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(out) = arguments.out.as_ref().filter(|_| arguments.overwrite) {
+        arguments.trust.may_replace(out, Replaces::Files, &arguments.bundle)?;
+    }
     let sbom = sbom::sbom(&arguments.trust.open(&arguments.bundle)?);
     let Some(out) = &arguments.out else { return json(&sbom) };
     let text = text_of(&sbom)? + "\n";

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealift_bundle::output::target::{self, Replaces};
 use sealift_bundle::rotation::Rotation;
 use sealift_bundle::{Bundle, TrustedKeys};
 
@@ -47,6 +48,18 @@ impl Trust {
     /// Opens the bundle at `path`.
     pub(super) fn open(&self, path: &Path) -> Result<Bundle, Failure> {
         Ok(self.resolved().open(path)?)
+    }
+
+    /// Refuses `target` where something is that `replaces` does not name, or that is read with `bundle`: itself and these
+    /// keys.
+    pub(super) fn may_replace(
+        &self,
+        target: &Path,
+        replaces: Replaces,
+        bundle: &Path,
+    ) -> Result<(), Failure> {
+        let given = self.keys.iter().chain(&self.rotations).map(PathBuf::as_path);
+        Ok(target::check(target, replaces, [bundle].into_iter().chain(given))?)
     }
 
     /// The statements that keys follow others.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use sealift_bundle::output::target::Replaces;
 use sealift_bundle::recarry::DamageList;
 use sealift_bundle::{BundleError, NoteError};
 
@@ -35,6 +36,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
+    if let Some(file) = &arguments.damage_list {
+        arguments.trust.may_replace(file, Replaces::DamageLists, &arguments.bundle)?;
+    }
     let Err(error) = check(arguments, lines) else { return Ok(()) };
     lines.end();
     let (Some(file), TrustError::Bundle(refusal)) = (&arguments.damage_list, &error) else {

@@ -9,6 +9,7 @@ use sealift_bundle::split::SplitError;
 use sealift_bundle::write::WriteError;
 use sealift_bundle::{BundleError, NoteError};
 
+use super::making::of_target;
 use super::sources::of_disk;
 use super::{Advice, Kind, usage};
 use crate::inspect::extract::ExtractError;
@@ -105,6 +106,7 @@ pub(super) fn of_note(error: &NoteError) -> Advice {
     match error {
         NoteError::Write { source, .. } => of_disk(source),
         NoteError::Read { .. } => usage("say where the list is"),
+        NoteError::Target(error) => of_target(error),
         NoteError::Malformed { .. }
         | NoteError::Other { .. }
         | NoteError::TooLarge { .. }
@@ -169,6 +171,7 @@ pub(super) fn of_extract(error: &ExtractError) -> Advice {
     match error {
         ExtractError::Unknown { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
         ExtractError::Unknown { .. } => usage("look at the names with `bundle-builder ls`"),
+        ExtractError::Platforms { whole, .. } => usage(format!("ask for all of it: `{whole}`")),
         ExtractError::Ambiguous { .. } => usage("ask for one of these"),
         ExtractError::Exists { .. } => usage("choose another name, or replace it with `--overwrite`"),
         ExtractError::Bundle(error) => of_bundle(error),

@@ -1,5 +1,9 @@
 //! Advice where no bundle, key, lock or folder for a disk comes about.
 
+use std::io::ErrorKind;
+
+use sealift_bundle::output::target::TargetError;
+
 use super::bundles::{of_bundle, of_split, of_write};
 use super::sources::{of_cache, of_cosign, of_disk, of_source};
 use super::{Advice, Kind, usage};
@@ -20,8 +24,23 @@ use crate::recipe::RecipeError;
 pub(super) fn of_recipe(error: &RecipeError) -> Advice {
     match error {
         RecipeError::Syntax { nearest: Some(name), .. } => usage(format!("did you mean `{name}`?")),
-        RecipeError::Read { .. } => usage("say where it is, e.g. `--recipe recipe.yaml`"),
+        RecipeError::Read { source, .. } => usage(match source.kind() {
+            ErrorKind::InvalidData => "save it as UTF-8 text",
+            ErrorKind::NotFound => "say where it is, e.g. `--recipe recipe.yaml`",
+            _ => "name a file that you may read, e.g. `--recipe recipe.yaml`",
+        }),
         RecipeError::Syntax { .. } | RecipeError::Findings { .. } => (Kind::Usage, None),
+    }
+}
+
+pub(super) fn of_target(error: &TargetError) -> Advice {
+    match error {
+        TargetError::Special { kind: "a folder", .. } => usage("name a file, e.g. one in it"),
+        TargetError::Special { .. } => usage("name a regular file, or a new one"),
+        TargetError::Input { .. } => usage("choose another name"),
+        TargetError::Foreign { .. } | TargetError::Unread { .. } => {
+            usage("choose another name, or remove what is there if nobody needs it")
+        }
     }
 }
 
@@ -50,6 +69,12 @@ pub(super) fn of_key(error: &KeyError) -> Advice {
             usage("run it at a terminal, or give `--password-env NAME` or `--password-file FILE`")
         }
         KeyError::WrongPassword { .. } => usage("try again; nobody can recover a lost password"),
+        KeyError::Public { path } => usage(match path.extension() {
+            Some(end) if end == "pub" => {
+                format!("name the secret half, e.g. {}", path.with_extension("").display())
+            }
+            _ => "name the file of the secret half".to_owned(),
+        }),
         KeyError::Invalid { .. } => usage("make a key with `bundle-builder keygen --out KEY`"),
         KeyError::File { action: "read", .. } => {
             usage("say where the key is; `bundle-builder keygen --out KEY` makes one")

@@ -15,7 +15,7 @@ use sealift_bundle::oci::{Descriptor, Index, REF_NAME};
 use sealift_bundle::output::Output;
 use sealift_bundle::{Bundle, BundleError};
 
-use super::list::{EntryKind, name_and_tag};
+use super::list::{EntryKind, name_and_tag, platforms};
 use crate::image::PodImage;
 use crate::nearest::nearest_spelling;
 
@@ -40,6 +40,16 @@ pub enum ExtractError {
         name: String,
         /// What it could mean, ready to be given instead.
         found: Vec<String>,
+    },
+    /// An image is extracted whole, and more is in it.
+    #[error("`{name}` is one platform of an image that is packed for {}, and extracted whole", platforms.join(" and "))]
+    Platforms {
+        /// What was asked for.
+        name: String,
+        /// Its name without a platform.
+        whole: String,
+        /// What it is packed for.
+        platforms: Vec<String>,
     },
     /// Something is there already.
     #[error("{} exists already", path.display())]
@@ -102,6 +112,17 @@ impl Found<'_> {
         }
     }
 
+    /// Whether `name` is one that people use for it.
+    fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Image(image) => {
+                image.name == name || PodImage::parse(name).is_some_and(|full| full.name == image.name)
+            }
+            Self::Chart(chart) => chart.name == name,
+            Self::File(file) => file.name == name || file.path == name,
+        }
+    }
+
     /// How it is asked for without doubt: kind and name.
     fn full_name(&self) -> String {
         match self {
@@ -127,36 +148,54 @@ impl Found<'_> {
 }
 
 /// The entry named `name`: an image's name in full or as pod specs have it, a chart's name, a file's name or path on
-/// hosts; with `image:`, `chart:` or `file:` before it only such an entry, with `@` and a platform behind it only the file for
-/// that.
-pub fn find<'a>(document: &'a BundleDocument, name: &str) -> Result<Found<'a>, ExtractError> {
+/// hosts; with `image:`, `chart:` or `file:` before it only such an entry, with `@` and a platform behind it only the image or
+/// file for that.
+pub fn find<'a>(bundle: &'a Bundle, name: &str) -> Result<Found<'a>, ExtractError> {
+    named(bundle.document(), name, &|image| platforms(bundle, &image.digest, &image.blobs))
+}
+
+/// As [`find`]; `packed` tells what an image is packed for.
+fn named<'a>(
+    document: &'a BundleDocument,
+    name: &str,
+    packed: &dyn Fn(&Image) -> Vec<String>,
+) -> Result<Found<'a>, ExtractError> {
     let (kind, wanted) = match name.split_once(':') {
         Some(("image", rest)) => (Some(EntryKind::Image), rest),
         Some(("chart", rest)) => (Some(EntryKind::Chart), rest),
         Some(("file", rest)) => (Some(EntryKind::File), rest),
         _ => (None, name),
     };
-    let full = PodImage::parse(wanted).map(|image| image.name);
+    // What has a colon is a digest.
+    let at = wanted.rsplit_once('@').filter(|(_, platform)| !platform.contains(':'));
     let images = document.images.iter().map(Found::Image);
     let charts = document.charts.iter().map(Found::Chart);
     let files = document.files.iter().map(Found::File);
     let all: Vec<Found<'_>> = images.chain(charts).chain(files).collect();
-    let is_it = |entry: &&Found<'_>| match entry {
-        Found::Image(image) => image.name == wanted || Some(&image.name) == full.as_ref(),
-        Found::Chart(chart) => chart.name == wanted,
-        Found::File(file) => {
-            let platform = file.platform.as_deref();
-            let plain = platform.and_then(|platform| wanted.strip_suffix(platform)?.strip_suffix('@'));
-            [&file.name, &file.path].iter().any(|name| *name == wanted || Some(name.as_str()) == plain)
-        }
+    let is_for = |entry: &Found<'_>, platform: &str| match entry {
+        Found::Image(image) => packed(image).iter().any(|one| one == platform),
+        Found::Chart(_) => false,
+        Found::File(File { platform: Some(only), .. }) => only == platform,
+        Found::File(_) => document.platforms.iter().any(|one| one == platform),
+    };
+    let is_it = |entry: &&Found<'_>| {
+        let with = |(bare, platform)| entry.is_called(bare) && is_for(entry, platform);
+        entry.is_called(wanted) || at.is_some_and(with)
     };
     let right_kind = |entry: &&Found<'_>| kind.is_none_or(|kind| kind == entry.kind());
     let found: Vec<&Found<'_>> = all.iter().filter(right_kind).filter(is_it).collect();
+    let name = name.to_owned();
     match *found {
+        [Found::Image(image)] if at.is_some() && packed(image).len() > 1 => {
+            Err(ExtractError::Platforms { name, whole: image.name.clone(), platforms: packed(image) })
+        }
         [one] => Ok(*one),
-        [] => Err(ExtractError::Unknown { name: name.to_owned(), nearest: nearest(&all, wanted) }),
+        [] => {
+            let bare = at.map_or(wanted, |(bare, _)| bare);
+            Err(ExtractError::Unknown { name, nearest: nearest(&all, bare) })
+        }
         _ => Err(ExtractError::Ambiguous {
-            name: name.to_owned(),
+            name,
             found: found.iter().map(|entry| entry.full_name()).collect(),
         }),
     }
@@ -323,7 +362,7 @@ mod tests {
     #[test]
     fn entries_are_found_by_the_names_that_people_use() {
         let document = sample_document();
-        let name = |wanted: &str| find(&document, wanted).map(|found| found.full_name());
+        let name = |wanted: &str| named(&document, wanted, &|_| Vec::new()).map(|found| found.full_name());
         assert_eq!(name("postgres:15").unwrap(), "image:docker.io/library/postgres:15");
         assert_eq!(name("orders").unwrap(), "chart:orders");
         assert_eq!(name("kubelet").unwrap(), "file:/usr/local/bin/kubelet");
@@ -346,13 +385,40 @@ mod tests {
         document.files[at].platform = Some("linux/amd64".to_owned());
         other.platform = Some("linux/arm64".to_owned());
         document.files.push(other);
-        let name = |wanted: &str| find(&document, wanted).map(|found| found.full_name());
+        let amd64 = "linux/amd64".to_owned();
+        let packed = |image: &Image| match image.name.as_str() {
+            "docker.io/library/postgres:15" => vec![amd64.clone(), "linux/arm64".to_owned()],
+            _ => vec![amd64.clone()],
+        };
+        let name = |wanted: &str| named(&document, wanted, &packed).map(|found| found.full_name());
         let Err(ExtractError::Ambiguous { found, .. }) = name("kubelet") else { panic!("found") };
         let both = ["amd64", "arm64"].map(|machine| format!("file:/usr/local/bin/kubelet@linux/{machine}"));
         assert_eq!(found, both);
         assert_eq!(name(&both[1]).unwrap(), both[1]);
         assert_eq!(name("kubelet@linux/amd64").unwrap(), both[0]);
         assert!(matches!(name("kubelet@linux/riscv64"), Err(ExtractError::Unknown { .. })));
+        // A file without a platform of its own is for those of the bundle, as `ls` shows it.
+        assert_eq!(document.platforms, [&*amd64]);
+        for wanted in ["loopback@linux/amd64", "file:/opt/cni/bin/loopback@linux/amd64"] {
+            assert_eq!(name(wanted).unwrap(), "file:/opt/cni/bin/loopback");
+        }
+        let Err(ExtractError::Unknown { nearest, .. }) = name("loopback@linux/arm64") else {
+            panic!("found")
+        };
+        assert_eq!(nearest.as_deref(), Some("loopback"));
+        // An image that holds nothing else is the one for its platform.
+        let pause = "registry.k8s.io/pause:3.10.2";
+        assert_eq!(name(&format!("{pause}@linux/amd64")).unwrap(), format!("image:{pause}"));
+        assert!(matches!(name(&format!("{pause}@linux/arm64")), Err(ExtractError::Unknown { .. })));
+        let Err(ExtractError::Platforms { platforms, .. }) = name("postgres:15@linux/arm64") else {
+            panic!("found")
+        };
+        assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+        assert!(matches!(name("chart:orders@linux/amd64"), Err(ExtractError::Unknown { .. })));
+        // An at sign may also be part of a name.
+        document.files[at].name = "sealift@.service".to_owned();
+        let found = named(&document, "sealift@.service", &packed).map(|found| found.full_name());
+        assert_eq!(found.unwrap(), "file:/usr/local/bin/kubelet@linux/amd64");
     }
 
     #[test]
@@ -362,7 +428,7 @@ mod tests {
         let keys = TrustedKeys::from_public_key_text(&key).unwrap();
         let bundle = Bundle::open(&path, &keys).unwrap();
         let document = bundle.document().clone();
-        let kubelet = find(&document, "kubelet").unwrap();
+        let kubelet = find(&bundle, "kubelet").unwrap();
         let target = folder.path().join("kubelet");
         std::fs::write(&target, "mine").unwrap();
         assert!(matches!(extract(&bundle, kubelet, &target, false), Err(ExtractError::Exists { .. })));

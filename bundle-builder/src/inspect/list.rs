@@ -153,7 +153,7 @@ pub fn name_and_tag(name: &str) -> (&str, &str) {
 }
 
 /// Platforms of an image that are inside: of an index those whose manifests are.
-fn platforms(bundle: &Bundle, digest: &str, inside: &[String]) -> Vec<String> {
+pub(super) fn platforms(bundle: &Bundle, digest: &str, inside: &[String]) -> Vec<String> {
     let read = |digest: &str| bundle.read_blob(digest).ok();
     let names =
         read(digest).and_then(|content| Manifest::parse(&content).ok()).map(|manifest| manifest.names);

@@ -200,15 +200,51 @@ fn a_cache_edited_by_hand_is_noticed_and_mended() {
 fn a_failed_build_leaves_the_old_bundle_alone() {
     let vendor = Vendor::new();
     vendor.lock();
-    vendor.write("orders.bundle", "the last release");
+    vendor.build("cache", "orders.bundle");
+    let last = std::fs::read(vendor.path("orders.bundle")).unwrap();
     vendor.write(".orders.bundle.building/.bundle-x.partial", "left by a killed build");
     vendor.helm("#!/bin/sh\nexit 1\n");
     vendor.fail(2, &build("cache", "orders.bundle"));
-    assert_eq!(std::fs::read_to_string(vendor.path("orders.bundle")).unwrap(), "the last release");
+    assert!(std::fs::read(vendor.path("orders.bundle")).unwrap() == last);
     vendor.helm("#!/bin/sh\nexit 0\n");
+    vendor.replace("recipe.yaml", "serial: 17", "serial: 18");
+    vendor.lock();
     vendor.build("cache", "orders.bundle");
-    vendor.open("orders.bundle");
+    assert_eq!(vendor.open("orders.bundle").document().product.serial, 18);
     assert!(!vendor.path(".orders.bundle.building").exists());
+}
+
+#[test]
+fn a_build_replaces_nothing_but_an_older_bundle() {
+    let vendor = Vendor::new();
+    vendor.lock();
+    vendor.write("password", "correct horse\n");
+    vendor.write("release.bundle", "the notes of the release");
+    std::os::unix::fs::symlink("recipe.yaml", vendor.path("other.yaml")).unwrap();
+    let helm = std::fs::read(vendor.path("helm")).unwrap();
+    let read = "what this command reads";
+    for (out, expected) in [
+        ("release.key", read),
+        ("release.key.pub", read),
+        ("./release.key", "what this command reads as release.key"),
+        ("recipe.yaml", read),
+        ("recipe.lock.yaml", read),
+        ("mirrors.yaml", read),
+        ("helm", read),
+        ("password", read),
+        ("other.yaml", "other.yaml is a symbolic link, and never replaced\n  next: name a regular file"),
+        ("chart/Chart.yaml", "chart/Chart.yaml exists already and is not a bundle: it is not replaced"),
+        ("release.bundle", "\n  next: choose another name, or remove what is there"),
+        ("chart", "chart is a folder\n  next: name the bundle's file"),
+    ] {
+        let before = std::fs::read(vendor.path(out)).ok();
+        let arguments = [&build("cache", out)[..], &["--password-file", "password"]].concat();
+        let said = vendor.fail(2, &arguments);
+        assert!(said.contains(expected), "{out}: {said}");
+        assert!(std::fs::read(vendor.path(out)).ok() == before, "{out}");
+    }
+    assert!(std::fs::read(vendor.path("helm")).unwrap() == helm);
+    assert!(vendor.path("other.yaml").is_symlink());
 }
 
 #[test]
@@ -282,11 +318,22 @@ fn usage_and_recipe_errors_end_with_code_2() {
     );
     let said = vendor.fail(2, &["lock", "--recipe", "none.yaml"]);
     assert!(said.contains("cannot read none.yaml"), "{said}");
+    vendor.replace("recipe.yaml", "chart:\n", "charts:\n");
+    vendor.write_bytes("latin.yaml", b"# Auftr\xe4ge\n");
     for (code, arguments, expected) in [
         (2, &["keygen", "--out", "nowhere/x.key", "--no-password"][..], "next: make the folder first"),
         (2, &["build", "--key", "nowhere", "--out", "x.bundle"], "next: say where the key is"),
         (2, &["cache", "prune", "--cache", "cache", "--max-size", "5"], "must be a number with B, kB, MB"),
         (2, &["verify", "none", "--key", "release.key.pub"], "there is no such file\n  next: say where"),
+        (
+            2,
+            &["lock", "--cache", "cache", "--mirrors", "none"],
+            "cannot read none\n  because: No such file or directory (os error 2)\n  next: say where it is, e.g. `--mirrors mirrors.yaml`",
+        ),
+        (2, &["lock", "--recipe", "none"], "next: say where it is, e.g. `--recipe recipe.yaml`"),
+        (2, &["lock", "--recipe", "chart"], "next: name a file that you may read"),
+        (2, &["lock", "--recipe", "latin.yaml"], "next: save it as UTF-8 text"),
+        (2, &["lock", "--cache", "cache", "--mirrors", "latin.yaml"], "next: save it as UTF-8 text"),
         (5, &["verify", "recipe.yaml", "--key", "release.key.pub"], "next: give the file that"),
     ] {
         let said = vendor.fail(code, arguments);

@@ -166,6 +166,12 @@ fn an_extracted_file_is_the_one_that_hosts_get() {
     let said = vendor.fail(2, &with_key(&["extract", "orders.bundle", "kubelt", "--out", "other"]));
     assert!(said.contains("named `kubelt`\n  next: did you mean `kubelet`?"), "{said}");
     assert!(!vendor.path("other").exists());
+    // As `ls` shows it: the platforms of the bundle, where it has none of its own.
+    vendor.succeed(&with_key(&["extract", "orders.bundle", "kubelet@linux/amd64", "--out", "other"]));
+    assert!(read("other") == read("payload/bin/kubelet"));
+    let said = vendor.fail(2, &with_key(&["extract", "orders.bundle", "kubelet@linux/arm64", "--out", "x"]));
+    assert!(said.contains("named `kubelet@linux/arm64`\n  next: did you mean `kubelet`?"), "{said}");
+    vendor.succeed(&with_key(&["extract", "orders.bundle", "haproxy:2.6@linux/amd64", "--out", "x"]));
 }
 
 #[test]

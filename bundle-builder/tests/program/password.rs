@@ -37,8 +37,17 @@ impl Terminal {
         tcgetattr(&self.pty).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Presses Ctrl-C once the program asks with `prompt`, and no longer shows what is typed.
+    fn interrupt(self, prompt: &str) -> Self {
+        self.typed(prompt, "\x03")
+    }
+
     /// Types `password` once the program asks for it with `prompt`, and no longer shows what is typed.
-    fn answer(mut self, prompt: &str, password: &str) -> Self {
+    fn answer(self, prompt: &str, password: &str) -> Self {
+        self.typed(prompt, &format!("{password}\n"))
+    }
+
+    fn typed(mut self, prompt: &str, keys: &str) -> Self {
         let mut buffer = [0; 1024];
         while !self.shown.ends_with(prompt) {
             let read = self.pty.read(&mut buffer).unwrap();
@@ -48,7 +57,7 @@ impl Terminal {
             assert!(self.child.try_wait().unwrap().is_none(), "{}", self.shown);
             std::thread::yield_now();
         }
-        writeln!(self.pty, "{password}").unwrap();
+        self.pty.write_all(keys.as_bytes()).unwrap();
         self
     }
 
@@ -98,4 +107,43 @@ fn a_new_password_is_typed_twice() {
         assert!(code == Some(2) && shown.contains(expected), "{shown}");
         assert!(vendor.names(".").iter().all(|name| !name.contains("locked")));
     }
+}
+
+#[test]
+fn ctrl_c_at_the_question_leaves_the_terminal_as_it_was() {
+    let vendor = Vendor::new();
+    vendor.lock();
+    let first = Terminal::start(&vendor, &KEYGEN).interrupt(FIRST).end();
+    let second = Terminal::start(&vendor, &KEYGEN).answer(FIRST, "correct horse").interrupt(SECOND).end();
+    vendor.write("password", "correct horse");
+    vendor.succeed(&[&KEYGEN[..], &["--password-file", "password"]].concat());
+    let mut arguments = build("cache", "orders.bundle");
+    arguments[6] = "locked.key";
+    let build = Terminal::start(&vendor, &arguments).interrupt(OF_KEY).end();
+    // That it shows again what is typed is seen at every end.
+    for (code, shown) in [first, second, build] {
+        assert_eq!(code, Some(4), "{shown}");
+        let expected = "\r\nstopped   by Ctrl-C; nothing was written, and nothing replaced\r\n";
+        assert!(shown.ends_with(expected), "{shown:?}");
+    }
+    assert!(!vendor.path("orders.bundle").exists());
+}
+
+#[test]
+fn a_password_is_read_from_no_endless_file() {
+    let vendor = Vendor::new();
+    // Holes only: all of it would take more memory than there is.
+    std::fs::File::create(vendor.path("long")).unwrap().set_len(1 << 36).unwrap();
+    let said = vendor.fail(2, &[&KEYGEN[..], &["--password-file", "long"]].concat());
+    assert!(
+        said.contains("cannot read long\n  because: it is longer than 16384 bytes\n  next: give a file"),
+        "{said}"
+    );
+    let said = vendor.fail(2, &["key", "show", "long"]);
+    assert!(said.contains("it is longer than 16384 bytes"), "{said}");
+    vendor.lock();
+    let mut arguments = build("cache", "orders.bundle");
+    arguments[6] = "long";
+    let said = vendor.fail(2, &arguments);
+    assert!(said.contains("long is no minisign secret key"), "{said}");
 }

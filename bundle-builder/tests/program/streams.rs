@@ -1,6 +1,7 @@
 //! Standard output and standard error that take no more: the program says so, or goes on, and never falls over.
 
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt as _;
 use std::process::{Output, Stdio};
 
 use crate::support::vendor::{LOCK, Vendor, with_key};
@@ -67,6 +68,56 @@ fn a_reader_that_is_gone_changes_nothing() {
         assert_eq!(output.status.code(), Some(5), "{said}");
         assert!(said.contains("damaged in 1 place"), "{said}");
     }
+}
+
+#[test]
+fn no_result_replaces_what_is_read_or_is_no_file() {
+    let vendor = vendor();
+    let bundle = std::fs::read(vendor.path("orders.bundle")).unwrap();
+    let key = vendor.read("release.key.pub");
+    let made = std::process::Command::new("mkfifo").arg(vendor.path("pipe")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("/proc/self/fd/1", vendor.path("stdout")).unwrap();
+    std::fs::hard_link(vendor.path("orders.bundle"), vendor.path("same.bundle")).unwrap();
+    vendor.write("mine.json", "{}");
+    let verbs: [&[&str]; 4] = [
+        &["verify", "orders.bundle", "--damage-list"],
+        &["inventory", "orders.bundle", "--out"],
+        &["sbom", "orders.bundle", "--overwrite", "--out"],
+        &["extract", "orders.bundle", "chart:orders", "--overwrite", "--out"],
+    ];
+    for verb in verbs {
+        for (out, expected) in [
+            ("orders.bundle", "orders.bundle is what this command reads, and never replaced"),
+            ("same.bundle", "same.bundle is what this command reads as orders.bundle, and never"),
+            ("release.key.pub", "release.key.pub is what this command reads, and never replaced"),
+            ("pipe", "pipe is a pipe, and never replaced\n  next: name a regular file"),
+            ("stdout", "stdout is a symbolic link, and never replaced"),
+        ] {
+            let said = vendor.fail(2, &with_key(&[verb, &[out]].concat()));
+            assert!(said.contains(expected), "{verb:?} {out}: {said}");
+        }
+    }
+    for verb in &verbs[..2] {
+        let said = vendor.fail(2, &with_key(&[*verb, &["mine.json"]].concat()));
+        assert!(said.contains("mine.json exists already and is not a"), "{said}");
+        assert!(said.contains("\n  next: choose another name, or remove what is there"), "{said}");
+    }
+    assert!(std::fs::read(vendor.path("orders.bundle")).unwrap() == bundle);
+    assert_eq!((vendor.read("release.key.pub"), vendor.read("mine.json")), (key, "{}".to_owned()));
+    assert!(vendor.path("pipe").symlink_metadata().unwrap().file_type().is_fifo());
+    assert!(vendor.path("stdout").is_symlink());
+    // What is like it is replaced, as ever.
+    for _ in 0..2 {
+        vendor.succeed(&with_key(&["inventory", "orders.bundle", "--out", "list.json"]));
+        vendor.succeed(&with_key(&["sbom", "orders.bundle", "--overwrite", "--out", "mine.json"]));
+    }
+    vendor.flip("orders.bundle", bundle.len() / 2);
+    for _ in 0..2 {
+        let said = vendor.fail(5, &with_key(&["verify", "orders.bundle", "--damage-list", "damage.json"]));
+        assert!(said.contains("next: send damage.json"), "{said}");
+    }
+    vendor.fail(2, &with_key(&["verify", "orders.bundle", "--damage-list", "list.json"]));
 }
 
 #[test]

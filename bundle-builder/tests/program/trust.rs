@@ -188,6 +188,18 @@ fn keys_are_private_and_never_printed() {
         "{said}"
     );
     vendor.fail(2, &build("cache", "x.bundle"));
+    // What is no secret key needs no other permissions.
+    for (old, expected) in [
+        (
+            "second.key.pub",
+            "is the public half of a key, which cannot sign\n  next: name the secret half, e.g. second.key",
+        ),
+        ("recipe.yaml", "recipe.yaml is no minisign secret key"),
+        ("chart", "cannot read chart\n  because: Is a directory"),
+    ] {
+        let said = vendor.fail(2, &["key", "rotate", "--old", old, "--new", "second.key", "--out", "y"]);
+        assert!(said.contains(expected) && !said.contains("chmod"), "{said}");
+    }
     assert!(!vendor.path("y").exists() && !vendor.path("x.bundle").exists());
     // A secret key is no public key, and is not shown as one.
     let said = vendor.fail(2, &["key", "show", "locked.key"]);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sealift_bundle::Bundle;
 use sealift_bundle::delta::{self, Delta};
 use sealift_bundle::inventory::Inventory;
+use sealift_bundle::output::target::Replaces;
 use sealift_bundle::repair::{self, Spare};
 use sealift_bundle::room;
 use sealift_bundle::unfinished::{self, Left};
@@ -114,6 +115,7 @@ fn repair(arguments: &Repair, output: Output) -> Result<(), Failure> {
 }
 
 fn inventory(arguments: &List, output: Output) -> Result<(), Failure> {
+    arguments.trust.may_replace(&arguments.out, Replaces::Inventories, &arguments.bundle)?;
     let inventory = Inventory::of(&arguments.trust.open(&arguments.bundle, output)?);
     inventory.write(&arguments.out)?;
     let text = format!("{}, {}", arguments.out.display(), counted(inventory.blobs.len(), "blob"));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sealift_bundle::output::target::Replaces;
 use sealift_bundle::recarry::DamageList;
 use sealift_bundle::{Bundle, BundleError, TrustedKeys};
 use serde_json::json;
@@ -31,6 +32,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let notes = [(&arguments.damage_list, Replaces::DamageLists), (&arguments.requirements, Replaces::Files)];
+    for (file, replaces) in notes {
+        if let Some(file) = file {
+            arguments.trust.may_replace(file, replaces, &arguments.bundle)?;
+        }
+    }
     let keys = arguments.trust.trusted(&arguments.bundle)?;
     let checked = Bundle::open(&arguments.bundle, &keys).and_then(|bundle| {
         Trust::show(&bundle, output);

@@ -118,6 +118,18 @@ fn a_delta_that_is_cut_against_the_sites_own_list_makes_the_next_bundle() {
     assert!(listed.output.contains("send it to the vendor"), "{}", listed.output);
     let inventory = Inventory::read(&disk.path("old.json")).unwrap();
     assert_eq!(inventory, Inventory::of(&disk.open("old.bundle")));
+    // Over itself it may be written again, over nothing else.
+    assert_eq!(disk.run("inventory", &["old.bundle"], ("--out", "old.json")).code, Some(0));
+    for (out, expected) in [
+        ("old.bundle", "is what this command reads, and never replaced"),
+        ("vendor.pub", "is what this command reads, and never replaced"),
+        ("new.bundle", "exists already and is not an inventory: it is not replaced"),
+    ] {
+        let before = fs::read(disk.path(out)).unwrap();
+        let ended = disk.run("inventory", &["old.bundle"], ("--out", out));
+        assert!(ended.code == Some(2) && ended.errors.contains(expected), "{}", ended.errors);
+        assert!(fs::read(disk.path(out)).unwrap() == before, "{out}");
+    }
 
     cut(Against::Inventory(&inventory), &disk.open("new.bundle"), &disk.path("delta"), 2, &|_, _, _| {})
         .unwrap();

@@ -111,6 +111,33 @@ fn a_good_copy_and_one_that_nothing_could_mend_give_no_list() {
 }
 
 #[test]
+fn a_list_replaces_only_a_list() {
+    let disk = Disk::new();
+    let document = Bundle::open(&disk.bundle, &disk.keys).unwrap().document().clone();
+    disk.damage(&document.charts[0].digest);
+    let bundle = name(&disk.bundle);
+    std::fs::write(disk.path("mine.json"), "{}").unwrap();
+    std::os::unix::fs::symlink("mine.json", disk.path("link")).unwrap();
+    let all =
+        || disk.names().into_iter().map(|name| std::fs::read(disk.path(&name)).ok()).collect::<Vec<_>>();
+    let before = all();
+    for (file, expected) in [
+        (bundle.as_str(), "is what this command reads"),
+        ("release.pub", "release.pub is what this command reads, and never replaced"),
+        ("mine.json", "mine.json exists already and is not a damage list: it is not replaced"),
+        ("link", "link is a symbolic link, and never replaced"),
+    ] {
+        let (code, _, error) = disk.verify(&["--damage-list", file]);
+        assert_eq!(code, Some(2), "{file}: {error}");
+        assert!(error.contains(expected) && error.contains("next: "), "{file}: {error}");
+    }
+    let (code, _, error) = disk.verify(&["--requirements", "release.pub"]);
+    assert!(code == Some(2) && error.contains("what this command reads"), "{error}");
+    assert!(all() == before);
+    assert!(disk.path("link").is_symlink());
+}
+
+#[test]
 fn a_list_that_cannot_be_written_is_said() {
     let disk = Disk::new();
     let document = Bundle::open(&disk.bundle, &disk.keys).unwrap().document().clone();

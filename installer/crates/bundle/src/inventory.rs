@@ -8,10 +8,11 @@ use crate::bundle::Bundle;
 use crate::digest::{self, digest_of};
 use crate::document::{API_VERSION, Product};
 use crate::note::{self, NoteError};
+use crate::output::target::Replaces;
 use crate::usage;
 
 /// Kind of an inventory.
-const KIND: &str = "Inventory";
+pub(crate) const KIND: &str = "Inventory";
 
 /// The blobs of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +74,11 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Writes it to `path`, which is replaced when all is written.
+    /// Writes it to `path`; an inventory that is there is replaced when all is written.
     ///
     /// # Errors
-    /// When writing fails; nothing is left behind then.
+    /// When something else is there, or writing fails; nothing is left behind then.
     pub fn write(&self, path: &Path) -> Result<(), NoteError> {
-        note::write(path, self)
+        note::write(path, self, Replaces::Inventories)
     }
 }

@@ -25,7 +25,8 @@
 //! - [`parcel::Parcel`]: what a bundle needs besides another one: a delta or a re-carry file.
 //! - `write`, `rebuild`, `delta`, `split`, `repair` (feature `write`): pack a bundle, make it anew from another version,
 //!   cut and mend it.
-//! - [`output::Output`]: a file that gets its name when it is whole; [`unfinished`]: what goes when a signal comes first;
+//! - [`output::Output`]: a file that gets its name when it is whole, and [`output::target`]: what it may replace;
+//!   [`small`]: keys and the like; [`unfinished`]: what goes when a signal comes first;
 //!   `room` (feature `write`): whether a disk has room for it.
 //! - `testing` (feature `testing`): a complete small bundle for tests.
 
@@ -68,6 +69,7 @@ pub mod room;
 pub mod rotation;
 pub mod services;
 pub mod sizing;
+pub mod small;
 #[cfg(feature = "write")]
 pub mod split;
 #[cfg(feature = "testing")]

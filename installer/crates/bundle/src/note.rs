@@ -2,7 +2,7 @@
 //! is made from them is checked against a signed bundle.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use crate::digest::InvalidDigest;
 use crate::document::API_VERSION;
 use crate::open::DOCUMENT_LIMIT;
 use crate::output::Output;
+use crate::output::target::{self, Replaces, TargetError};
 
 /// Why such a file cannot be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum NoteError {
         /// What the system said.
         source: io::Error,
     },
+    /// Something else is there.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// No JSON of the expected form.
     #[error("{}: not {expected}", .path.display())]
     Malformed {
@@ -103,8 +107,19 @@ pub(crate) fn read<T: DeserializeOwned>(
     serde_json::from_slice(&text).map_err(malformed)
 }
 
-/// Writes `note` to `path`: a temporary name in the same folder, flushed to disk, then renamed.
-pub(crate) fn write(path: &Path, note: &impl Serialize) -> Result<(), NoteError> {
+/// The kind that such a file names; empty where it is none.
+pub(crate) fn kind_of(file: impl Read) -> io::Result<String> {
+    match serde_json::from_reader::<_, Head>(file.take(DOCUMENT_LIMIT)) {
+        Ok(head) => Ok(head.kind),
+        Err(error) if error.is_io() => Err(error.into()),
+        Err(_) => Ok(String::new()),
+    }
+}
+
+/// Writes `note` to `path`, where nothing may be but what it `replaces`: a temporary name in the same folder, flushed to
+/// disk, then renamed.
+pub(crate) fn write(path: &Path, note: &impl Serialize, replaces: Replaces) -> Result<(), NoteError> {
+    target::check(path, replaces, [])?;
     let written = || {
         let mut text = serde_json::to_vec_pretty(note)?;
         text.push(b'\n');

@@ -11,6 +11,8 @@ use tempfile::NamedTempFile;
 use crate::parts::folder_of;
 use crate::unfinished::{Unfinished, undisturbed};
 
+pub mod target;
+
 /// A file in the making, hidden beside the place where it will be; gone when dropped, or when a signal ends the program.
 #[derive(Debug)]
 pub struct Output {

@@ -15,6 +15,7 @@ use crate::document::{API_VERSION, Product};
 use crate::error::{BundleError, Damage};
 use crate::member::Member;
 use crate::note::{self, NoteError};
+use crate::output::target::Replaces;
 use crate::signature::TrustedKeys;
 #[cfg(feature = "write")]
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// Kind of a damage list.
-const KIND: &str = "DamageList";
+pub(crate) const KIND: &str = "DamageList";
 
 /// The blobs that a copy of a bundle does not have, or not whole. What else a bundle consists of follows from its
 /// contents list and is not carried.
@@ -136,12 +137,12 @@ impl DamageList {
         Ok(list)
     }
 
-    /// Writes it to `path`, which is replaced when all is written.
+    /// Writes it to `path`; a damage list that is there is replaced when all is written.
     ///
     /// # Errors
-    /// When writing fails; nothing is left behind then.
+    /// When something else is there, or writing fails; nothing is left behind then.
     pub fn write(&self, path: &Path) -> Result<(), NoteError> {
-        note::write(path, self)
+        note::write(path, self, Replaces::DamageLists)
     }
 
     /// Bytes of all its blobs.

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use minisign_verify::{PublicKey, Signature};
 
 use crate::error::BundleError;
+use crate::small;
 
 /// First line of every signature file.
 const UNTRUSTED_COMMENT: &str = "untrusted comment: signature over index.json";
@@ -71,8 +72,7 @@ impl TrustedKeys {
     pub fn from_files(paths: &[PathBuf]) -> Result<Self, KeyError> {
         let mut keys = Vec::with_capacity(paths.len());
         for path in paths {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| KeyError::Read { path: path.clone(), source })?;
+            let text = small::read(path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
             keys.push(TrustedKey::parse(&text, &path.display().to_string())?);
         }
         if keys.is_empty() {
