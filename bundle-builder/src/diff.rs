@@ -1,5 +1,7 @@
 //! What a new bundle brings, and what it no longer has, compared with an old one.
 
+mod document;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealift_bundle::Bundle;
@@ -40,6 +42,10 @@ pub struct Diff {
     pub values: Vec<Change>,
     /// What the charts' value schemas allow, by chart and dotted path.
     pub schema: Vec<Change>,
+    /// Everything else that the signed document says, by its section there: changes by name and dotted path, as JSON.
+    pub document: BTreeMap<String, Vec<Change>>,
+    /// How many changes these are together.
+    pub total: usize,
     /// Blobs.
     pub bytes: Bytes,
 }
@@ -94,8 +100,10 @@ struct Side {
 }
 
 /// Compares two bundles.
-#[must_use]
-pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
+///
+/// # Errors
+/// When a document cannot be written as JSON.
+pub fn diff(old: &Bundle, new: &Bundle) -> Result<Diff, serde_json::Error> {
     let (before, after) = (old.document(), new.document());
     let sizes = |bundle: &Bundle| -> BTreeMap<String, u64> {
         bundle.blobs().iter().map(|blob| (blob.digest.clone(), blob.size)).collect()
@@ -110,7 +118,7 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
         all.iter().filter(|(digest, _)| other.contains_key(*digest) == both).map(|(_, size)| size).sum()
     };
     let (values, schema) = charts_inside(old, new);
-    Diff {
+    let mut diff = Diff {
         old: before.product.clone(),
         new: after.product.clone(),
         kubernetes: [before.kubernetes.version.clone(), after.kubernetes.version.clone()],
@@ -121,11 +129,23 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
         settings: texts(&settings(&before.settings), &settings(&after.settings)),
         values,
         schema,
+        document: document::sections(before, after)?,
+        total: 0,
         bytes: Bytes {
             new: sum(&has, &had, false),
             gone: sum(&had, &has, false),
             same: sum(&has, &had, true),
         },
+    };
+    diff.total = diff.count();
+    Ok(diff)
+}
+
+impl Diff {
+    fn count(&self) -> usize {
+        let groups = [&self.images, &self.referrers, &self.charts, &self.files].map(|group| &group.changes);
+        let lists = groups.into_iter().chain([&self.settings, &self.values, &self.schema]);
+        lists.chain(self.document.values()).map(Vec::len).sum()
     }
 }
 
@@ -134,7 +154,11 @@ fn images(document: &BundleDocument) -> BTreeMap<String, Vec<Side>> {
     let mut images: BTreeMap<String, Vec<Side>> = BTreeMap::new();
     for image in &document.images {
         let (name, tag) = name_and_tag(&image.name);
-        let side = Side { version: tag.to_owned(), digest: image.digest.clone(), blobs: image.blobs.clone() };
+        let side = Side {
+            version: tag.to_owned(),
+            digest: format!("{} {:?}", image.digest, image.roles),
+            blobs: image.blobs.clone(),
+        };
         images.entry(name.to_owned()).or_default().push(side);
     }
     images

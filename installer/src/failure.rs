@@ -5,7 +5,7 @@ use std::error::Error;
 use schemars::JsonSchema;
 use sealift_bundle::delta::DeltaError;
 use sealift_bundle::output::target::TargetError;
-use sealift_bundle::parcel::ParcelWriteError;
+use sealift_bundle::parcel::{ParcelKind, ParcelWriteError};
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::room::RoomError;
 use sealift_bundle::rotation::RotationError;
@@ -240,6 +240,13 @@ impl From<BundleError> for Failure {
                 "ask the vendor for the fingerprint of the signing key; trust it with `--trust-key FILE` only if it is theirs",
             ),
             BundleError::Unsigned { .. } => (Kind::Verification, "ask the vendor for the signed bundle"),
+            BundleError::Parcel { kind: ParcelKind::Delta, .. } => (
+                Kind::Usage,
+                "make the new bundle with it: `installer bundle apply OLD DELTA --out NEW`, and name that",
+            ),
+            BundleError::Parcel { kind: ParcelKind::Recarry, .. } => {
+                (Kind::Usage, "mend the copy with it: `installer bundle repair COPY --from FILE`")
+            }
             BundleError::NotAParcel { .. } => {
                 (Kind::Verification, "give the delta or the re-carry file that the vendor sent")
             }

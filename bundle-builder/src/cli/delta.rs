@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use sealift_bundle::Bundle;
 use sealift_bundle::delta::{Against, Report, cut, room_to_cut};
+use sealift_bundle::document::Product;
 use sealift_bundle::inventory::Inventory;
 
 use super::Lines;
+use super::diff::exchanged;
 use super::output::{Format, json};
-use super::standard::say;
+use super::standard::{say, tell};
 use super::trust::Trust;
 use crate::cache::require_room_beside;
 use crate::failure::Failure;
@@ -51,13 +53,20 @@ pub(super) fn run(arguments: &Arguments, lines: &Lines) -> Result<(), Failure> {
         let progress = |what: &str, done, total| lines.advance(what, done, total);
         Ok(cut(against, new, &arguments.out, parallel::cores(), &progress)?)
     };
+    let hint = |old: &Product, new: &Bundle| {
+        if let Some(note) = exchanged(old, &new.document().product) {
+            tell(format_args!("{note}\n"));
+        }
+    };
     let report = match (&arguments.base_inventory, arguments.bundles.as_slice()) {
         (None, [old, new]) => {
             let (old, new) = (trust.open(old)?, trust.open(new)?);
+            hint(&old.document().product, &new);
             make(Against::Bundle(&old), &new)?
         }
         (Some(inventory), [new]) => {
             let (inventory, new) = (Inventory::read(inventory)?, trust.open(new)?);
+            hint(&inventory.product, &new);
             make(Against::Inventory(&inventory), &new)?
         }
         _ => {

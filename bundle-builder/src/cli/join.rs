@@ -13,7 +13,8 @@ use crate::progress::{Progress as _, bytes};
 
 /// Join the parts of a bundle into one file
 #[derive(Debug, Args)]
-#[command(after_help = "What is in the parts is not checked: `verify` does that, before or after.
+#[command(after_help = "Parts that are missing or cut short are refused. What is in them is not
+checked: `verify` does that, before or after.
 
 Examples:
   bundle-builder join /media/disk/orders-4.2.0.bundle.001 \\

@@ -107,6 +107,7 @@ fn list(arguments: &Arguments, refusal: &BundleError, file: &Path, lines: &Lines
         Err(
             BundleError::Open { .. }
             | BundleError::NotABundle { .. }
+            | BundleError::Parcel { .. }
             | BundleError::Unsigned { .. }
             | BundleError::WrongKey { .. }
             | BundleError::NewerFormat { .. },

@@ -1,7 +1,7 @@
 //! Advice where a bundle, or what is made from one, cannot be used or written.
 
 use sealift_bundle::delta::DeltaError;
-use sealift_bundle::parcel::ParcelWriteError;
+use sealift_bundle::parcel::{ParcelKind, ParcelWriteError};
 use sealift_bundle::recarry::RecarryError;
 use sealift_bundle::repair::RepairError;
 use sealift_bundle::rotation::RotationError;
@@ -22,6 +22,14 @@ pub(super) fn of_bundle(error: &BundleError) -> Advice {
             "compare the key id with the vendor by phone; a bundle of another key is not used"
         }
         BundleError::NotABundle { .. } => "give the file that `bundle-builder build` made",
+        BundleError::Parcel { kind: ParcelKind::Delta, .. } => {
+            return usage(
+                "make the newer bundle with it: `bundle-builder apply OLD DELTA --out NEW`; or name that",
+            );
+        }
+        BundleError::Parcel { kind: ParcelKind::Recarry, .. } => {
+            return usage("mend a damaged copy with it: `bundle-builder repair COPY --from FILE`");
+        }
         BundleError::NewerFormat { .. } => "use a newer bundle-builder",
         BundleError::NotAParcel { .. } => {
             "give the file that `bundle-builder delta` or `bundle-builder recarry` made"
@@ -74,6 +82,13 @@ pub(super) fn of_trust(error: &TrustError) -> Advice {
 pub(super) fn of_split(error: &SplitError) -> Advice {
     match error {
         SplitError::Bundle(error) => of_bundle(error),
+        SplitError::InParts { .. } => usage(
+            "name the bundle in one file, or join the parts first: `bundle-builder join FIRST --out FILE`",
+        ),
+        SplitError::InOneFile { .. } => {
+            usage("use it as it is; parts are joined by the first one, `NAME.001`")
+        }
+        SplitError::PartName { .. } => usage("choose another `--out`"),
         SplitError::PartSize { .. } => usage("choose another `--size`"),
         SplitError::Exists { .. } => usage("choose another `--out`, or take what is there away"),
         SplitError::Read { .. } => usage("check the disk that it is on"),

@@ -210,3 +210,62 @@ fn a_damaged_delta_is_refused() {
     nothing_half_written(&vendor);
     vendor.succeed(&with_key(&APPLY));
 }
+
+#[test]
+fn a_delta_or_recarry_file_is_not_taken_for_an_unsigned_bundle() {
+    let vendor = vendor();
+    delta(&vendor);
+    vendor.succeed(&with_key(&["recarry", "new.bundle", "--out", "front.recarry"]));
+    for arguments in [
+        &["verify", "orders.delta"][..],
+        &["verify", "orders.delta", "--damage-list", "damage.json"],
+        &["inspect", "orders.delta"],
+        &["delta", "old.bundle", "orders.delta", "--out", "other"],
+    ] {
+        let said = vendor.fail(2, &with_key(arguments));
+        assert!(said.contains("orders.delta: is a delta, not a bundle\n  next: "), "{said}");
+        assert!(said.contains("bundle-builder apply OLD DELTA"), "{said}");
+    }
+    let said = vendor.fail(2, &with_key(&["verify", "front.recarry"]));
+    assert!(said.contains("front.recarry: is a re-carry file, not a bundle\n  next: "), "{said}");
+    assert!(said.contains("bundle-builder repair COPY --from FILE"), "{said}");
+    assert!(!vendor.path("damage.json").exists());
+    let good = fs::read(vendor.path("orders.delta")).unwrap();
+    fs::write(vendor.path("short.delta"), &good[..good.len() - 1]).unwrap();
+    let said = vendor.fail(5, &with_key(&["verify", "short.delta"]));
+    assert!(said.contains("short.delta: cut short"), "{said}");
+}
+
+#[test]
+fn a_delta_in_parts_is_joined_when_all_are_there() {
+    let vendor = vendor();
+    delta(&vendor);
+    fs::create_dir(vendor.path("disk")).unwrap();
+    vendor.succeed(&["split", "orders.delta", "--size", "15KB", "--out", "disk"]);
+    let parts = vendor.names("disk");
+    assert!(parts.len() > 2, "{parts:?}");
+    vendor.succeed(&["join", "disk/orders.delta.001", "--out", "joined.delta"]);
+    assert!(same(&vendor, "joined.delta", "orders.delta"));
+    let last = format!("disk/{}", parts.last().unwrap());
+    fs::remove_file(vendor.path(&last)).unwrap();
+    let said = vendor.fail(5, &["join", "disk/orders.delta.001", "--out", "again.delta"]);
+    assert!(said.contains(&format!("{last}: this part of the bundle is missing")), "{said}");
+    assert!(!vendor.path("again.delta").exists());
+}
+
+#[test]
+fn a_delta_back_to_an_older_release_comes_with_a_hint() {
+    let vendor = vendor();
+    vendor.succeed(&with_key(&["inventory", "new.bundle", "--out", "new.json"]));
+    for cut in [
+        &["delta", "new.bundle", "old.bundle", "--out", "back.delta"][..],
+        &["delta", "--base-inventory", "new.json", "old.bundle", "--out", "other.delta"],
+    ] {
+        let output = vendor.run(&with_key(cut));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.starts_with("note: OLD has serial 18, NEW only 17: "), "{said}");
+    }
+    vendor.succeed(&with_key(&["apply", "new.bundle", "back.delta", "--out", "made.bundle"]));
+    assert!(same(&vendor, "made.bundle", "old.bundle"));
+}

@@ -219,6 +219,97 @@ fn diff_tells_what_changed_between_two_releases() {
     assert_eq!((&same["bytes"]["new"], &same["images"]["same"]), (&Value::from(0), &Value::from(8)));
 }
 
+/// What a recipe can say beside images, charts and files.
+const SAID: &str = r#"secrets: [{component: orders, name: database, generated: [password]}]
+hostDirectories: [{path: /var/lib/orders, mode: "0700", roles: [worker]}]
+services: {database: {hostDirectories: [/var/lib/orders]}}
+sizing:
+  kilobytesPerUserPerDay: 100
+  dataBasis: {kind: assumed, source: made up}
+  parts:
+    - {name: web, title: the page, component: orders, class: general, cpuMillicores: 50, memoryMebibytes: 64,
+       basis: {kind: assumed, source: made up}}
+"#;
+
+#[test]
+fn diff_tells_everything_that_the_signed_document_says_differently() {
+    let vendor = Vendor::new();
+    let recipe = vendor.read("recipe.yaml") + SAID;
+    vendor.write("recipe.yaml", &recipe);
+    vendor.replace(
+        "recipe.yaml",
+        "timeoutSeconds: 60}",
+        "timeoutSeconds: 60,
+      valuesFrom: {database: {service: database-host}}}",
+    );
+    vendor.built();
+    for (from, to) in [
+        (
+            "namespace: orders, stage: product, timeoutSeconds: 60,
+      valuesFrom: {database: {service: database-host}}}",
+            "namespace: shop, stage: platform, timeoutSeconds: 90, values: {web: {replicas: 3}},
+      valuesFrom: {database: {service: database-host}, web.dns: cluster-dns}, gates: [{kind: Deployment, name: web}]}",
+        ),
+        ("generated: [password]", "generated: [password, salt]"),
+        ("mode: \"0700\"", "mode: \"0750\""),
+        ("{database: {hostDirectories: [/var/lib/orders]}}", "{database: {sizingParts: [web]}}"),
+        ("memoryMebibytes: 64", "memoryMebibytes: 640"),
+        ("version: 4.2.0, serial: 17", "version: 4.3.0, serial: 18"),
+    ] {
+        vendor.replace("recipe.yaml", from, to);
+    }
+    vendor.lock();
+    vendor.build("cache", "next.bundle");
+    let said = vendor.succeed(&with_key(&["diff", "orders.bundle", "next.bundle"]));
+    fits(&said);
+    for expected in [
+        "images: 0 changes, 8 the same\n",
+        "components: 6 changes\n",
+        "~ orders: namespace\n    was  \"orders\"\n    now  \"shop\"\n",
+        "~ orders: stage\n    was  \"product\"\n    now  \"platform\"\n",
+        "~ orders: timeoutSeconds\n    was  60\n    now  90\n",
+        "+ orders: values.web.replicas\n    now  3\n",
+        "+ orders: valuesFrom.web.dns\n    now  \"cluster-dns\"\n",
+        "~ orders: gates\n    was  []\n    now  [{\"kind\":\"Deployment\",\"name\":\"web\"}]\n",
+        "secrets: 1 change\n~ orders/database: generated\n",
+        "host directories: 1 change\n~ /var/lib/orders: mode\n    was  448\n    now  488\n",
+        "services: 2 changes\n- database.hostDirectories\n",
+        "+ database.sizingParts\n    now  [\"web\"]\n",
+        "sizing: 1 change\n~ parts.orders/web.memoryMebibytes\n    was  64\n    now  640\n",
+        "product: 2 changes\n~ serial\n    was  17\n    now  18\n",
+        "total: 13 changes\n",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+    }
+    let told = |old, new| json(&vendor.succeed(&with_key(&["diff", old, new, "--output", "json"])));
+    let diff = told("orders.bundle", "next.bundle");
+    assert_eq!(diff["total"], 13);
+    let components = diff["document"]["components"].as_array().unwrap();
+    assert!(
+        components.contains(&serde_json::json!({"name": "orders: timeoutSeconds", "old": "60", "new": "90"})),
+        "{diff}"
+    );
+    assert_eq!(told("next.bundle", "next.bundle")["total"], 0);
+}
+
+#[test]
+fn releases_in_the_wrong_order_are_compared_with_a_hint() {
+    let vendor = vendor();
+    vendor.replace("recipe.yaml", "version: 4.2.0, serial: 17", "version: 4.3.0, serial: 18");
+    vendor.lock();
+    vendor.build("cache", "next.bundle");
+    let told = |old, new| {
+        let output = vendor.run(&with_key(&["diff", old, new]));
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        told("next.bundle", "orders.bundle"),
+        "note: OLD has serial 18, NEW only 17: for the way forward, exchange the two\n"
+    );
+    assert_eq!(told("orders.bundle", "next.bundle"), "");
+}
+
 #[test]
 fn nothing_is_told_of_a_bundle_that_is_not_trusted() {
     let vendor = vendor();

@@ -270,3 +270,52 @@ fn a_contents_list_that_is_damaged_itself_is_mended_first() {
     let said = vendor.fail(5, &stranger);
     assert!(said.contains("next: compare the key id") && !said.contains("no list"), "{said}");
 }
+
+#[test]
+fn parts_are_not_joined_unless_all_are_there() {
+    let vendor = vendor();
+    let count = vendor.names("disk").len();
+    let join = |from: &str, code| vendor.fail(code, &["join", from, "--out", "joined.bundle"]);
+    let put_back = |number: usize, content: &[u8]| fs::write(vendor.path(&part(number)), content).unwrap();
+    for number in [1, 2, count] {
+        let content = fs::read(vendor.path(&part(number))).unwrap();
+        fs::remove_file(vendor.path(&part(number))).unwrap();
+        let said = join("disk/orders.bundle", 5);
+        assert!(said.contains(&format!("{}: this part of the bundle is missing", part(number))), "{said}");
+        assert!(said.contains("next: put the part beside the others"), "{said}");
+        put_back(number, &content[..content.len() - 1]);
+        let said = join(&part(1), 5);
+        assert!(said.contains(&format!("{}: this part of the bundle is cut short", part(number))), "{said}");
+        put_back(number, &content);
+    }
+    let first = fs::read(vendor.path(&part(1))).unwrap();
+    fs::remove_file(vendor.path(&part(1))).unwrap();
+    let said = join(&part(2), 5);
+    assert!(said.contains(&format!("{}: this part of the bundle is missing", part(1))), "{said}");
+    put_back(1, &first);
+    assert!(join("recipe.yaml", 5).contains("recipe.yaml: not a Sealift bundle"));
+    let said = join("orders.bundle", 2);
+    assert!(said.contains("is a bundle in one file") && said.contains("next: use it as it is"), "{said}");
+    assert!(!vendor.path("joined.bundle").exists());
+}
+
+#[test]
+fn names_of_parts_are_neither_written_nor_cut_again() {
+    let vendor = vendor();
+    let before = vendor.names("disk");
+    for number in [before.len() + 1, before.len() + 2] {
+        let said = vendor.fail(2, &["join", &part(1), "--out", &part(number)]);
+        assert!(said.contains("would be taken for a part of disk/orders.bundle\n"), "{said}");
+        assert!(said.contains("next: choose another `--out`"), "{said}");
+    }
+    for name in [&part(1), &part(2), "disk/orders.bundle"] {
+        let said = vendor.fail(2, &["split", name, "--size", "10KB"]);
+        assert!(said.contains(&format!("{name}: is in parts already\n  next: name the bundle in one file")));
+        assert!(said.contains("bundle-builder join FIRST"), "{said}");
+    }
+    assert_eq!(vendor.names("disk"), before);
+    vendor.succeed(&with_key(&["verify", &part(1)]));
+    // Where no parts lie, a number at the end is a name as any other.
+    vendor.succeed(&["join", &part(1), "--out", "orders-4.2.100"]);
+    assert!(vendor.same("orders-4.2.100", "orders.bundle"));
+}

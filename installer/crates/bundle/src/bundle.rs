@@ -53,7 +53,7 @@ impl Bundle {
         source: Arc<dyn Source>,
         keys: &TrustedKeys,
     ) -> Result<Self, BundleError> {
-        let opened = open::open(path, source.as_ref(), keys)?;
+        let opened = open::open(path, &source, keys)?;
         Ok(Self::from_opened(path, source, opened))
     }
 
@@ -64,7 +64,7 @@ impl Bundle {
     /// When there is nothing, or its index, signature or document cannot be read or believed.
     pub fn open_damaged(path: &Path, keys: &TrustedKeys) -> Result<Self, BundleError> {
         let remains = Remains::find(path)?;
-        let opened = open::front(path, remains.source(None)?.as_ref(), keys)?;
+        let opened = open::front(path, &remains.source(None)?, keys)?;
         let source = remains.source(Some(opened.members.total()))?;
         Ok(Self::from_opened(path, source, opened))
     }
@@ -104,7 +104,7 @@ impl Bundle {
         keys: &TrustedKeys,
     ) -> Result<Self, BundleError> {
         let source: Arc<dyn Source> = Arc::new(front);
-        let opened = open::front(path, source.as_ref(), keys)?;
+        let opened = open::front(path, &source, keys)?;
         Ok(Self::from_opened(path, source, opened))
     }
 

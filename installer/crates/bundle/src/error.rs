@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::parcel::ParcelKind;
+
 /// Why a bundle is refused, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -32,6 +34,14 @@ pub enum BundleError {
         path: PathBuf,
         /// How that shows.
         reason: String,
+    },
+    /// A delta or re-carry file in the place of a bundle.
+    #[error("{}: is {kind}, not a bundle", .path.display())]
+    Parcel {
+        /// The file.
+        path: PathBuf,
+        /// Which of the two.
+        kind: ParcelKind,
     },
     /// Neither delta nor re-carry file.
     #[error("{}: not a delta or re-carry file: {reason}", .path.display())]

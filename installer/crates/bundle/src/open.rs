@@ -2,6 +2,7 @@
 //! leads to by digest.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use crate::inspect::{Archive, damaged};
 use crate::layout;
 use crate::member::{BLOCK, FoundHeader, Member, MemberList, header, padding_length};
 use crate::oci::{Descriptor, Index, Manifest};
+use crate::parcel::Parcel;
 use crate::parts;
 use crate::signature::{SignatureText, TrustedKey, TrustedKeys};
 use crate::source::{Source, read_full};
@@ -29,26 +31,73 @@ pub(crate) const DOCUMENT_LIMIT: u64 = 64 << 20;
 /// How every version of [`DOCUMENT_ARTIFACT_TYPE`] starts.
 const ARTIFACT_TYPE_FAMILY: &str = "application/vnd.sealift.bundle.v";
 
-/// Everything that opening learns.
-pub(crate) struct Opened {
+/// Everything that opening learns; nobody may have vouched for it where there is no key.
+pub(crate) struct Opened<K = TrustedKey> {
     pub(crate) index_json: String,
     pub(crate) signature: SignatureText,
-    pub(crate) key: TrustedKey,
+    pub(crate) key: K,
     pub(crate) document: BundleDocument,
     pub(crate) members: MemberList,
 }
 
 /// Reads and checks everything up to the document, then the archive's size.
-pub(crate) fn open(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Result<Opened, BundleError> {
-    let opened = front(path, source, keys).map_err(|error| parts::explain_front(source, error))?;
-    parts::check(source, &opened.members)?;
-    check_size(path, source, &opened.members)?;
+pub(crate) fn open(path: &Path, source: &Arc<dyn Source>, keys: &TrustedKeys) -> Result<Opened, BundleError> {
+    let bytes = source.as_ref();
+    let opened = front(path, source, keys).map_err(|error| parts::explain_front(bytes, error))?;
+    parts::check(bytes, &opened.members)?;
+    check_size(path, bytes, &opened.members)?;
     Ok(opened)
 }
 
+/// Refuses parts of which one is missing, cut short or not in its place, and what is neither bundle nor parcel. It goes
+/// by their own contents list, which nobody vouches for here: whoever joins parts needs no key.
+#[cfg(feature = "write")]
+pub(crate) fn complete(path: &Path, source: &Arc<dyn Source>) -> Result<(), BundleError> {
+    let bytes = source.as_ref();
+    match contents(path, source, |_, _| Ok(())) {
+        Ok(opened) => parts::check(bytes, &opened.members),
+        // To say so, it was looked at in the same way.
+        Err(BundleError::Parcel { .. }) => Ok(()),
+        Err(error) => Err(parts::explain_front(bytes, error)),
+    }
+}
+
 /// Reads and checks everything up to the document.
-pub(crate) fn front(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Result<Opened, BundleError> {
-    let (mut front, Signed { index_json, signature, key }) = signed(path, source, keys)?;
+pub(crate) fn front(
+    path: &Path,
+    source: &Arc<dyn Source>,
+    keys: &TrustedKeys,
+) -> Result<Opened, BundleError> {
+    contents(path, source, |index_json, signature| keys.verify(path, index_json, signature).cloned())
+}
+
+/// Reads everything up to the document; `vouch` has its say before the index is believed.
+fn contents<K>(
+    path: &Path,
+    source: &Arc<dyn Source>,
+    vouch: impl FnOnce(&[u8], &SignatureText) -> Result<K, BundleError>,
+) -> Result<Opened<K>, BundleError> {
+    read_contents(path, source.as_ref(), vouch).map_err(|error| match error {
+        BundleError::Unsigned { .. } => unsigned(path, source, error),
+        other => other,
+    })
+}
+
+/// Parcels are not signed, but no bundles that lost their signature either.
+fn unsigned(path: &Path, source: &Arc<dyn Source>, error: BundleError) -> BundleError {
+    match Parcel::from_source(path, Arc::clone(source)) {
+        Ok(parcel) => BundleError::Parcel { path: path.to_owned(), kind: parcel.document().kind },
+        Err(BundleError::NotAParcel { .. } | BundleError::Malformed { .. }) => error,
+        Err(damaged) => damaged,
+    }
+}
+
+fn read_contents<K>(
+    path: &Path,
+    source: &dyn Source,
+    vouch: impl FnOnce(&[u8], &SignatureText) -> Result<K, BundleError>,
+) -> Result<Opened<K>, BundleError> {
+    let (mut front, Signed { index_json, signature, key }) = read_signed(path, source, vouch)?;
     let index: Index = front.parse(index_json.as_bytes(), "index.json")?;
     let document = front.document(&index)?;
     let mut members = front.members;
@@ -64,10 +113,10 @@ pub(crate) fn front(path: &Path, source: &dyn Source, keys: &TrustedKeys) -> Res
 }
 
 /// The index, which is believed from here on.
-pub(crate) struct Signed {
+pub(crate) struct Signed<K = TrustedKey> {
     pub(crate) index_json: String,
     signature: SignatureText,
-    key: TrustedKey,
+    key: K,
 }
 
 /// Reads the index and checks its signature, and nothing of what the index leads to.
@@ -76,12 +125,20 @@ pub(crate) fn signed<'a>(
     source: &'a dyn Source,
     keys: &TrustedKeys,
 ) -> Result<(Front<'a>, Signed), BundleError> {
+    read_signed(path, source, |index_json, signature| keys.verify(path, index_json, signature).cloned())
+}
+
+fn read_signed<'a, K>(
+    path: &'a Path,
+    source: &'a dyn Source,
+    vouch: impl FnOnce(&[u8], &SignatureText) -> Result<K, BundleError>,
+) -> Result<(Front<'a>, Signed<K>), BundleError> {
     let names = [layout::LAYOUT_FILE, layout::INDEX_FILE, layout::SIGNATURE_FILE].map(str::to_owned).to_vec();
     let mut front = Front::new(path, source, names);
     front.layout_file()?;
     let index_json = front.announced_member(layout::INDEX_FILE, INDEX_LIMIT)?;
     let signature = front.signature_file()?;
-    let key = keys.verify(path, &index_json, &signature)?.clone();
+    let key = vouch(&index_json, &signature)?;
     let index_json = String::from_utf8(index_json)
         .map_err(|_| front.inconsistent("index.json is not UTF-8 text".to_owned()))?;
     Ok((front, Signed { index_json, signature, key }))

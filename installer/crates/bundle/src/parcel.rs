@@ -188,6 +188,7 @@ impl Parcel {
 
     /// Whether everything that the document names is inside.
     fn check(&self) -> Result<(), BundleError> {
+        parts::check(self.source.as_ref(), &self.members)?;
         let (path, total, got) = (self.path.clone(), self.members.total(), self.source.size());
         if got < total {
             return Err(BundleError::Truncated { path, expected: Some(total), got });

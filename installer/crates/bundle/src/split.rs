@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::BundleError;
 use crate::layout::{LAYOUT_CONTENT, LAYOUT_FILE};
 use crate::member::{BLOCK, header};
+use crate::open;
 use crate::output::{Output, finish_all_new};
-use crate::parts::{self, MOST_PARTS, part_paths};
+use crate::parts::{self, MOST_PARTS, part_path, part_paths, whole_path};
 use crate::remains::layout;
-use crate::source::{Part, read_full};
+use crate::source::{Part, Source, read_full};
 
 /// Smallest part. What is smaller serves no medium.
 pub const SMALLEST_PART: u64 = 4 << 10;
@@ -23,6 +25,26 @@ pub enum SplitError {
     /// What should be split or joined cannot be opened.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// What should be split is a part, or all that is there are its parts.
+    #[error("{}: is in parts already", .path.display())]
+    InParts {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// What should be joined is a whole bundle.
+    #[error("{}: is a bundle in one file, no part of one", .path.display())]
+    InOneFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// What is joined would get the name of a part.
+    #[error("{}: would be taken for a part of {}", .path.display(), .whole.display())]
+    PartName {
+        /// The file that would be written.
+        path: PathBuf,
+        /// The bundle whose parts lie there.
+        whole: PathBuf,
+    },
     /// Parts below the floor, or too many of them.
     #[error("parts of {part_size} bytes: {reason}")]
     PartSize {
@@ -67,13 +89,16 @@ pub fn size(path: &Path) -> Result<u64, SplitError> {
 /// get their names when all are written. `progress` gets bytes done and bytes in all.
 ///
 /// # Errors
-/// When `bundle` is none, the parts would be too small or too many, parts are there already, or writing fails.
+/// When `bundle` is none or in parts already, the parts would be too small or too many, parts are there already, or writing fails.
 pub fn split(
     bundle: &Path,
     part_size: u64,
     folder: &Path,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Vec<PathBuf>, SplitError> {
+    if in_parts(bundle) {
+        return Err(SplitError::InParts { path: bundle.to_owned() });
+    }
     let cannot = |source| SplitError::Read { path: bundle.to_owned(), source };
     let mut file = File::open(bundle).map_err(cannot)?;
     let total = file.metadata().map_err(cannot)?.len();
@@ -96,6 +121,12 @@ pub fn split(
         written.push(output);
     }
     finish_all_new(written).map_err(|(path, error)| write_error(&path)(error))
+}
+
+/// Whether `path` names parts: one of them, or what they share.
+fn in_parts(path: &Path) -> bool {
+    let begin = |whole: &Path| part_path(whole, 1).exists();
+    whole_path(path).is_some_and(|whole| begin(&whole)) || (!path.exists() && begin(path))
 }
 
 /// The parts, when nothing speaks against them.
@@ -139,15 +170,17 @@ fn copy(
 }
 
 /// Joins the parts that `path` names (the first, or their common name) into the file `target`; gives its size. What is
-/// in it is not looked at: opening and verifying the parts does that.
+/// the blobs is not looked at: opening and verifying the parts does that.
 ///
 /// # Errors
-/// When a part is missing, reading or writing fails, or `target` is there already.
+/// When these are no parts, one is missing, cut short or out of place, their contents list is damaged, reading or writing
+/// fails, or `target` is there already or has the name of a part.
 pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u64, SplitError> {
-    let source = parts::open(path)?;
+    let source = all_parts(path)?;
     if target.symlink_metadata().is_ok() {
         return Err(SplitError::Exists { path: target.to_owned() });
     }
+    no_part_name(target)?;
     let total = source.size();
     let mut output = Output::create(target).map_err(write_error(target))?;
     let mut buffer = vec![0; 1 << 20];
@@ -165,6 +198,34 @@ pub fn join(path: &Path, target: &Path, progress: &dyn Fn(u64, u64)) -> Result<u
     }
     output.finish_new().map_err(write_error(target))?;
     Ok(total)
+}
+
+/// The parts that `path` names, when they are all there.
+fn all_parts(path: &Path) -> Result<Arc<dyn Source>, SplitError> {
+    let source = parts::open(path)?;
+    let complete = open::complete(path, &source);
+    if !source.parts().is_empty() {
+        complete?;
+        return Ok(source);
+    }
+    Err(match (complete, whole_path(path)) {
+        (Ok(()), _) => SplitError::InOneFile { path: path.to_owned() },
+        // Without the first part each looks like any other file.
+        (Err(BundleError::NotABundle { .. }), Some(whole)) => {
+            let reason = "another one is there".to_owned();
+            BundleError::MissingPart { path: part_path(&whole, 1), reason }.into()
+        }
+        (Err(error), _) => error.into(),
+    })
+}
+
+/// Refuses a name by which a reader would take the file for one more part of what lies there.
+fn no_part_name(target: &Path) -> Result<(), SplitError> {
+    let Some(whole) = whole_path(target) else { return Ok(()) };
+    if part_paths(&whole).map_err(write_error(target))?.is_empty() {
+        return Ok(());
+    }
+    Err(SplitError::PartName { path: target.to_owned(), whole })
 }
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> SplitError {

@@ -173,3 +173,31 @@ fn a_destroyed_front_is_mended_and_other_bundles_are_refused() {
     assert!(matches!(error, RepairError::OtherBundle { .. }), "{error}");
     assert_eq!(fs::read(&other).unwrap(), tiny.bytes);
 }
+
+#[test]
+fn only_whole_sets_of_parts_are_joined() {
+    let site = site();
+    let joined = site.folder.path().join("joined");
+    let join = |path: &Path, target: &Path| join(path, target, &|_, _| {});
+    let second = fs::read(site.part(2)).unwrap();
+    site.cut(2, 700);
+    let error = join(&site.part(1), &joined).unwrap_err();
+    assert!(
+        matches!(&error, SplitError::Bundle(BundleError::ShortPart { path, .. }) if *path == site.part(2)),
+        "{error}"
+    );
+    fs::write(site.part(2), second).unwrap();
+    let error = join(&site.bundle, &joined).unwrap_err();
+    assert!(matches!(error, SplitError::InOneFile { .. }), "{error}");
+    let next = site.part(site.count() + 1);
+    let error = join(&site.part(1), &next).unwrap_err();
+    assert!(matches!(&error, SplitError::PartName { path, .. } if *path == next), "{error}");
+    let error = split(&site.part(1), PART / 2, site.folder.path(), &|_, _| {}).unwrap_err();
+    assert!(matches!(error, SplitError::InParts { .. }), "{error}");
+    // Damage inside of blobs is no reason: other copies may be damaged elsewhere.
+    let last = site.part(site.count());
+    let mut content = fs::read(&last).unwrap();
+    content.iter_mut().rev().skip(1024).take(200).for_each(|byte| *byte ^= 1);
+    fs::write(&last, content).unwrap();
+    join(&site.part(1), &joined).unwrap();
+}
