@@ -124,7 +124,11 @@ fn an_archive_is_a_single_chart_too() {
     assert_eq!(recipe.charts[0].source.to_string(), "charts/database-2.0.0.tgz");
     // Anything else is no chart.
     let said = vendor.fail(2, &["init", "recipe.yaml", "--out", "new.yaml", "--helm", "./helm"]);
-    assert!(said.contains("cannot read recipe.yaml") && !vendor.path("new.yaml").exists(), "{said}");
+    assert!(
+        said.contains("recipe.yaml is neither a folder nor a chart's archive")
+            && !vendor.path("new.yaml").exists(),
+        "{said}"
+    );
 }
 
 #[test]

@@ -346,11 +346,11 @@ fn a_signal_while_locking_leaves_the_old_lock() {
 #[test]
 fn a_signal_while_packing_leaves_no_half_a_bundle() {
     let scene = Scene::new();
+    std::fs::write(scene.vendor.path("orders.bundle"), &scene.bundle).unwrap();
     // Large enough that packing and proving it takes a moment.
     let program = noise(41, 24_000_000);
     std::fs::write(scene.vendor.path("payload/bin/kubelet"), program).unwrap();
     scene.vendor.lock();
-    scene.vendor.write("orders.bundle", "the last release");
     // It gets less of the machine than who watches it.
     let command = scene.vendor.command(&build("fresh cache", "orders.bundle"));
     let mut child = Command::new("chrt")
@@ -370,7 +370,7 @@ fn a_signal_while_packing_leaves_no_half_a_bundle() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let (output, said) = ended(child);
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert_eq!(std::fs::read_to_string(scene.vendor.path("orders.bundle")).unwrap(), "the last release");
+    scene.assert_same("orders.bundle");
     assert!(!building.exists());
     scene.vendor.build("fresh cache", "orders.bundle");
 }
