@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealift_bundle::document::{Component, Setting, SiteValue};
+use sealift_bundle::values::{Obstacle, put};
 use serde_json::{Map, Value};
 
 use super::Findings;
@@ -23,7 +24,7 @@ impl Findings {
                         format!("components[{index}].valuesFrom.{path} ({})", component.name),
                         format!(
                             "{}, and nothing can be put below that: make it a map, or choose another path",
-                            obstacle.words(component)
+                            words(&obstacle, component)
                         ),
                     );
                 }
@@ -32,39 +33,14 @@ impl Findings {
     }
 }
 
-/// What stands in the way of a path.
-struct Obstacle {
-    /// Its own path.
-    path: String,
-    /// What it is, in words.
-    kind: &'static str,
-}
-
-impl Obstacle {
-    fn words(&self, component: &Component) -> String {
-        let Self { path, kind } = self;
-        if component.values_from.contains_key(path) {
-            format!("valuesFrom puts a value at `{path}` already")
-        } else {
-            format!("`{path}` is {kind} in the component's values")
-        }
+/// What stands in the way, in words.
+fn words(obstacle: &Obstacle, component: &Component) -> String {
+    let Obstacle { path, kind } = obstacle;
+    if component.values_from.contains_key(path) {
+        format!("valuesFrom puts a value at `{path}` already")
+    } else {
+        format!("`{path}` is {kind} in the component's values")
     }
-}
-
-/// Puts `value` at the dotted `path`, by the installer's rules: what is nothing becomes a map on the way.
-fn put(values: &mut Value, path: &str, value: Value) -> Result<(), Obstacle> {
-    let (mut place, mut walked) = (values, Vec::new());
-    for key in path.split('.') {
-        if place.is_null() {
-            *place = Value::Object(Map::new());
-        }
-        let found = kind(place);
-        let Value::Object(map) = place else { return Err(Obstacle { path: walked.join("."), kind: found }) };
-        place = map.entry(key).or_insert(Value::Null);
-        walked.push(key);
-    }
-    *place = value;
-    Ok(())
 }
 
 /// What the site may say there: a map only where a setting is one by its default.
@@ -74,15 +50,4 @@ fn sample(wanted: &SiteValue, settings: &BTreeMap<String, Setting>) -> Value {
         _ => None,
     };
     default.unwrap_or_else(|| Value::String("sample".to_owned()))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
-    }
 }

@@ -17,7 +17,7 @@
 //! - [`rotation::Rotation`]: the old key names the one that follows it; [`fingerprint`]: keys compared by phone.
 //! - [`Bundle`]: an opened bundle: document, blobs, [`Bundle::verify`].
 //! - [`document::BundleDocument`]: what is in it; [`sizing::SizingModel`]: what its product needs for how much work;
-//!   [`services`]: what a site may run itself, and what is left out then.
+//!   [`services`]: what a site may run itself, and what is left out then; [`values`]: where a site's go in a chart's.
 //! - [`digest`]: the one place that computes content digests.
 //! - [`layout`]: paths in an OCI layout folder (stores and caches).
 //! - [`oci`]: index, manifest and descriptor as this format writes them.
@@ -75,6 +75,7 @@ pub mod split;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod unfinished;
+pub mod values;
 #[cfg(feature = "write")]
 pub mod write;
 

@@ -31,8 +31,8 @@ pub trait Blobs: Sync {
 }
 
 /// Writes the bundle that `contents` is the contents list of to `target`: into a temporary file beside it, synced, then
-/// given its name. Up to `threads` blobs are written at once; each is compared with its digest on the way. `progress` gets bytes
-/// done and bytes in all. Gives the bundle's size.
+/// given its name. Up to `threads` blobs are written at once; each is compared with its digest on the way. `progress` gets
+/// bytes done and bytes in all. Gives the bundle's size.
 ///
 /// # Errors
 /// When a blob cannot be had or is another one, `target` is there, or writing fails. Nothing is left behind then, and

@@ -2,6 +2,7 @@
 
 use sealift_bundle::document::{BundleDocument, Component, SiteValue};
 use sealift_bundle::services::ServiceValue;
+use sealift_bundle::values;
 use sealift_profile::services::Services;
 use sealift_profile::site::{HostRole, Site};
 use serde_json::{Map, Value, json};
@@ -85,16 +86,7 @@ fn setting(site: &Site, document: &BundleDocument, name: &str) -> Result<Value, 
 }
 
 fn put(values: &mut Value, path: &str, value: Value) -> Result<(), RenderError> {
-    let mut place = values;
-    for key in path.split('.') {
-        if place.is_null() {
-            *place = Value::Object(Map::new());
-        }
-        let Value::Object(map) = place else { return Err(RenderError::ValuesPath(path.to_owned())) };
-        place = map.entry(key).or_insert(Value::Null);
-    }
-    *place = value;
-    Ok(())
+    values::put(values, path, value).map_err(|_| RenderError::ValuesPath(path.to_owned()))
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ pub(crate) fn room<'a>(bundle: &'a Bundle, blobs: impl IntoIterator<Item = &'a B
 }
 
 /// Writes a parcel for the bundle `bundle` to `target`: into a temporary file beside it, synced, then given its name;
-/// nothing is replaced. `content` stands in it in this order. Gives its size. `progress` gets bytes done and bytes in all, from any thread.
+/// nothing is replaced. `content` stands in it in this order. Gives its size. `progress` gets bytes done and bytes in all,
+/// from any thread.
 pub(crate) fn write(
     target: &Path,
     bundle: &Bundle,

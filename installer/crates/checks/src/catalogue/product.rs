@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sealift_bundle::document::BundleDocument;
+use sealift_bundle::values::kind;
 use sealift_profile::{AcceptedRisk, Environment, Site, nearest};
 
 use super::{Check, Scope, Severity, Verdict, catalogue, check};
@@ -168,19 +169,6 @@ fn risks(input: &CheckInput<'_>, _: &BundleDocument) -> Verdict {
         Verdict::pass(format!("{} accepted", input.site.accepted_risks.len()))
     } else {
         Verdict::fail(list(&wrong), "correct the ids under acceptedRisks, or take them out")
-    }
-}
-
-/// The kind of a value, as people call it.
-fn kind(value: &serde_json::Value) -> &'static str {
-    use serde_json::Value;
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
     }
 }
 
